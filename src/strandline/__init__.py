@@ -1,0 +1,55 @@
+"""strandline: from any API, ERP, file or database into a star schema on PostgreSQL.
+
+What stands in `__all__` is the public API; everything is found here by name and loaded when it is first used, so that
+`import strandline` costs nothing.
+"""
+
+from importlib import import_module
+
+HOMES = {
+    "ApiKey": "source",
+    "Basic": "source",
+    "Bearer": "source",
+    "BooleanString": "source",
+    "BooleanStringType": "model",
+    "Cursor": "source",
+    "Database": "warehouse.database",
+    "DimDate": "model",
+    "Dimension": "model",
+    "Fact": "model",
+    "HttpSource": "source",
+    "Mapper": "model",
+    "Money": "model",
+    "NormalizedEmail": "model",
+    "Pages": "source",
+    "Pipeline": "pipeline",
+    "Precision": "source",
+    "READ_TIME": "source",
+    "Record": "source",
+    "Reference": "source",
+    "ReferenceType": "model",
+    "SourceSettings": "source",
+    "StrandlineError": "errors",
+    "Zone": "source",
+    "attribute": "model",
+    "degenerate": "model",
+    "event_time": "model",
+    "field": "model",
+    "grain": "model",
+    "measure": "model",
+    "references": "model",
+    "run": "pipeline",
+    "stream": "source",
+}
+
+__all__ = sorted(HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> object:
+    if name not in HOMES:
+        raise AttributeError(f"module 'strandline' has no attribute {name!r}")
+    return getattr(import_module(f"strandline.{HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,143 @@
+"""Every error that strandline raises, as one tree, split by what its reader does next.
+
+    StrandlineError                 message = the class docstring unless one is given; .hint; .exit_code
+    ├── DeclarationError            fix the code that declares (raised before any I/O); exit code 2
+    │   └── SettingsMissing         set the variable that the message names
+    ├── SourceError
+    │   ├── CredentialsRejected     give other credentials
+    │   ├── SourceUnavailable       retried, then given up: run again later
+    │   │   └── RateLimited         retried as the source asked, then given up
+    │   ├── UnexpectedResponse      the API is not what the stream says: look at it
+    │   ├── PaginationLoop          the API repeats a page: fix the paginator
+    │   ├── OrderBroken             the source sent records out of its declared order
+    │   └── MethodRefused           the client only reads: declare the method on the stream
+    ├── WarehouseError
+    │   ├── WarehouseUnreachable    start it, or give another --database-url
+    │   ├── PermissionMissing       grant it
+    │   ├── WarehouseFull           free some space, then run again
+    │   ├── WarehouseBusy           another run holds the stream: wait for it
+    │   ├── SchemaOutOfDate         a table differs from its model: migrate
+    │   └── LateChange              a change lies before what is already known
+    ├── RecordRejected              one record failed its contract or its mapping; kept, counted, the rest goes on
+    └── TooManyRejects              fix contract or source; nothing was merged
+
+A leaf's name is the condition. A message says where, what and with which values; the hint says what to type next.
+"""
+
+from __future__ import annotations
+
+from inspect import cleandoc
+from typing import ClassVar
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_PARTIAL = 3
+
+
+class StrandlineError(Exception):
+    """Something went wrong that strandline knows by name."""
+
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message or cleandoc(type(self).__doc__ or ""))
+        self.hint = hint
+
+    @property
+    def message(self) -> str:
+        """Where, what and with which values, without the hint."""
+        return str(self.args[0])
+
+
+class DeclarationError(StrandlineError):
+    """A source, model, mapper or pipeline is declared in a way that cannot work."""
+
+    exit_code = EXIT_USAGE
+
+
+class SettingsMissing(DeclarationError):
+    """A setting that has no default was not given."""
+
+
+class SourceError(StrandlineError):
+    """A source could not be read."""
+
+
+class CredentialsRejected(SourceError):
+    """The source does not accept the credentials."""
+
+
+class SourceUnavailable(SourceError):
+    """The source did not answer, also not when asked again."""
+
+
+class RateLimited(SourceUnavailable):
+    """The source asked to slow down for longer than the stream may wait."""
+
+
+class UnexpectedResponse(SourceError):
+    """The source answered with something that is not what the stream declares."""
+
+
+class PaginationLoop(SourceError):
+    """The source sent the same page or token twice, so reading on would never end."""
+
+
+class OrderBroken(SourceError):
+    """The source sent records out of the order that the stream declares."""
+
+
+class MethodRefused(SourceError):
+    """The client only reads: a method other than GET or HEAD must be declared on the stream."""
+
+
+class WarehouseError(StrandlineError):
+    """The warehouse could not do what was asked."""
+
+
+class WarehouseUnreachable(WarehouseError):
+    """The database does not answer."""
+
+
+class PermissionMissing(WarehouseError):
+    """The database user may not do this."""
+
+
+class WarehouseFull(WarehouseError):
+    """The database has no space left."""
+
+
+class WarehouseBusy(WarehouseError):
+    """Another run holds this stream."""
+
+
+class SchemaOutOfDate(WarehouseError):
+    """A table in the database differs from its model."""
+
+
+class LateChange(WarehouseError):
+    """A change lies before what is already known of its member."""
+
+
+class RecordRejected(StrandlineError):
+    """A record failed its contract or its mapping."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        field: str = "",
+        rule: str = "",
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        """`field` is the dotted path to the first offending value, `rule` what it broke, `problems` all of them."""
+        super().__init__(message, hint=hint)
+        self.field = field
+        self.rule = rule
+        self.problems = problems or (self.message,)
+
+
+class TooManyRejects(StrandlineError):
+    """More records were rejected than the stream allows, so nothing was merged."""

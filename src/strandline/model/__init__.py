@@ -1,0 +1,39 @@
+"""What a user declares: dimensions, facts, mappers and column types; no I/O."""
+
+from strandline.model.base import Base
+from strandline.model.calendar import Calendar, DimDate, Span
+from strandline.model.column import attribute, degenerate, event_time, grain, measure, references
+from strandline.model.dimension import Dimension
+from strandline.model.fact import Fact
+from strandline.model.mapper import Mapper, field
+from strandline.model.type import (
+    BooleanStringType,
+    Exact,
+    Money,
+    NormalizedEmail,
+    ReferenceType,
+    UtcDateTime,
+)
+
+__all__ = [
+    "Base",
+    "BooleanStringType",
+    "Calendar",
+    "DimDate",
+    "Dimension",
+    "Exact",
+    "Fact",
+    "Mapper",
+    "Money",
+    "NormalizedEmail",
+    "ReferenceType",
+    "Span",
+    "UtcDateTime",
+    "attribute",
+    "degenerate",
+    "event_time",
+    "field",
+    "grain",
+    "measure",
+    "references",
+]

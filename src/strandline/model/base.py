@@ -1,0 +1,86 @@
+"""The declarative base of every table: names of constraints, schemas by layer, comments, audit columns."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from inspect import cleandoc
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import BigInteger, Integer, MetaData, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import JSON
+
+from strandline.model.type import Exact, UtcDateTime
+
+RAW: Final = "raw"
+STAGING: Final = "staging"
+WAREHOUSE: Final = "warehouse"
+ANALYTICS: Final = "analytics"
+OWN: Final = "strandline"
+SCHEMAS: Final = (RAW, STAGING, WAREHOUSE, ANALYTICS, OWN)
+"""The layers' schemas. Models name these; `Settings.schemas` says what they are called in the database."""
+
+NAMING: Final = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+}
+
+# SQLite numbers rows by itself only for a column of exactly this type.
+BigKey = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def snake_case(name: str) -> str:
+    """`NetLedger` as `net_ledger`, `HTTPLog` as `http_log`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def summary(documented: type) -> str | None:
+    """The first paragraph of a class's own docstring on one line: what the database shows as its comment."""
+    own = documented.__dict__.get("__doc__")
+    return " ".join(cleandoc(own).split("\n\n")[0].split()) if own else None
+
+
+class Base(DeclarativeBase):
+    """Every model's base.
+
+    A class is a table of the same name in snake case, in the schema `warehouse` unless `__table_args__` says
+    otherwise, and its docstring is the table's comment.
+    """
+
+    metadata = MetaData(schema=WAREHOUSE, naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime(),
+        Decimal: Exact(),
+        int: BigInteger(),
+        str: Text(),
+        dict[str, Any]: JSON().with_variant(JSONB(), "postgresql"),
+    }
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        if not cls.__dict__.get("__abstract__", False):
+            cls.__tablename__ = cls.__dict__.get("__tablename__", snake_case(cls.__name__))
+        super().__init_subclass__(**arguments)
+        if "__table__" in cls.__dict__:
+            cls.__table__.comment = summary(cls)
+
+
+class Audited:
+    """Audit columns: when, from where and by which run a row was written."""
+
+    __schema_version__: ClassVar[int] = 1
+
+    created_at: Mapped[datetime] = mapped_column(sort_order=900, comment="When this row was first written")
+    updated_at: Mapped[datetime] = mapped_column(sort_order=901, comment="When this row last changed")
+    synced_at: Mapped[datetime] = mapped_column(
+        sort_order=902, comment="When the record behind its last change was read from the source"
+    )
+    source_system: Mapped[str] = mapped_column(sort_order=903, comment="The source it comes from")
+    source_id: Mapped[str] = mapped_column(sort_order=904, comment="The natural key: what the source calls it")
+    schema_version: Mapped[int] = mapped_column(
+        Integer(), sort_order=905, comment="The version of the model that wrote it"
+    )
+    run_id: Mapped[int] = mapped_column(sort_order=906, comment="The run that last wrote it")

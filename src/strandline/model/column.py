@@ -1,0 +1,146 @@
+"""The columns that a user declares on a dimension or a fact, and what strandline remembers about each.
+
+`mapped_column` of SQLAlchemy stays underneath; what a column means to the star is kept in its `info` under `ROLE`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import Column, Text
+from sqlalchemy.orm import MappedColumn, mapped_column
+
+from strandline.errors import DeclarationError
+from strandline.model.type import exactly
+
+ROLE: Final = "strandline"
+
+Missing = Literal["infer", "unknown", "reject"]
+
+UNKNOWN_KEY: Final = -1
+NOT_APPLICABLE_KEY: Final = -2
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A describing column of a dimension; `scd` numbers what a change does to it, as Kimball's types do.
+
+    0 keeps the first value, 1 overwrites it on every version, 2 opens a new version.
+    """
+
+    scd: int
+    pii: bool = False
+
+
+@dataclass(frozen=True)
+class Grain:
+    """One of the columns that together say what a single row of a fact is."""
+
+
+@dataclass(frozen=True)
+class Degenerate:
+    """A describing column of a fact that has no dimension of its own."""
+
+
+@dataclass(frozen=True)
+class EventTime:
+    """When the fact happened."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of a fact; `additive` says whether it may be summed over every dimension."""
+
+    additive: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A key of a dimension on a fact: one role that the dimension plays."""
+
+    dimension: type
+    as_of: str | None
+    on: str | None
+    zone: str
+    missing: Missing
+
+
+def role(column: Column[Any]) -> object:
+    """What this column means to the star; None for keys, validity and audit columns."""
+    return column.info.get(ROLE)
+
+
+def _declared(meaning: object, type_: Any, **arguments: Any) -> MappedColumn[Any]:
+    positional = () if type_ is None else (exactly(type_() if isinstance(type_, type) else type_),)
+    return mapped_column(*positional, info={ROLE: meaning}, **arguments)
+
+
+def attribute(
+    type_: Any = None, /, *, scd: int = 1, pii: bool = False, comment: str | None = None
+) -> MappedColumn[Any]:
+    """A describing column of a dimension. `pii=True` marks what points at a person.
+
+    Whether a value is required follows from the annotation: `Mapped[str]` must be filled, `Mapped[str | None]` may be
+    empty. The unknown, not-applicable and inferred members are free of it.
+    """
+    if scd not in (0, 1, 2):
+        raise DeclarationError(f"attribute(scd={scd!r}): not a type that is known", hint="Give scd=0, 1 or 2.")
+    return _declared(Attribute(scd, pii), type_, comment=comment)
+
+
+def grain(type_: Any = None, /, *, comment: str | None = None) -> MappedColumn[Any]:
+    """A column that tells one row of the fact from another. All of them, with the source, are the primary key."""
+    return _declared(Grain(), type_, comment=comment, primary_key=True, autoincrement=False)
+
+
+def degenerate(type_: Any = None, /, *, comment: str | None = None) -> MappedColumn[Any]:
+    """A describing column that stays on the fact, such as an invoice number or a status."""
+    return _declared(Degenerate(), type_, comment=comment)
+
+
+def event_time(*, comment: str | None = None) -> MappedColumn[Any]:
+    """When the fact happened; references look their versions up as of this moment."""
+    return _declared(EventTime(), None, comment=comment)
+
+
+def measure(type_: Any = None, /, *, additive: bool = True, comment: str | None = None) -> MappedColumn[Any]:
+    """A number that is counted, summed or averaged."""
+    return _declared(Measure(additive), type_, comment=comment)
+
+
+def references(
+    dimension: type,
+    /,
+    *,
+    as_of: str | None = None,
+    on: str | None = None,
+    zone: str = "UTC",
+    missing: Missing = "infer",
+    comment: str | None = None,
+) -> MappedColumn[Any]:
+    """The key of a dimension's member, found from the natural key that the mapper gives.
+
+    `as_of` names the column whose moment picks the version (the event time unless told); a moment before the first
+    known version finds that first version. A reference to a date dimension takes `on` instead, the column whose date
+    in `zone` is meant, and is filled without the mapper. A member that is not there yet is inferred (`"infer"`),
+    stands as unknown until it arrives (`"unknown"`), or sends the fact to the quarantine (`"reject"`).
+    An empty natural key is the not-applicable member.
+    """
+    if missing not in ("infer", "unknown", "reject"):
+        raise DeclarationError(
+            f"references({dimension.__name__}, missing={missing!r}): not a policy that is known",
+            hint='Give missing="infer", "unknown" or "reject".',
+        )
+    meaning = Reference(dimension, as_of, on, zone, missing)
+    return _declared(meaning, None, comment=comment or f"→ {dimension.__name__}")
+
+
+def missing_column(reference: str) -> str:
+    """The name of the column that remembers an unknown member: `customer_key` has `customer_missing`."""
+    return reference.removesuffix("_key") + "_missing"
+
+
+def missing_member() -> MappedColumn[Any]:
+    """Where a fact remembers whom it waits for, as `source:natural key`, while its key is unknown."""
+    return mapped_column(Text(), nullable=True, sort_order=800, comment="Whom the unknown key waits for")

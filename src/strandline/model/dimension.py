@@ -1,0 +1,174 @@
+"""Dimensions: one row a version of a member, validity half-open in UTC, keys that the warehouse gives.
+
+A dimension's table has, beside the attributes that its class declares,
+
+    <name>_key             surrogate key: one a version
+    <name>_durable_key     one a member, over all its versions
+    version                1, 2, 3 … within the member
+    valid_from, valid_to   [from, to); to is NULL while the version is valid
+    is_current             valid now; a deleted member has no current version
+    is_inferred            known only by its key, from a fact that came first
+    is_deleted             the last version of a member that its source deleted
+
+and two members from its creation: -1 unknown and -2 not applicable. The database itself keeps a member from having
+two open versions. What is required is required of real members only, hence by a check and not by NOT NULL.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Identity, Index, Integer, String, Table, or_
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, synonym
+
+from strandline.errors import DeclarationError
+from strandline.model.base import Audited, Base, BigKey, snake_case
+from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Attribute, role
+
+BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""From when members that no source dated are valid: unknown, not applicable and inferred ones."""
+
+SPECIAL_MEMBERS: Final = {UNKNOWN_KEY: "Unknown", NOT_APPLICABLE_KEY: "Not applicable"}
+SPECIAL_SOURCE: Final = "strandline"
+
+
+class Dimension(Audited, Base):
+    """What facts are counted by. Subclass it and declare `attribute` columns; the name starts with Dim."""
+
+    __abstract__ = True
+    dimension_name: ClassVar[str]
+    """The class name without Dim, in snake case: `customer`, as in `customer_key`."""
+
+    version: Mapped[int] = mapped_column(
+        Integer(), sort_order=-97, server_default="1", comment="1 is a member's first version"
+    )
+    valid_from: Mapped[datetime] = mapped_column(sort_order=-96, comment="Valid from this moment on")
+    valid_to: Mapped[datetime | None] = mapped_column(
+        sort_order=-95, comment="Valid before this moment; NULL: still valid"
+    )
+    is_current: Mapped[bool] = mapped_column(
+        Boolean(), sort_order=-94, comment="The version that is valid now"
+    )
+    is_inferred: Mapped[bool] = mapped_column(
+        Boolean(), sort_order=-93, default=False, comment="Known only by its key so far"
+    )
+    is_deleted: Mapped[bool] = mapped_column(
+        Boolean(), sort_order=-92, default=False, comment="The source deleted the member at valid_to"
+    )
+
+    @declared_attr
+    def key(cls) -> Mapped[int]:
+        """The surrogate key, whatever the column is called."""
+        return synonym(f"{cls.dimension_name}_key")
+
+    @declared_attr
+    def durable_key(cls) -> Mapped[int]:
+        """The durable key, whatever the column is called."""
+        return synonym(f"{cls.dimension_name}_durable_key")
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        if not cls.__dict__.get("__abstract__", False):
+            cls.dimension_name = snake_case(cls.__name__.removeprefix("Dim"))
+            _declare_keys(cls)
+        super().__init_subclass__(**arguments)
+        if "__table__" in cls.__dict__:
+            _constrain(cls)
+
+    @classmethod
+    def table(cls) -> Table:
+        """The mapped table."""
+        return _table(cls)
+
+    @classmethod
+    def key_column(cls) -> Column[Any]:
+        """`<name>_key`."""
+        return cls.table().c[f"{cls.dimension_name}_key"]
+
+    @classmethod
+    def durable_key_column(cls) -> Column[Any]:
+        """`<name>_durable_key`."""
+        return cls.table().c[f"{cls.dimension_name}_durable_key"]
+
+    @classmethod
+    def attributes(cls, *scd: int) -> list[Column[Any]]:
+        """The declared columns in order, of these types only when some are given."""
+        declared = [column for column in cls.table().c if isinstance(role(column), Attribute)]
+        return [column for column in declared if not scd or role(column).scd in scd]  # type: ignore[attr-defined]  # narrowed above
+
+    @classmethod
+    def required(cls) -> list[Column[Any]]:
+        """The columns that every real member must fill."""
+        return [column for column in cls.attributes() if column.info["required"]]
+
+
+def _table(cls: type[Base]) -> Table:
+    table = cls.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+def _declare_keys(cls: type[Dimension]) -> None:
+    name = cls.dimension_name
+    key = mapped_column(
+        BigKey, Identity(start=1), primary_key=True, sort_order=-99, comment="Surrogate key: one a version"
+    )
+    durable = mapped_column(
+        BigInteger(), nullable=False, sort_order=-98, comment="Durable key: one a member, over all its versions"
+    )
+    setattr(cls, f"{name}_key", key)
+    setattr(cls, f"{name}_durable_key", durable)
+
+
+def _constrain(cls: type[Dimension]) -> None:
+    table = cls.table()
+    for column in cls.attributes():
+        column.info["required"] = not column.nullable
+        column.nullable = True
+    if not cls.attributes():
+        raise DeclarationError(f"{cls.__name__} has no attribute", hint="Declare one: name: Mapped[str] = attribute().")
+    table.append_constraint(
+        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="validity")
+    )
+    table.append_constraint(
+        CheckConstraint("is_current = (valid_to IS NULL) AND NOT (is_current AND is_deleted)", name="current")
+    )
+    required = cls.required()
+    if required:
+        filled = " AND ".join(f"{column.name} IS NOT NULL" for column in required)
+        free = or_(table.c.is_inferred, cls.key_column() < 0)
+        clause = f"{free.compile(compile_kwargs={'literal_binds': True})} OR ({filled})".replace(f"{table.fullname}.", "")
+        table.append_constraint(CheckConstraint(clause, name="required"))
+    member = (table.c.source_system, table.c.source_id)
+    latest = table.c.is_current | table.c.is_deleted
+    Index(None, *member, table.c.valid_from, unique=True)
+    Index(
+        f"uq_{table.name}_latest", *member, unique=True, postgresql_where=latest, sqlite_where=latest
+    )
+
+
+def special_members(cls: type[Dimension]) -> list[dict[str, object]]:
+    """The rows of the members -1 and -2: their words in every text column, nothing in the others."""
+    return [_special(cls, key=key, word=word) for key, word in SPECIAL_MEMBERS.items()]
+
+
+def placeholder(column: Column[Any], *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]) -> str | None:
+    """What stands in a column of a member that nothing is known of, so that a report shows a word and not a gap."""
+    if not (column.info["required"] and isinstance(column.type, String)):
+        return None
+    return word[: column.type.length] if column.type.length else word
+
+
+def _special(cls: type[Dimension], *, key: int, word: str) -> dict[str, object]:
+    row: dict[str, object] = {column.name: placeholder(column, word=word) for column in cls.attributes()}
+    row |= {
+        cls.key_column().name: key,
+        cls.durable_key_column().name: key,
+        "version": 1,
+        "valid_from": BEGINNING,
+        "is_current": True,
+        "is_inferred": False,
+        "is_deleted": False,
+        "source_system": SPECIAL_SOURCE,
+        "source_id": word.lower(),
+        "schema_version": cls.__schema_version__,
+    }
+    return row

@@ -1,0 +1,115 @@
+"""Facts: one row an event at a declared grain, its numbers, and keys of the members that it concerns."""
+
+from typing import Any
+
+from sqlalchemy import Column, Index, Table
+from sqlalchemy.orm import Mapped, mapped_column
+
+from strandline.errors import DeclarationError
+from strandline.model.base import Audited, Base
+from strandline.model.calendar import Calendar
+from strandline.model.column import (
+    UNKNOWN_KEY,
+    EventTime,
+    Grain,
+    Reference,
+    missing_column,
+    missing_member,
+    role,
+)
+from strandline.model.dimension import Dimension
+
+
+class Fact(Audited, Base):
+    """What happened. Subclass it and declare `grain`, `event_time`, `references` and `measure` columns."""
+
+    __abstract__ = True
+
+    source_system: Mapped[str] = mapped_column(
+        sort_order=903, primary_key=True, comment="The source it comes from"
+    )
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        _remember_missing(cls)
+        super().__init_subclass__(**arguments)
+        if "__table__" in cls.__dict__:
+            _check(cls)
+            _index(cls)
+
+    @classmethod
+    def table(cls) -> Table:
+        """The mapped table."""
+        table = cls.__table__
+        assert isinstance(table, Table)
+        return table
+
+    @classmethod
+    def grain(cls) -> list[Column[Any]]:
+        """The columns that tell one row from another, besides the source."""
+        return [column for column in cls.table().c if isinstance(role(column), Grain)]
+
+    @classmethod
+    def event_time_column(cls) -> Column[Any] | None:
+        """When it happened, where that is declared."""
+        return next((column for column in cls.table().c if isinstance(role(column), EventTime)), None)
+
+    @classmethod
+    def references(cls) -> dict[str, Reference]:
+        """The references to dimensions with members from a source, by column."""
+        found = {column.name: role(column) for column in cls.table().c}
+        return {name: it for name, it in found.items() if isinstance(it, Reference) and it.on is None}
+
+    @classmethod
+    def date_references(cls) -> dict[str, Reference]:
+        """The references to a date dimension, by column."""
+        found = {column.name: role(column) for column in cls.table().c}
+        return {name: it for name, it in found.items() if isinstance(it, Reference) and it.on is not None}
+
+    @classmethod
+    def as_of(cls, reference: str) -> Column[Any] | None:
+        """The column whose moment picks the version for this reference; None: the latest version."""
+        declared = cls.references()[reference].as_of
+        return cls.table().c[declared] if declared else cls.event_time_column()
+
+
+def _remember_missing(cls: type[Fact]) -> None:
+    for name, column in list(cls.__dict__.items()):
+        meaning = getattr(getattr(column, "column", None), "info", {}).get("strandline")
+        if isinstance(meaning, Reference) and meaning.missing == "unknown" and meaning.on is None:
+            setattr(cls, missing_column(name), missing_member())
+
+
+def _check(cls: type[Fact]) -> None:
+    if not cls.grain():
+        raise DeclarationError(
+            f"{cls.__name__} has no grain", hint="Declare what one row is: order_id: Mapped[str] = grain()."
+        )
+    columns = set(cls.table().c.keys())
+    for name, reference in {**cls.references(), **cls.date_references()}.items():
+        where = f"{cls.__name__}.{name}: references({reference.dimension.__name__})"
+        for option, column in (("as_of", reference.as_of), ("on", reference.on)):
+            if column is not None and column not in columns:
+                raise DeclarationError(
+                    f"{where}: {option}={column!r} is no column of {cls.__name__}",
+                    hint=f"Its columns are {', '.join(cls.table().c.keys())}.",
+                )
+        _check_dimension(where, reference)
+
+
+def _check_dimension(where: str, reference: Reference) -> None:
+    if reference.on is not None and not issubclass(reference.dimension, Calendar):
+        raise DeclarationError(f"{where}: on= is for a date dimension", hint="Use as_of= instead.")
+    if reference.on is None and not issubclass(reference.dimension, Dimension):
+        raise DeclarationError(f"{where} needs the date that is meant", hint='Give on="<column>".')
+
+
+def _index(cls: type[Fact]) -> None:
+    # A new version moves the facts that happened in it: they are found by the key of the version before and by time.
+    table = cls.table()
+    for name, reference in cls.references().items():
+        moment = cls.as_of(name)
+        Index(None, table.c[name], *([] if moment is None else [moment]))
+        if reference.missing == "unknown":
+            waiting = table.c[name] == UNKNOWN_KEY
+            remembered = table.c[missing_column(name)]
+            Index(None, remembered, postgresql_where=waiting, sqlite_where=waiting)

@@ -1,0 +1,158 @@
+"""Mappers: how a record of one contract becomes a row of one model, declared and checked before any I/O.
+
+    class CrmCustomer(Mapper[Customer, DimCustomer]):
+        customer_name = field("company_name")
+        currency = field("currency.name", default="EUR")
+
+        def tier(self, record: Customer) -> str | None:
+            return "gold" if record.credit_limit > 100_000 else None
+
+A column is filled by a `field`, or by a method of its name where a path is not enough. When the class is created, every
+path must exist in the contract, every name must be a column of the model, and every column that must be filled must be
+mapped. A mapper has no state: the same record always gives the same row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel
+from sqlalchemy import Column
+
+from strandline.errors import DeclarationError
+from strandline.model.column import Attribute, Degenerate, EventTime, Grain, Measure, Reference, role
+from strandline.model.dimension import Dimension
+from strandline.model.fact import Fact
+from strandline.model.path import Step, nearest, resolve
+
+UNSET: Final[Any] = object()
+
+R = TypeVar("R", bound=BaseModel)
+M = TypeVar("M", Dimension, Fact)
+
+
+class Named(Protocol):
+    """A source, or whatever else has a source's name."""
+
+    name: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column filled from a path of the record."""
+
+    path: str
+    default: Any
+    using: Callable[[Any], Any] | None
+    source: str | None
+
+
+def field(
+    path: str,
+    /,
+    *,
+    default: Any = UNSET,
+    using: Callable[[Any], Any] | None = None,
+    source: str | type[Named] | None = None,
+) -> Any:
+    """Fill a column from a dotted path of the record, `currency.name`.
+
+    None anywhere on the way, or at its end, gives `default`. `using` converts a value that is not None.
+    On a reference to a dimension the path gives the natural key of the member, as `source` calls it: the source of the
+    record itself unless told.
+    """
+    name = source if source is None or isinstance(source, str) else source.name
+    return Field(path, default, using, name)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """How one column is filled: by steps from the record, or by a method of the mapper."""
+
+    column: Column[Any]
+    steps: tuple[Step, ...] = ()
+    declared: Field | None = None
+    method: Callable[[Any], Any] | None = None
+
+    @property
+    def source(self) -> str | None:
+        """Whose natural key a reference gives; None: the record's own source."""
+        return self.declared.source if self.declared else None
+
+
+class Mapper(Generic[R, M]):
+    """From a contract to a model. Subclass `Mapper[Contract, Model]`."""
+
+    contract: ClassVar[type[BaseModel]]
+    model: ClassVar[type[Dimension] | type[Fact]]
+    mapped: ClassVar[dict[str, Mapped]]
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.contract, cls.model = _parameters(cls)
+        columns = mappable(cls.model)
+        names = [name for name in cls.__dict__ if not name.startswith("_") and name not in ("contract", "model")]
+        cls.mapped = {name: _map(cls, name, columns) for name in names}
+        _check_filled(cls, columns)
+
+
+def mappable(model: type[Dimension] | type[Fact]) -> dict[str, Column[Any]]:
+    """The columns that a mapper fills, in the order of the model."""
+    meant = (Attribute, Grain, Degenerate, EventTime, Measure, Reference)
+    found = {column.name: column for column in model.table().c if isinstance(role(column), meant)}
+    calculated = model.date_references() if issubclass(model, Fact) else {}
+    return {name: column for name, column in found.items() if name not in calculated}
+
+
+def must_fill(column: Column[Any]) -> bool:
+    """Whether a row without this column is no row: a required attribute, or a fact's column that is NOT NULL.
+
+    A reference may be empty: it is the not-applicable member then.
+    """
+    meaning = role(column)
+    if isinstance(meaning, Attribute):
+        return bool(column.info["required"])
+    return not column.nullable and not isinstance(meaning, Reference)
+
+
+def _parameters(cls: type[Mapper[Any, Any]]) -> tuple[type[BaseModel], type[Dimension] | type[Fact]]:
+    for base in cls.__dict__.get("__orig_bases__", ()):
+        given = get_args(base) if get_origin(base) is Mapper else ()
+        if len(given) == 2 and all(isinstance(it, type) for it in given):
+            return given[0], given[1]
+    raise DeclarationError(
+        f"{cls.__name__} does not say what it maps",
+        hint=f"class {cls.__name__}(Mapper[<contract>, <dimension or fact>]): ...",
+    )
+
+
+def _map(cls: type[Mapper[Any, Any]], name: str, columns: dict[str, Column[Any]]) -> Mapped:
+    where = f"{cls.__name__}.{name}"
+    if name not in columns:
+        raise DeclarationError(f"{where}: {cls.model.__name__} has no column {name!r}", hint=nearest(name, columns))
+    declared = cls.__dict__[name]
+    if isinstance(declared, Field):
+        if declared.source is not None and not isinstance(role(columns[name]), Reference):
+            raise DeclarationError(f"{where}: source= is for a reference to a dimension", hint="Leave it out.")
+        steps = resolve(cls.contract, declared.path, where=where)
+        return Mapped(columns[name], steps=tuple(steps), declared=declared)
+    if callable(declared):
+        return Mapped(columns[name], method=declared)
+    raise DeclarationError(
+        f"{where} is {declared!r}, neither a field nor a method", hint=f'{name} = field("<path in the record>")'
+    )
+
+
+def _check_filled(cls: type[Mapper[Any, Any]], columns: dict[str, Column[Any]]) -> None:
+    unfilled = [
+        name
+        for name, column in columns.items()
+        if name not in cls.mapped and (must_fill(column) or isinstance(role(column), Reference))
+    ]
+    if unfilled:
+        raise DeclarationError(
+            f"{cls.__name__} leaves columns of {cls.model.__name__} empty that must be filled: {', '.join(unfilled)}",
+            hint=f'Add {unfilled[0]} = field("…"), or a method of that name.',
+        )

@@ -1,0 +1,72 @@
+"""Dotted paths into a contract: checked against its fields when declared, so that they cannot miss later."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from typing_extensions import TypeAliasType
+
+from strandline.errors import DeclarationError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One name on the way: an attribute of a model, or a key of a mapping; `optional` when None can come of it."""
+
+    name: str
+    is_key: bool
+    optional: bool
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """` Did you mean 'x'?` for the closest spelling, nothing when none is close."""
+    known = list(candidates)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(known)}."
+
+
+def resolve(contract: type[BaseModel], path: str, *, where: str) -> list[Step]:
+    """The steps of a path from the contract on; DeclarationError at the first name that is not there."""
+    steps: list[Step] = []
+    here: Any = contract
+    for name in path.split("."):
+        step, here = _enter(here, name, where=f"{where}: path {path!r}")
+        steps.append(step)
+    return steps
+
+
+def _enter(here: Any, name: str, *, where: str) -> tuple[Step, Any]:
+    if isinstance(here, type) and issubclass(here, BaseModel):
+        if name not in here.model_fields:
+            raise DeclarationError(
+                f"{where}: {here.__name__} has no field {name!r}", hint=nearest(name, here.model_fields)
+            )
+        inner, optional = _strip(here.model_fields[name].annotation)
+        return Step(name, is_key=False, optional=optional), inner
+    if isinstance(here, type) and issubclass(here, Mapping):
+        return Step(name, is_key=True, optional=True), Any
+    if get_origin(here) is not None and issubclass(get_origin(here), Mapping):
+        inner, _ = _strip(get_args(here)[1])
+        return Step(name, is_key=True, optional=True), inner
+    raise DeclarationError(
+        f"{where}: nothing can be looked up in {getattr(here, '__name__', here)} by the name {name!r}",
+        hint="End the path before it, or write a method of that column's name.",
+    )
+
+
+def _strip(annotation: Any) -> tuple[Any, bool]:
+    """The annotation without None, Annotated and aliases, and whether None was among it."""
+    if isinstance(annotation, TypeAliasType):
+        return _strip(annotation.__value__)
+    if get_origin(annotation) is Annotated:
+        return _strip(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        inner, optional = _strip(members[0]) if len(members) == 1 else (annotation, False)
+        return inner, optional or len(members) < len(get_args(annotation))
+    return annotation, annotation is type(None) or annotation is Any

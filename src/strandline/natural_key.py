@@ -1,0 +1,59 @@
+"""The text form of a source's identifier: one rule for raw log, dimensions and facts, so that they always meet.
+
+A key part is text as it came; a number is its decimal text; a composite key is the compact JSON array of its
+parts. None and empty text are no key: whoever asks decides whether that is a reject. What PostgreSQL cannot
+hold as text (NUL, a lone surrogate) and what is no identity (a truth value, a float) is refused with ValueError.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+
+def encode(value: object) -> str | None:
+    """The natural key's text, or None if the value (or any part of it) is None or empty."""
+    if type(value) is str:
+        return _checked(value) or None
+    if isinstance(value, tuple | list):
+        return _encode_composite(value)
+    return _encode_part(value)
+
+
+def _encode_composite(parts: tuple[object, ...] | list[object]) -> str | None:
+    encoded = [encode(part) for part in parts]
+    if not encoded or None in encoded:
+        return None
+    return json.dumps(encoded, ensure_ascii=False, separators=(",", ":"))
+
+
+def _encode_part(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            raise ValueError(f"a truth value is no identifier: {value!r}")
+        case Enum():
+            return encode(value.value)
+        case str():
+            return _checked(str(value)) or None
+        case int() | UUID():
+            return str(value)
+        case Decimal() if value.is_finite():
+            return str(value)
+        case datetime() if value.tzinfo is not None:
+            return value.astimezone(UTC).isoformat()
+        case date() if not isinstance(value, datetime):
+            return value.isoformat()
+    raise ValueError(f"a {type(value).__name__} is no identifier: {value!r}")
+
+
+def _checked(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError(f"an identifier cannot contain NUL: {text!r}")
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError(f"an identifier cannot contain a lone surrogate: {text!r}")
+    return text

@@ -1,0 +1,174 @@
+"""A pipeline: which streams go through which mappers into which models, checked when it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import String, Table
+
+from strandline.errors import DeclarationError
+from strandline.model.calendar import Calendar
+from strandline.model.dimension import Dimension
+from strandline.model.fact import Fact
+from strandline.model.mapper import Mapper
+from strandline.source.stream import Source, Stream
+from strandline.warehouse import raw
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """How many records of a stream may be rejected in one run: it fails, before it merges, above both."""
+
+    count: int = 20
+    share: float = 0.1
+
+    def exceeded(self, *, rejected: int, records: int) -> bool:
+        """Whether that is too many."""
+        return rejected > self.count and rejected > self.share * records
+
+
+@dataclass(frozen=True)
+class Sync:
+    """One stream through one mapper into its model."""
+
+    stream: Stream
+    mapper: type[Mapper[Any, Any]]
+
+    @property
+    def model(self) -> type[Dimension] | type[Fact]:
+        """The dimension or fact that it fills."""
+        return self.mapper.model
+
+    @property
+    def target(self) -> str:
+        """The model's name, as the ledger and the marks call it."""
+        return self.model.__name__
+
+    @property
+    def staging_name(self) -> str:
+        """What its staging table is called; PostgreSQL cuts names at 63 bytes, and so do we, before it does."""
+        return f"{_table_name(self.stream)}__{self.model.table().name}"[:63]
+
+    @property
+    def tombstone_grain(self) -> str | None:
+        """The column of a fact by which a deleted record is found again."""
+        return self.model.grain()[0].name if issubclass(self.model, Fact) else None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One stream of a run, with everything that it fills."""
+
+    stream: Stream
+    syncs: tuple[Sync, ...]
+    rejects: Rejects
+
+    @cached_property
+    def raw(self) -> Table:
+        """Its raw log."""
+        name = self.stream.qualified_name
+        return raw.raw_table(_table_name(self.stream), stream=name, cursor=self.stream.cursor_type)
+
+
+def _table_name(stream: Stream) -> str:
+    return stream.qualified_name.replace(".", "_")[:63]
+
+
+@dataclass
+class Pipeline:
+    """What belongs together in one run.
+
+        sales = Pipeline("sales")
+        sales.sync(Crm.customers, CrmCustomer)
+        sales.sync(Shop.orders, ShopOrder)
+    """
+
+    name: str
+    syncs: list[Sync] = field(default_factory=list, init=False)
+    _rejects: dict[str, Rejects] = field(default_factory=dict, init=False)
+
+    def sync(self, stream: Stream, mapper: type[Mapper[Any, Any]], /, *, rejects: Rejects | None = None) -> Sync:
+        """Bring the stream's records through the mapper into its model, whenever the pipeline runs.
+
+        `rejects` says how many records may fail before the stream fails. Raises DeclarationError when stream and
+        mapper do not fit together.
+        """
+        added = Sync(stream, mapper)
+        _check(added, self.syncs, where=f'Pipeline("{self.name}").sync({stream!r}, {mapper.__name__})')
+        self.syncs.append(added)
+        if rejects is not None:
+            self._rejects[stream.qualified_name] = rejects
+        return added
+
+    @property
+    def readings(self) -> list[Reading]:
+        """The streams, each once, in the order in which they are read: those of dimensions first."""
+        by_stream: dict[str, list[Sync]] = {}
+        for sync in self.ordered:
+            by_stream.setdefault(sync.stream.qualified_name, []).append(sync)
+        return [
+            Reading(syncs[0].stream, tuple(syncs), self._rejects.get(name, Rejects()))
+            for name, syncs in by_stream.items()
+        ]
+
+    @property
+    def ordered(self) -> list[Sync]:
+        """The syncs in the order in which they are merged: dimensions before the facts that refer to them."""
+        return sorted(self.syncs, key=lambda sync: issubclass(sync.model, Fact))
+
+    @property
+    def models(self) -> list[type[Dimension] | type[Fact] | type[Calendar]]:
+        """Every model that a run touches: what is filled, and what the facts refer to."""
+        found: dict[Any, None] = {}
+        for sync in self.ordered:
+            if issubclass(sync.model, Fact):
+                references = {**sync.model.references(), **sync.model.date_references()}
+                found |= {reference.dimension: None for reference in references.values()}
+            found[sync.model] = None
+        return sorted(found, key=lambda model: issubclass(model, Fact))
+
+    @property
+    def sources(self) -> list[type[Source]]:
+        """The sources that it reads."""
+        return list(dict.fromkeys(sync.stream.source for sync in self.ordered))
+
+
+def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
+    if not isinstance(added.stream, Stream):
+        raise DeclarationError(f"{where}: not a stream", hint="Give it as <Source>.<stream>.")
+    if not issubclass(added.stream.contract, added.mapper.contract):
+        raise DeclarationError(
+            f"{where}: the stream sends {added.stream.contract.__name__}, the mapper takes"
+            f" {added.mapper.contract.__name__}",
+            hint=f"Write a Mapper[{added.stream.contract.__name__}, {added.target}].",
+        )
+    for other in others:
+        same_name = other.stream.source is not added.stream.source
+        if same_name and other.stream.source_name == added.stream.source_name:
+            raise DeclarationError(
+                f"{where}: two sources are called {added.stream.source_name!r}", hint='Set name = "…" on one of them.'
+            )
+        if other.model is added.model and other.stream.source is added.stream.source:
+            raise DeclarationError(
+                f"{where}: {added.target} is filled from {other.stream.qualified_name} already, and the natural keys"
+                f" of {added.stream.source_name} would mix",
+                hint="Fill a model from one stream of each source.",
+            )
+    _check_tombstones(added, where=where)
+
+
+def _check_tombstones(added: Sync, *, where: str) -> None:
+    """A deleted record says only its key, so a fact must be found by it."""
+    if added.stream.deleted is None or not issubclass(added.model, Fact):
+        return
+    grain = added.model.grain()
+    declared = added.mapper.mapped[grain[0].name].declared
+    by_key = len(grain) == 1 and declared is not None and (declared.path,) == added.stream.key
+    if not by_key or not isinstance(grain[0].type, String):
+        raise DeclarationError(
+            f"{where}: the stream has deletions, and a deleted record could not be found in {added.target}",
+            hint=f"Make the grain one text column that is mapped from {added.stream.key[0]!r}.",
+        )

@@ -1,0 +1,109 @@
+"""What a run tells of itself: the same figures for people, for --json and for the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL
+
+
+@dataclass
+class StreamReport:
+    """What became of one stream."""
+
+    stream: str
+    status: str = "running"
+    pages: int = 0
+    records: int = 0
+    stored: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    resumed: int = 0
+    mark_before: str | None = None
+    mark_after: str | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    hint: str | None = None
+
+
+@dataclass
+class TargetReport:
+    """What became of one model."""
+
+    stream: str
+    target: str
+    counts: dict[str, int]
+    applied_before: int
+    applied_after: int
+    seconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return any(self.counts.values())
+
+
+@dataclass
+class RunReport:
+    """What became of a run."""
+
+    pipeline: str
+    run_id: int
+    started_at: datetime
+    finished_at: datetime | None = None
+    status: str = "running"
+    streams: list[StreamReport] = field(default_factory=list)
+    targets: list[TargetReport] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took; 0 while it runs."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 failed, 3 done with rejects or with streams that failed."""
+        return {"done": EXIT_DONE, "partial": EXIT_PARTIAL}.get(self.status, EXIT_FAILED)
+
+    def conclude(self) -> None:
+        """Settle the status by those of the streams."""
+        states = {stream.status for stream in self.streams}
+        if states <= {"done"}:
+            self.status = "done"
+        elif states <= {"failed"}:
+            self.status = "failed"
+        else:
+            self.status = "partial"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "seconds": self.seconds, "exit_code": self.exit_code}
+
+
+class Progress(Protocol):
+    """Whoever wants to see a run go on."""
+
+    def reading(self, stream: str, figures: Any) -> None:
+        """The stream has come this far."""
+
+    def merging(self, stream: str, target: str) -> None:
+        """The target is being merged."""
+
+    def finished(self, stream: StreamReport) -> None:
+        """The stream is through, one way or another."""
+
+
+class Silence:
+    """Nobody wants to see it."""
+
+    def reading(self, stream: str, figures: Any) -> None:
+        """Say nothing."""
+
+    def merging(self, stream: str, target: str) -> None:
+        """Say nothing."""
+
+    def finished(self, stream: StreamReport) -> None:
+        """Say nothing."""

@@ -1,0 +1,190 @@
+"""One run of a pipeline: every stream read and staged, then every target merged, dimensions first.
+
+A stream that fails leaves the others whole: what it had stored stays in the raw log, its targets are not merged, and
+the next run goes on from there. One connection does everything, so that the locks end with the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from sqlalchemy import Connection
+
+from strandline.errors import StrandlineError
+from strandline.model.conversion import compile_mapper
+from strandline.model.dimension import Dimension
+from strandline.model.fact import Fact
+from strandline.pipeline import merge
+from strandline.pipeline.definition import Pipeline, Reading, Sync
+from strandline.pipeline.load import Figures, Load, Target
+from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
+from strandline.source.stream import Source
+from strandline.warehouse import ledger, lock, schema, staging, state
+from strandline.warehouse.database import Database
+
+
+def run(
+    pipeline: Pipeline,
+    database: Database,
+    *,
+    sources: Mapping[str, Source] | None = None,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Bring everything that the pipeline fills up to its sources; running again changes nothing.
+
+    `sources` gives sources that are set up already, by name; the others are made from their settings. Errors of one
+    stream are in its report; what concerns the whole run is raised.
+    """
+    with database.connect() as connection, ExitStack() as opened:
+        one_run = _Run(pipeline, database, connection, progress or Silence())
+        one_run.prepare()
+        with one_run.recorded():
+            ready = {cls.name: _source(cls, sources or {}, opened) for cls in pipeline.sources}
+            loads = [one_run.read(reading, ready[reading.stream.source_name]) for reading in pipeline.readings]
+            one_run.merge([load for load in loads if load is not None])
+        return one_run.report
+
+
+def _source(cls: type[Source], given: Mapping[str, Source], opened: ExitStack) -> Source:
+    return given[cls.name] if cls.name in given else opened.enter_context(cls())
+
+
+class _Run:
+    def __init__(self, pipeline: Pipeline, database: Database, connection: Connection, progress: Progress) -> None:
+        self.pipeline = pipeline
+        self.database = database
+        self.connection = connection
+        self.progress = progress
+        self.report: RunReport
+        self.targets = {id(sync): self._target(sync) for sync in pipeline.syncs}
+
+    def _target(self, sync: Sync) -> Target:
+        conversion = compile_mapper(sync.mapper, self.database.engine.dialect)
+        return Target(sync, conversion, staging.staging_table(sync.staging_name, conversion.columns), applied=0)
+
+    def prepare(self) -> None:
+        """Make the tables be there, and open the run."""
+        raw_tables = [reading.raw for reading in self.pipeline.readings]
+        staged = [target.staged for target in self.targets.values()]
+        with self.connection.begin():
+            schema.prepare(
+                self.database, self.connection, models=self.pipeline.models, others=[*raw_tables, *staged]
+            )
+        with self.connection.begin():
+            run_id, started_at = ledger.begin(
+                self.connection, pipeline=self.pipeline.name, version=version("strandline")
+            )
+        self.report = RunReport(self.pipeline.name, run_id, started_at)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Close the run in the ledger, however it ends."""
+        try:
+            yield
+            self.report.conclude()
+        except BaseException as error:
+            self.report.status = "failed" if isinstance(error, Exception) else "stopped"
+            self.report.error = str(error) or type(error).__name__
+            raise
+        finally:
+            if not self.connection.invalidated and not self.connection.closed:
+                self._end()
+
+    def _end(self) -> None:
+        if self.connection.in_transaction():
+            self.connection.rollback()
+        with self.connection.begin():
+            self.report.finished_at = ledger.end(
+                self.connection, self.report.run_id, status=self.report.status, error=self.report.error
+            )
+            lock.release_all(self.connection)
+
+    def read(self, reading: Reading, source: Source) -> Load | None:
+        """Read and stage one stream; None if it failed, which its report then tells."""
+        told = StreamReport(reading.stream.qualified_name)
+        self.report.streams.append(told)
+        began = time.monotonic()
+        load: Load | None = None
+        try:
+            load = self._load(reading)
+            load.prepare()
+            load.read(source)
+            told.status = "partial" if load.figures.rejected else "done"
+        except StrandlineError as error:
+            told.status, told.error, told.hint = "failed", f"{type(error).__name__}: {error.message}", error.hint
+        told.seconds = round(time.monotonic() - began, 3)
+        if load is not None:
+            told.__dict__.update(asdict(load.figures))
+            told.mark_before, told.mark_after = load.mark_before, load.mark_after
+        self._note(told)
+        return load if told.status != "failed" else None
+
+    def _load(self, reading: Reading) -> Load:
+        with self.connection.begin():
+            lock.hold_stream(self.connection, reading.stream.qualified_name)
+        targets = [self.targets[id(sync)] for sync in reading.syncs]
+        with self.connection.begin():
+            for target in targets:
+                target.applied = state.applied_mark_of(
+                    self.connection, reading.stream.qualified_name, target.sync.target
+                )
+        return Load(
+            self.database,
+            self.connection,
+            reading=reading,
+            targets=targets,
+            run_id=self.report.run_id,
+            report=lambda figures: self._tell(reading, figures),
+        )
+
+    def _tell(self, reading: Reading, figures: Figures) -> None:
+        self.progress.reading(reading.stream.qualified_name, figures)
+
+    def _note(self, told: StreamReport) -> None:
+        if self.connection.in_transaction():
+            self.connection.rollback()
+        figures: dict[str, Any] = {name: value for name, value in asdict(told).items() if name != "hint"}
+        with self.connection.begin():
+            ledger.note_stream(self.connection, self.report.run_id, figures)
+        self.progress.finished(told)
+
+    def merge(self, loads: list[Load]) -> None:
+        """Merge what the loads have staged, dimensions first; each target in a transaction of its own."""
+        by_stream = {load.stream.qualified_name: load for load in loads}
+        for sync in self.pipeline.ordered:
+            load = by_stream.get(sync.stream.qualified_name)
+            target = self.targets[id(sync)]
+            if load is not None and load.last_raw_id > target.applied:
+                self._merge(load, target)
+
+    def _merge(self, load: Load, target: Target) -> None:
+        self.progress.merging(load.stream.qualified_name, target.sync.target)
+        began = time.monotonic()
+        try:
+            with self.connection.begin():
+                counts = merge.merge(
+                    self.database, self.connection, load=load, target=target, run_id=self.report.run_id
+                )
+                done = TargetReport(
+                    stream=load.stream.qualified_name,
+                    target=target.sync.target,
+                    counts=counts,
+                    applied_before=target.applied,
+                    applied_after=load.last_raw_id,
+                    seconds=round(time.monotonic() - began, 3),
+                )
+                ledger.note_target(self.connection, self.report.run_id, asdict(done))
+            self.report.targets.append(done)
+        except StrandlineError as error:
+            self._fail(load, error)
+
+    def _fail(self, load: Load, error: StrandlineError) -> None:
+        told = next(it for it in self.report.streams if it.stream == load.stream.qualified_name)
+        told.status, told.error, told.hint = "failed", f"{type(error).__name__}: {error.message}", error.hint
+        with self.connection.begin():
+            ledger.mark_failed(self.connection, self.report.run_id, told.stream, error=told.error)

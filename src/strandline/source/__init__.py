@@ -1,0 +1,52 @@
+"""The source layer: what a user declares of an API, and how it is read."""
+
+from strandline.source.auth import ApiKey, Basic, Bearer
+from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
+from strandline.source.cursor import Cursor, Precision
+from strandline.source.http import HttpSource
+from strandline.source.page import Page, Pages
+from strandline.source.paginator import (
+    LinkHeader,
+    LinkInBody,
+    LinkInHeader,
+    Offset,
+    PageNumber,
+    SinglePage,
+    TokenInBody,
+    TokenInHeader,
+)
+from strandline.source.retry import Retry
+from strandline.source.settings import SourceSettings
+from strandline.source.stream import READ_TIME, Source, Stream, stream
+from strandline.source.throttle import Rate
+
+__all__ = [
+    "READ_TIME",
+    "ApiKey",
+    "Basic",
+    "Bearer",
+    "BooleanString",
+    "Contract",
+    "Cursor",
+    "HttpSource",
+    "LinkHeader",
+    "LinkInBody",
+    "LinkInHeader",
+    "Offset",
+    "Page",
+    "PageNumber",
+    "Pages",
+    "Precision",
+    "Rate",
+    "Record",
+    "Reference",
+    "Retry",
+    "SinglePage",
+    "Source",
+    "SourceSettings",
+    "Stream",
+    "TokenInBody",
+    "TokenInHeader",
+    "Zone",
+    "stream",
+]

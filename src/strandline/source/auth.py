@@ -1,0 +1,90 @@
+"""How a source knows us: API key, basic and bearer, as httpx auth that never shows its secret."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator
+
+import httpx
+from pydantic import SecretStr
+
+from strandline.errors import DeclarationError
+
+
+class Credentials(httpx.Auth):
+    """An httpx auth that says what it is without saying what it knows."""
+
+    kind: str = "credentials"
+    """As it is named in messages."""
+    secrets: tuple[SecretStr, ...] = ()
+    """What must never be shown."""
+    query_parameters: frozenset[str] = frozenset()
+    """Parameters of a URL that hold a secret."""
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}>"
+
+
+class ApiKey(Credentials):
+    """A key in a header (`X-API-Key` unless named otherwise) or in a query parameter."""
+
+    def __init__(
+        self, value: SecretStr | str, *, header: str | None = None, query: str | None = None
+    ) -> None:
+        if header and query:
+            raise DeclarationError(
+                f"ApiKey(header={header!r}, query={query!r}): a key goes into a header or into the query, not both"
+            )
+        self._value = _secret(value)
+        self._header = header or "X-API-Key"
+        self._query = query
+        self.kind = (
+            f"API key in the query parameter {query}" if query else f"API key in the header {self._header}"
+        )
+        self.secrets = (self._value,)
+        self.query_parameters = frozenset({query} if query else ())
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the key."""
+        if self._query:
+            request.url = request.url.copy_set_param(self._query, self._value.get_secret_value())
+        else:
+            request.headers[self._header] = self._value.get_secret_value()
+        yield request
+
+
+class Basic(Credentials):
+    """User and password, RFC 7617."""
+
+    kind = "basic auth"
+
+    def __init__(self, user: SecretStr | str, password: SecretStr | str) -> None:
+        # A user's name is often public, but with some APIs it is the key: hidden when it is given as a secret.
+        self.secrets = tuple(part for part in (user, _secret(password)) if isinstance(part, SecretStr))
+        pair = f"{_secret(user).get_secret_value()}:{_secret(password).get_secret_value()}"
+        self._header = SecretStr("Basic " + base64.b64encode(pair.encode()).decode())
+        self.secrets += (SecretStr(pair),)
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the header."""
+        request.headers["Authorization"] = self._header.get_secret_value()
+        yield request
+
+
+class Bearer(Credentials):
+    """A bearer token, RFC 6750."""
+
+    kind = "bearer token"
+
+    def __init__(self, token: SecretStr | str) -> None:
+        self._token = _secret(token)
+        self.secrets = (self._token,)
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the header."""
+        request.headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        yield request
+
+
+def _secret(value: SecretStr | str) -> SecretStr:
+    return value if isinstance(value, SecretStr) else SecretStr(value)

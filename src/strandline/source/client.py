@@ -1,0 +1,264 @@
+"""The HTTP client of one source: read-only, polite, patient, and discreet.
+
+One httpx client per source keeps connections open. Each request waits for its turn, is tried again as the source's Retry
+says, never leaves the source's host (so neither do credentials), and is shown in messages without its secrets.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import httpx
+
+from strandline.errors import (
+    CredentialsRejected,
+    DeclarationError,
+    MethodRefused,
+    SourceUnavailable,
+    UnexpectedResponse,
+)
+from strandline.source import lenient, redaction, retry
+from strandline.source.auth import Credentials
+from strandline.source.paginator import Request
+from strandline.source.redaction import Redaction
+from strandline.source.retry import Retry, Transient
+from strandline.source.throttle import Throttle
+
+T = TypeVar("T")
+
+READ_METHODS = ("GET", "HEAD")
+
+_MAX_REDIRECTS = 5
+_REJECTED = (401, 403)
+_WORTH_ANOTHER_TRY = (408, 425, 429)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched(Generic[T]):
+    """A complete answer, its body already read."""
+
+    content: T
+    where: str
+    """Stream and request, for messages."""
+    request: str
+    """Method and URL, secrets taken out."""
+    url: str
+    """Where the answer came from in the end; for relative links, never for showing."""
+    status: int
+    headers: Mapping[str, str]
+    fetched_at: datetime
+    size: int
+
+
+class Client:
+    """Fetches what streams ask for. Safe to share between threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: httpx.Auth | None = None,
+        policy: Retry,
+        throttle: Throttle,
+        timeout: float,
+        secrets: Iterable[str] = (),
+        auth_settings: Collection[str] = (),
+        verify: bool | ssl.SSLContext = True,
+    ) -> None:
+        redaction.guard_httpx_log()
+        self._base = _check_base(base_url)
+        self._policy = policy
+        self._throttle = throttle
+        self._timeout = timeout
+        self._credentials = _name_credentials(auth, auth_settings)
+        self._redaction = _build_redaction(auth, self._base, secrets)
+        self._http = httpx.Client(base_url=self._base, auth=auth, timeout=timeout, verify=verify)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def fetch(
+        self, request: Request, *, stream: str, methods: Collection[str], read: Callable[[bytes], T]
+    ) -> Fetched[T]:
+        """The answer with `read(body)` as its content; `read` may raise what `page.split` raises.
+
+        Raises MethodRefused, CredentialsRejected, UnexpectedResponse, RateLimited or SourceUnavailable.
+        """
+        prepared = self._prepare(request)
+        shown = f"{prepared.method} {self._show(prepared)}"
+        where = f"{stream}: {shown}"
+        if prepared.method not in methods:
+            raise MethodRefused(
+                f"{where}: the client only reads, {prepared.method} is not among {', '.join(methods)}",
+                hint=f'If it only reads, declare it: @stream(…, methods=("{prepared.method}",)).',
+            )
+        self._check_host(prepared.url, where=where, what="the next page")
+        return retry.run(
+            lambda: self._attempt(prepared, where, shown, read), policy=self._policy, where=where
+        )
+
+    def _prepare(self, request: Request) -> httpx.Request:
+        try:
+            # Merged, not replaced: a path may carry parameters of its own, and so does a link.
+            url = httpx.URL(request.url)
+            params = url.params.merge(dict(request.params)) if request.params else None
+            merged = url.copy_with(params=params) if params is not None else url
+            return self._http.build_request(request.method.upper(), merged, json=request.body)
+        except httpx.InvalidURL as error:
+            raise UnexpectedResponse(f"{self._redaction.scrub(request.url)!r} is no URL: {error}") from error
+
+    def _show(self, prepared: httpx.Request) -> str:
+        return self._redaction.show_url(prepared.url)
+
+    def _attempt(
+        self, prepared: httpx.Request, where: str, shown: str, read: Callable[[bytes], T]
+    ) -> Fetched[T]:
+        self._throttle.wait()
+        response = self._send(prepared, where)
+        self._check_status(response, where)
+        return Fetched(
+            content=self._read(response, where, read),
+            where=where,
+            request=shown,
+            url=str(response.url),
+            status=response.status_code,
+            headers=response.headers,
+            fetched_at=datetime.now(UTC),
+            size=len(response.content),
+        )
+
+    def _send(self, request: httpx.Request, where: str) -> httpx.Response:
+        for _ in range(_MAX_REDIRECTS):
+            response = self._send_once(request, where)
+            if response.next_request is None:
+                return response
+            request = response.next_request
+            self._check_host(request.url, where=where, what=f"{response.status_code} redirect")
+        raise UnexpectedResponse(
+            f"{where}: more than {_MAX_REDIRECTS} redirects, the last to {self._show(request)}"
+        )
+
+    def _send_once(self, request: httpx.Request, where: str) -> httpx.Response:
+        try:
+            return self._http.send(request)
+        except httpx.ConnectTimeout as error:
+            raise Transient(f"no connection within {self._timeout:g} s") from error
+        except httpx.TimeoutException as error:
+            raise Transient(f"no answer within {self._timeout:g} s") from error
+        except httpx.ConnectError as error:
+            if isinstance(_root_cause(error), ssl.SSLError):
+                raise SourceUnavailable(
+                    f"{where}: no secure connection: {error}",
+                    hint="Check the host's certificate; it is not tried again.",
+                ) from error
+            raise Transient(
+                f"cannot connect to {_host(request.url)}: {self._redaction.scrub(str(error))}"
+            ) from error
+        except httpx.RemoteProtocolError as error:
+            raise Transient(f"answer cut short: {self._redaction.scrub(str(error))}") from error
+        except httpx.TransportError as error:
+            said = self._redaction.scrub(str(error)) or type(error).__name__
+            raise Transient(f"connection broken: {said}") from error
+        except httpx.DecodingError as error:
+            raise Transient(f"answer cannot be decompressed: {self._redaction.scrub(str(error))}") from error
+
+    def _check_status(self, response: httpx.Response, where: str) -> None:
+        code = response.status_code
+        answer = f"{code} {response.reason_phrase}".strip()
+        if code in _REJECTED:
+            raise CredentialsRejected(
+                f"{where}: {answer} to {self._credentials}", hint=self._credentials_hint()
+            )
+        if code in _WORTH_ANOTHER_TRY or code >= 500:
+            raise Transient(
+                answer, retry_after=retry.read_retry_after(response.headers), rate_limited=code == 429
+            )
+        if not response.is_success:
+            raise UnexpectedResponse(
+                f"{where}: {answer}; {self._describe(response)}",
+                hint="Check the path and the parameters that the stream sends.",
+            )
+
+    def _credentials_hint(self) -> str:
+        if self._credentials == "no credentials":
+            return "The source wants credentials: return them from its auth method."
+        return "Check that the credentials are right, not expired, and allowed to read this."
+
+    def _read(self, response: httpx.Response, where: str, read: Callable[[bytes], T]) -> T:
+        try:
+            return read(response.content)
+        except lenient.Truncated as error:
+            raise Transient(f"{response.status_code}, but the JSON is cut short: {error}") from error
+        except lenient.Unreadable as error:
+            raise UnexpectedResponse(
+                f"{where}: {response.status_code}, but {self._redaction.scrub(str(error))}; {self._describe(response)}",
+                hint="Compare the answer with what the stream declares (path, records).",
+            ) from error
+
+    def _describe(self, response: httpx.Response) -> str:
+        kind = response.headers.get("content-type", "no content type")
+        # Scrubbed before it is cut, lest half a secret escapes.
+        text = self._redaction.scrub(response.content[:4096].decode("utf-8", "replace"))
+        return f"{kind}, {len(response.content)} bytes: {text[:120]!r}"
+
+    def _check_host(self, url: httpx.URL, *, where: str, what: str) -> None:
+        same = url.host == self._base.host and (
+            _origin(url) == _origin(self._base) or (self._base.scheme, url.scheme) == ("http", "https")
+        )
+        if not same:
+            raise UnexpectedResponse(
+                f"{where}: {what} leads to {url.scheme}://{_host(url)},"
+                f" away from {self._base.scheme}://{_host(self._base)}",
+                hint="Credentials never go to another host: if it is the right one, make it the source's base_url.",
+            )
+
+
+def _check_base(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise DeclarationError(f"base_url {base_url!r}: {error}") from error
+    if url.scheme not in _DEFAULT_PORTS or not url.host:
+        raise DeclarationError(
+            f"base_url {str(url.copy_with(username=None, password=None))!r} is no http:// or https:// URL"
+        )
+    return url
+
+
+def _build_redaction(auth: httpx.Auth | None, base: httpx.URL, secrets: Iterable[str]) -> Redaction:
+    own = auth if isinstance(auth, Credentials) else None
+    return Redaction(
+        parameters=own.query_parameters if own else (),
+        secrets=[
+            *secrets,
+            *(secret.get_secret_value() for secret in (own.secrets if own else ())),
+            base.password,
+        ],
+    )
+
+
+def _name_credentials(auth: httpx.Auth | None, settings: Collection[str]) -> str:
+    if auth is None:
+        return "no credentials"
+    kind = auth.kind if isinstance(auth, Credentials) else type(auth).__name__
+    return f"the {kind}" + (f" from {', '.join(settings)}" if settings else "")
+
+
+def _origin(url: httpx.URL) -> tuple[str, int | None]:
+    return url.scheme, url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
+def _host(url: httpx.URL) -> str:
+    return f"{url.host}:{url.port}" if url.port else url.host
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error

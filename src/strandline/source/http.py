@@ -1,0 +1,156 @@
+"""A source that is an HTTP API: settings, credentials and limits in one class, and `pages`, which walks an endpoint."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from functools import cached_property
+from itertools import count
+from typing import ClassVar
+
+import httpx
+
+from strandline.errors import DeclarationError
+from strandline.source.auth import Credentials
+from strandline.source.client import READ_METHODS, Client, Fetched
+from strandline.source.page import Cut, Page, Pages, Path, split
+from strandline.source.paginator import Answer, Guard, Paginator, Request, SinglePage
+from strandline.source.retry import Retry
+from strandline.source.stream import Source, reading
+from strandline.source.throttle import Rate, Throttle
+
+Parameter = str | int | float | bool | date | datetime | None
+
+
+class HttpSource(Source):
+    """An HTTP API that is read as streams.
+
+    `base_url` comes from the settings' field of that name unless the class sets it. A stream's method returns
+    `self.pages(…)`, or yields from several.
+    """
+
+    base_url: ClassVar[str] = ""
+    retry: ClassVar[Retry] = Retry()
+    rate: ClassVar[Rate | None] = None
+    timeout: ClassVar[float] = 30.0
+    """Seconds to connect, and to wait for the next bytes."""
+    verify: ClassVar[bool | ssl.SSLContext] = True
+    """False, or a context of one's own, for a host with a private certificate."""
+
+    def auth(self) -> httpx.Auth | None:
+        """The credentials: ApiKey, Basic, Bearer or any httpx.Auth; none unless overridden."""
+        return None
+
+    def pages(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Parameter] | None = None,
+        paginator: Paginator | None = None,
+        records: Path = None,
+        method: str = "GET",
+        body: object = None,
+    ) -> Pages:
+        """Walk an endpoint: `records` says where in the body their array is ("data.items"; the body itself if None).
+
+        Parameters that are None are left out; timestamps go as UTC with a Z, truth values as true and false.
+        """
+        asked_by = reading.get()
+        first = Request(
+            method, path, {name: _text(value) for name, value in (params or {}).items() if value is not None}
+        )
+        return self._walk(
+            Request(first.method, first.url, first.params, body=body),
+            paginator=paginator or SinglePage(),
+            records=records,
+            name=asked_by.qualified_name if asked_by else self.name,
+            methods=asked_by.methods if asked_by else READ_METHODS,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        # Only if there are any: looking at the client would make it.
+        if "client" in self.__dict__:
+            self.client.close()
+
+    @cached_property
+    def client(self) -> Client:
+        """What fetches; made when first needed."""
+        auth = self.auth()
+        secrets = auth.secrets if isinstance(auth, Credentials) else ()
+        return Client(
+            self.base_url or self._base_url_of_settings(),
+            auth=auth,
+            policy=self.retry,
+            throttle=Throttle(self.rate),
+            timeout=self.timeout,
+            secrets=self.settings.secrets(),
+            auth_settings=[
+                variable
+                for secret in secrets
+                for variable in self.settings.variables_of(secret, source_name=self.name)
+            ],
+            verify=self.verify,
+        )
+
+    def _base_url_of_settings(self) -> str:
+        base_url = getattr(self.settings, "base_url", None)
+        if not base_url:
+            raise DeclarationError(
+                f"{type(self).__name__}: has no base_url",
+                hint="Set it on the class, or declare base_url: str on its settings.",
+            )
+        return str(base_url)
+
+    def _walk(
+        self, first: Request, *, paginator: Paginator, records: Path, name: str, methods: tuple[str, ...]
+    ) -> Pages:
+        wanted = tuple(paginator.wanted)
+        guard = Guard()
+        steps = paginator.walk(first)
+        request = next(steps)
+        for number in count(1):
+            guard.check_request(request, where=name, number=number)
+            fetched = self.client.fetch(
+                request, stream=name, methods=methods, read=lambda body: split(body, records, wanted=wanted)
+            )
+            cut = fetched.content
+            guard.check_page(cut.records, where=fetched.where, number=number, request=request)
+            yield _page(fetched, number)
+            try:
+                request = steps.send(_answer(fetched))
+            except StopIteration:
+                return
+
+
+def _page(fetched: Fetched[Cut], number: int) -> Page:
+    return Page(
+        records=fetched.content.records,
+        number=number,
+        request=fetched.request,
+        status=fetched.status,
+        fetched_at=fetched.fetched_at,
+        size=fetched.size,
+    )
+
+
+def _answer(fetched: Fetched[Cut]) -> Answer:
+    return Answer(
+        where=fetched.where,
+        url=fetched.url,
+        headers=fetched.headers,
+        count=len(fetched.content.records),
+        found=fetched.content.found,
+    )
+
+
+def _text(value: Parameter) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime() if value.tzinfo is not None:
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+    return str(value)

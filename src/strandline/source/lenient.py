@@ -1,0 +1,177 @@
+"""A JSON splitter that only counts quotes and brackets: slower than msgspec, and not put off by what is inside a value.
+
+It reads just enough of the grammar to know where a value ends. Bytes within strings may be anything; so may the
+spelling of numbers and names. What it cannot excuse is a body that ends too early (Truncated: worth another try)
+and one whose brackets make no sense or that has no array where records are declared (Unreadable: look at it).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any, Final
+
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_SCALAR = re.compile(rb'[^\s,:"\[\]{}]+')
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
+
+
+class Truncated(Exception):
+    """The body ends in the middle of a value."""
+
+
+class Unreadable(Exception):
+    """The body is no JSON, or holds no array where the records should be."""
+
+
+class _Absent(Enum):
+    ABSENT = "absent"
+
+
+ABSENT: Final = _Absent.ABSENT
+
+
+def array(body: bytes, place: tuple[str, ...]) -> list[bytes]:
+    """The exact bytes of each element of the array at the place."""
+    _check_whole(body)
+    start = _find(body, place)
+    if start is None:
+        raise Unreadable(f"no array at {_name(place)}; {_describe(body)}")
+    if body[start : start + 1] != b"[":
+        end = _skip(body, start)
+        raise Unreadable(f"no array at {_name(place)} but {_excerpt(body[start:end])}")
+    return [body[begin:end] for begin, end in _elements(body, start)]
+
+
+def value(body: bytes, place: tuple[str, ...]) -> Any:
+    """The decoded value at the place, or ABSENT; also ABSENT if it cannot be decoded."""
+    start = _find(body, place)
+    if start is None:
+        return ABSENT
+    try:
+        return json.loads(body[start : _skip(body, start)].decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):
+        return ABSENT
+
+
+def _check_whole(body: bytes) -> None:
+    start = _after_space(body, 0)
+    if start == len(body):
+        raise Unreadable("the body is empty")
+    if body[start : start + 1] not in (b"{", b"["):
+        raise Unreadable("the body is no JSON object or array")
+    end = _after_space(body, _skip(body, start))
+    if end != len(body):
+        raise Unreadable(f"the JSON ends at byte {end}, followed by {_excerpt(body[end:])}")
+
+
+def _find(body: bytes, place: tuple[str, ...]) -> int | None:
+    """Where the value at the place starts; of a key that comes twice the last one counts, as in every parser."""
+    at: int | None = _after_space(body, 0)
+    for key in place:
+        if at is None or body[at : at + 1] != b"{":
+            return None
+        at = dict(_members(body, at)).get(key)
+    return at
+
+
+def _members(body: bytes, start: int) -> Iterator[tuple[str, int]]:
+    at = _after_space(body, start + 1)
+    while body[at : at + 1] != b"}":
+        string = _STRING.match(body, at)
+        if string is None:
+            raise _odd(body, at, "a key")
+        colon = _after_space(body, string.end())
+        if body[colon : colon + 1] != b":":
+            raise _odd(body, colon, "a colon")
+        begin = _after_space(body, colon + 1)
+        yield _text(string.group()), begin
+        at = _after_separator(body, _skip(body, begin), closing=b"}")
+
+
+def _elements(body: bytes, start: int) -> Iterator[tuple[int, int]]:
+    at = _after_space(body, start + 1)
+    while body[at : at + 1] != b"]":
+        end = _skip(body, at)
+        yield at, end
+        at = _after_separator(body, end, closing=b"]")
+
+
+def _after_separator(body: bytes, at: int, *, closing: bytes) -> int:
+    at = _after_space(body, at)
+    match body[at : at + 1]:
+        case b",":
+            following = _after_space(body, at + 1)
+            if body[following : following + 1] == closing:
+                raise _odd(body, following, "a value")
+            return following
+        case found if found == closing:
+            return at
+    raise _odd(body, at, "a comma")
+
+
+def _skip(body: bytes, start: int) -> int:
+    """Where the value that starts here ends."""
+    match body[start : start + 1]:
+        case b"{" | b"[":
+            return _skip_nested(body, start)
+        case b'"':
+            string = _STRING.match(body, start)
+            if string is None:
+                raise Truncated(f"a string that starts at byte {start} does not end")
+            return string.end()
+    scalar = _SCALAR.match(body, start)
+    if scalar is None:
+        raise _odd(body, start, "a value")
+    return scalar.end()
+
+
+def _skip_nested(body: bytes, start: int) -> int:
+    depth = 0
+    for token in _TOKEN.finditer(body, start):
+        match token.group():
+            case b"{" | b"[":
+                depth += 1
+            case b"}" | b"]":
+                depth -= 1
+                if depth == 0:
+                    return token.end()
+            case b'"':
+                raise Truncated(f"a string that starts at byte {token.start()} does not end")
+    raise Truncated(f"{depth} brackets are still open at the end of the body, byte {len(body)}")
+
+
+def _odd(body: bytes, at: int, expected: str) -> Truncated | Unreadable:
+    if at >= len(body):
+        return Truncated(f"the body ends at byte {at} where {expected} should be")
+    return Unreadable(f"{expected} should be at byte {at}, not {_excerpt(body[at:])}")
+
+
+def _after_space(body: bytes, at: int) -> int:
+    space = _SPACE.match(body, at)
+    return space.end() if space else at
+
+
+def _text(string: bytes) -> str:
+    try:
+        return str(json.loads(string.decode("utf-8", "surrogateescape"), strict=False))
+    except ValueError:
+        return string[1:-1].decode("utf-8", "replace")
+
+
+def _describe(body: bytes) -> str:
+    start = _after_space(body, 0)
+    if body[start : start + 1] == b"[":
+        return "the body itself is an array"
+    return f"the body's keys are {', '.join(key for key, _ in _members(body, start)) or 'none'}"
+
+
+def _name(place: tuple[str, ...]) -> str:
+    return repr(".".join(place)) if place else "the top of the body"
+
+
+def _excerpt(content: bytes) -> str:
+    return repr(content[:40].decode("utf-8", "replace"))

@@ -1,0 +1,303 @@
+"""How a stream's pages follow each other: small immutable declarations, one per way that APIs have of saying "next".
+
+A walk's state lives in the generator that `walk` returns: it yields a request and is sent what came back. Each paginator
+ends by its own rule, told in its docstring; that a walk ends at all is the guard's business, which knows a request
+and a page again by their hash, so that a repeated token, link or page is an error and never an endless loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import httpx
+import xxhash
+
+from strandline.errors import PaginationLoop, UnexpectedResponse
+from strandline.source import link
+from strandline.source.page import Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked next: a URL (absolute, or relative to the source's base), and parameters as text."""
+
+    method: str
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: object = None
+    """Sent as JSON, where the stream declares a method with a body."""
+    token: str | None = None
+    """What the source named as next, for messages."""
+
+    def adding(self, params: Mapping[str, str], *, token: str | None = None) -> Request:
+        """The same request with these parameters too."""
+        return replace(self, params={**self.params, **params}, token=token)
+
+    def following(self, target: str, *, base: str) -> Request:
+        """The same kind of request to the link that the source gave; a link carries its own parameters."""
+        return replace(self, url=str(httpx.URL(base).join(target)), params={}, token=target)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a paginator may know of a page."""
+
+    where: str
+    """Stream and request, for messages."""
+    url: str
+    headers: Mapping[str, str]
+    count: int
+    found: Mapping[Path, Any]
+
+
+Walk = Generator[Request, Answer, None]
+
+
+class Paginator(Protocol):
+    """Turns the first request into all of them."""
+
+    @property
+    def wanted(self) -> Sequence[Path]:
+        """Paths in the body that the walk needs to see."""
+
+    def walk(self, first: Request) -> Walk:
+        """Yield each request; is sent the answer to it."""
+
+
+@dataclass(frozen=True)
+class SinglePage:
+    """All records in one answer: ends after it."""
+
+    wanted: Sequence[Path] = ()
+
+    def walk(self, first: Request) -> Walk:
+        """Ask once."""
+        yield first
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageNumber:
+    """`?page=1&page_size=1000`: ends at `total_pages` or when `has_more` says no, where declared; else at an empty page.
+
+    `short_page_ends=True` also ends at a page of fewer than `size` records, which saves the last request. It is not the
+    default because a source that caps the size would then seem to end after its first page.
+    """
+
+    param: str = "page"
+    start: int = 1
+    size: int | None = None
+    size_param: str = "page_size"
+    total_pages: Path = None
+    has_more: Path = None
+    short_page_ends: bool = False
+
+    @property
+    def wanted(self) -> Sequence[Path]:
+        """The fields that tell the end."""
+        return [path for path in (self.total_pages, self.has_more) if path is not None]
+
+    def walk(self, first: Request) -> Walk:
+        """Count pages up."""
+        size = {} if self.size is None else {self.size_param: str(self.size)}
+        number = self.start
+        while True:
+            answer = yield first.adding({self.param: str(number), **size}, token=str(number))
+            if self._is_last(answer, number):
+                return
+            number += 1
+
+    def _is_last(self, answer: Answer, number: int) -> bool:
+        if self.has_more is not None:
+            return not _required(answer, self.has_more)
+        if self.total_pages is not None:
+            return number - self.start + 1 >= _integer(answer, self.total_pages)
+        return _is_end(answer.count, self.size if self.short_page_ends else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offset:
+    """`?offset=2000&limit=1000`: ends at `total` records or when `has_more` says no, where declared; else at an empty page.
+
+    The offset grows by what came, not by what was asked for, so a source that caps the limit loses nothing.
+    `short_page_ends=True` also ends at a page of fewer than `limit` records, which saves the last request.
+    """
+
+    limit: int | None = None
+    param: str = "offset"
+    limit_param: str = "limit"
+    start: int = 0
+    total: Path = None
+    has_more: Path = None
+    short_page_ends: bool = False
+
+    @property
+    def wanted(self) -> Sequence[Path]:
+        """The fields that tell the end."""
+        return [path for path in (self.total, self.has_more) if path is not None]
+
+    def walk(self, first: Request) -> Walk:
+        """Move on by as many records as came."""
+        limit = {} if self.limit is None else {self.limit_param: str(self.limit)}
+        offset = self.start
+        while True:
+            answer = yield first.adding({self.param: str(offset), **limit}, token=str(offset))
+            offset += answer.count
+            if self._is_last(answer, offset):
+                return
+
+    def _is_last(self, answer: Answer, offset: int) -> bool:
+        if self.has_more is not None:
+            return not _required(answer, self.has_more)
+        if self.total is not None:
+            return offset - self.start >= _integer(answer, self.total)
+        return _is_end(answer.count, self.limit if self.short_page_ends else None)
+
+
+@dataclass(frozen=True)
+class TokenInBody:
+    """The body names the next page's token, `{"data": […], "next_token": "abc"}`: ends when it is missing, null or empty."""
+
+    token: Path = "next_token"
+    param: str = field(default="page_token", kw_only=True)
+
+    @property
+    def wanted(self) -> Sequence[Path]:
+        """Where the token is."""
+        return [self.token]
+
+    def walk(self, first: Request) -> Walk:
+        """Send each token back."""
+        answer = yield first
+        while token := _text(answer.found.get(self.token)):
+            answer = yield first.adding({self.param: token}, token=token)
+
+
+@dataclass(frozen=True)
+class LinkInBody:
+    """The body links to the next page, `{"data": […], "next": "https://…"}`: ends when it is missing, null or empty."""
+
+    link: Path = "next"
+
+    @property
+    def wanted(self) -> Sequence[Path]:
+        """Where the link is."""
+        return [self.link]
+
+    def walk(self, first: Request) -> Walk:
+        """Follow each link, relative ones from the page they stand on."""
+        answer = yield first
+        while target := _text(answer.found.get(self.link)):
+            answer = yield first.following(target, base=answer.url)
+
+
+@dataclass(frozen=True)
+class LinkHeader:
+    """`Link: <https://…>; rel="next"` as in RFC 8288: ends when no link has the relation."""
+
+    relation: str = "next"
+    wanted: Sequence[Path] = field(default=(), kw_only=True)
+
+    def walk(self, first: Request) -> Walk:
+        """Follow each link."""
+        answer = yield first
+        while target := link.find(answer.headers.get("link", ""), self.relation):
+            answer = yield first.following(target, base=answer.url)
+
+
+@dataclass(frozen=True)
+class TokenInHeader:
+    """A header names the next page's token: ends when it is missing or empty."""
+
+    header: str
+    param: str = field(default="page_token", kw_only=True)
+    wanted: Sequence[Path] = field(default=(), kw_only=True)
+
+    def walk(self, first: Request) -> Walk:
+        """Send each token back."""
+        answer = yield first
+        while token := answer.headers.get(self.header, ""):
+            answer = yield first.adding({self.param: token}, token=token)
+
+
+@dataclass(frozen=True)
+class LinkInHeader:
+    """A header of its own holds the next page's bare URL (Kinto's `Next-Page`): ends when it is missing or empty."""
+
+    header: str
+    wanted: Sequence[Path] = field(default=(), kw_only=True)
+
+    def walk(self, first: Request) -> Walk:
+        """Follow each link."""
+        answer = yield first
+        while target := answer.headers.get(self.header, ""):
+            answer = yield first.following(target, base=answer.url)
+
+
+class Guard:
+    """Knows the requests and pages of one walk again; keeps 16 bytes of each, never the page."""
+
+    def __init__(self) -> None:
+        self._requests: set[bytes] = set()
+        self._pages: dict[bytes, int] = {}
+
+    def check_request(self, request: Request, *, where: str, number: int) -> None:
+        """A request that was made before would bring what it brought before."""
+        identity = repr((request.url, sorted(request.params.items()), request.body))
+        digest = xxhash.xxh3_128_digest(identity.encode())
+        if digest in self._requests:
+            raise _loop(where, number, request, what="is asked for with a request that was made before")
+        self._requests.add(digest)
+
+    def check_page(self, records: Sequence[bytes], *, where: str, number: int, request: Request) -> None:
+        """The same records under another number or token mean that the source ignores it. Empty pages may repeat."""
+        if not records:
+            return
+        digest = _digest(records)
+        if digest in self._pages:
+            what = f"has the same {len(records)} records as page {self._pages[digest]}"
+            raise _loop(where, number, request, what=what)
+        self._pages[digest] = number
+
+
+def _digest(records: Sequence[bytes]) -> bytes:
+    hasher = xxhash.xxh3_128()
+    for record in records:
+        hasher.update(record)
+        hasher.update(b"\n")
+    return hasher.digest()
+
+
+def _loop(where: str, number: int, request: Request, *, what: str) -> PaginationLoop:
+    return PaginationLoop(
+        f"{where}: page {number} (token {request.token!r}) {what}, so reading on would never end",
+        hint="Check the paginator's parameter names: a source that ignores them sends its first page again.",
+    )
+
+
+def _is_end(count: int, full: int | None) -> bool:
+    return count == 0 or (full is not None and count < full)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or value is False else str(value)
+
+
+def _required(answer: Answer, path: Path) -> Any:
+    if path not in answer.found:
+        raise UnexpectedResponse(
+            f"{answer.where}: the paginator expects {path!r} in the body, which has none",
+            hint="Correct the path, or declare a paginator that ends at an empty page.",
+        )
+    return answer.found[path]
+
+
+def _integer(answer: Answer, path: Path) -> int:
+    value = _required(answer, path)
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        raise UnexpectedResponse(
+            f"{answer.where}: the paginator expects a number at {path!r}, not {value!r}"
+        ) from error

@@ -1,0 +1,81 @@
+"""Reading ahead: the next page is fetched in a thread while the last one is processed.
+
+At most one finished page waits. An error of the reader is raised where the pages are consumed; when the consumer stops,
+the reader wakes from any pause (a retry's, a rate limit's) and ends.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
+from queue import Empty, Full, Queue
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_stopping: ContextVar[threading.Event | None] = ContextVar("stopping", default=None)
+
+
+class Stopped(Exception):
+    """Whoever consumed the pages went away."""
+
+
+class _End:
+    """Nothing more comes, because all was read (None) or because of an error."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def pause(seconds: float) -> None:
+    """Sleep, but not longer than the pages are wanted: then Stopped."""
+    stopping = _stopping.get()
+    if stopping is None:
+        time.sleep(seconds)
+    elif stopping.wait(seconds):
+        raise Stopped
+
+
+def prefetch(produce: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Yield what `produce()` yields, with `produce` running one item ahead in a thread."""
+    ready: Queue[T | _End] = Queue(maxsize=1)
+    stopping = threading.Event()
+    context = copy_context()
+    context.run(_stopping.set, stopping)
+    # A daemon: a request that hangs must not keep a process from ending.
+    reader = threading.Thread(
+        target=context.run, args=(_read, produce, ready, stopping), name="strandline-reader", daemon=True
+    )
+    reader.start()
+    try:
+        while not isinstance(item := ready.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopping.set()
+        with suppress(Empty):
+            ready.get_nowait()
+        reader.join(timeout=0.5)
+
+
+def _read(produce: Callable[[], Iterator[T]], ready: Queue[T | _End], stopping: threading.Event) -> None:
+    end = _End()
+    try:
+        for item in produce():
+            if not _put(ready, item, stopping):
+                return
+    except BaseException as error:  # crosses over to the consumer, which raises it
+        end = _End(error)
+    _put(ready, end, stopping)
+
+
+def _put(ready: Queue[T | _End], item: T | _End, stopping: threading.Event) -> bool:
+    while not stopping.is_set():
+        with suppress(Full):
+            ready.put(item, timeout=0.1)
+            return True
+    return False

@@ -1,0 +1,376 @@
+"""What a user declares of a source: the source itself and its streams, checked when the class is made.
+
+A declaration is a method of a Source under `@stream(…)`: the method asks for pages, the decorator says what their
+records are. `NetLedger.customers` is then a Stream, which the pipeline reads without knowing how pages come about.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from datetime import date, datetime
+from enum import Enum
+from functools import partial
+from inspect import cleandoc
+from operator import attrgetter
+from typing import Any, ClassVar, Final, Self, get_args
+
+from pydantic import AwareDatetime, FutureDate, FutureDatetime, NaiveDatetime, PastDate, PastDatetime
+
+from strandline import natural_key
+from strandline.errors import DeclarationError, RecordRejected
+from strandline.source import prefetch
+from strandline.source.contract import Contract, Record, Zone
+from strandline.source.cursor import Cursor, CursorValue
+from strandline.source.page import Page, Pages
+from strandline.source.settings import SourceSettings
+from strandline.source.tombstone import Described, Sketch, Tombstones
+
+
+class EffectiveTime(Enum):
+    """When a change takes effect, where no field says it."""
+
+    READ_TIME = "when it was read"
+    CURSOR = "the cursor's field if that is a timestamp, else when it was read"
+
+
+READ_TIME: Final = EffectiveTime.READ_TIME
+
+reading: ContextVar[Stream | None] = ContextVar("reading", default=None)
+"""The stream whose pages are being asked for, so that the client knows what it may do and what to call it."""
+
+_TIMES: tuple[Any, ...] = (datetime, AwareDatetime, NaiveDatetime, PastDatetime, FutureDatetime)
+_DAYS: tuple[Any, ...] = (date, PastDate, FutureDate)
+
+
+def stream(
+    contract: type[Record],
+    *,
+    key: str | tuple[str, ...],
+    cursor: Cursor | None = None,
+    effective_at: str | EffectiveTime | None = EffectiveTime.CURSOR,
+    deleted: str | None = None,
+    methods: tuple[str, ...] = ("GET", "HEAD"),
+) -> Callable[[Callable[..., Pages]], Stream]:
+    """Declare that a method of a source brings pages of such records.
+
+    `key` names the field (or fields) that identify a record; `effective_at` the timestamp at which a change took
+    effect: the cursor's field unless named, READ_TIME (or None) for the moment of reading. `deleted` names the flag
+    that says that a record is gone, which need not be in the contract. `methods` are the HTTP methods that only read.
+    """
+
+    def declare(function: Callable[..., Pages]) -> Stream:
+        return Stream(
+            function,
+            contract=contract,
+            key=key,
+            cursor=cursor,
+            effective_at=effective_at,
+            deleted=deleted,
+            methods=methods,
+        )
+
+    return declare
+
+
+class Stream:
+    """One endpoint of a source, read as records."""
+
+    source: type[Source]
+    name: str
+    parse: Callable[[bytes], Record]
+    """Exact bytes to record, or RecordRejected; bind it once in a hot loop."""
+    effective_at: str | None
+    """The contract's field, or None for the time of reading."""
+    cursor_value: Callable[[Record], CursorValue | None]
+    """A record's cursor value; None without a cursor or without a value."""
+    natural_key: Callable[[Record], str | None]
+    """A record's key as text; None if it has none. RecordRejected if it cannot be one."""
+
+    def __init__(
+        self,
+        function: Callable[..., Pages],
+        *,
+        contract: type[Record],
+        key: str | tuple[str, ...],
+        cursor: Cursor | None,
+        effective_at: str | EffectiveTime | None,
+        deleted: str | None,
+        methods: tuple[str, ...],
+    ) -> None:
+        self.contract = contract
+        self.key = (key,) if isinstance(key, str) else key
+        self.cursor = cursor
+        self.deleted = deleted
+        self.methods = tuple(method.upper() for method in methods)
+        self.doc = cleandoc(function.__doc__ or "")
+        self._function = function
+        self._declared_effective_at = effective_at
+
+    def bind(self, source: type[Source], name: str) -> Stream:
+        """The same declaration as a stream of this source, checked and compiled."""
+        bound = object.__new__(Stream)
+        bound.__dict__.update(self.__dict__)
+        bound.source, bound.name = source, name
+        bound._check()
+        bound._compile()
+        return bound
+
+    @property
+    def source_name(self) -> str:
+        """The source's name: "net_ledger"."""
+        return self.source.name
+
+    @property
+    def qualified_name(self) -> str:
+        """Source and stream: "net_ledger.customers"."""
+        return f"{self.source_name}.{self.name}"
+
+    @property
+    def cursor_type(self) -> type[CursorValue] | None:
+        """The type of the cursor field's values; None without a cursor."""
+        return _kind(self.contract, self.cursor.field) if self.cursor else None
+
+    def __repr__(self) -> str:
+        return f"<stream {self.qualified_name if hasattr(self, 'source') else self._function.__name__}>"
+
+    def read(self, source: Source, since: CursorValue | None = None) -> Iterator[Page]:
+        """The pages, one fetched ahead in a thread; close the iterator to stop it."""
+        return prefetch.prefetch(partial(self._produce, source, since))
+
+    def _produce(self, source: Source, since: CursorValue | None) -> Pages:
+        reading.set(self)
+        yield from self._function(source, since) if self._takes_since else self._function(source)
+
+    def describe(self, raw: bytes) -> Described:
+        """What can be known of a record that failed its contract. Never raises."""
+        return self._sketch.describe(raw)
+
+    def tombstone(self, raw: bytes) -> Described | None:
+        """The deletion that the bytes announce, or None. RecordRejected if it says not what, or not whether."""
+        return self._tombstones.find(raw) if self._tombstones else None
+
+    def compile_reader(self) -> Callable[[bytes], tuple[Record, str | None, CursorValue | None]]:
+        """One function from exact bytes to (record, natural key, cursor value), or RecordRejected."""
+        parse, natural_key, cursor_value = self.parse, self.natural_key, self.cursor_value
+
+        def read(raw: bytes) -> tuple[Record, str | None, CursorValue | None]:
+            record = parse(raw)
+            return record, natural_key(record), cursor_value(record)
+
+        return read
+
+    def _check(self) -> None:
+        where = f"{self.source.__name__}.{self.name}"
+        if not self.key:
+            raise DeclarationError(
+                f"{where}: a stream needs a key", hint='Name the identifying field: key="id".'
+            )
+        for field in self.key:
+            self._check_field(field, role="key")
+        self._check_cursor(where)
+        self._check_effective_at(where)
+        self._takes_since = self._count_parameters() > 1
+        if self.cursor and not self._takes_since:
+            raise DeclarationError(
+                f"{where}: has a cursor but takes no `since`", hint=f"Write def {self.name}(self, since): …"
+            )
+
+    def _count_parameters(self) -> int:
+        return len(inspect.signature(self._function).parameters)
+
+    def _check_field(self, field: str, *, role: str) -> None:
+        fields = self.contract.model_fields
+        if field in fields:
+            return
+        near = difflib.get_close_matches(field, fields, n=1)
+        by_alias = [name for name, info in fields.items() if info.alias == field]
+        best = next(iter([*by_alias, *near]), None)
+        raise DeclarationError(
+            f"{self.source.__name__}.{self.name}: {role} {field!r} is no field of {self.contract.__name__}",
+            hint=f"Did you mean {best!r}?" if best else f"Its fields are {', '.join(fields)}.",
+        )
+
+    def _check_cursor(self, where: str) -> None:
+        if self.cursor is None:
+            return
+        self._check_field(self.cursor.field, role="cursor")
+        kind = _kind(self.contract, self.cursor.field)
+        if kind is None:
+            raise DeclarationError(
+                f"{where}: cursor {self.cursor.field!r} is a {self._annotation(self.cursor.field)},"
+                " which has no order that a mark could keep",
+                hint="A cursor field is a datetime, date, int or str.",
+            )
+        if kind in (int, str) and (self.cursor.lag or self.cursor.lookback):
+            raise DeclarationError(
+                f"{where}: cursor {self.cursor.field!r} is no time, so lag and lookback mean nothing for it"
+            )
+
+    def _check_effective_at(self, where: str) -> None:
+        declared = self._declared_effective_at
+        if isinstance(declared, str):
+            self._check_field(declared, role="effective_at")
+            if _kind(self.contract, declared) is not datetime:
+                raise DeclarationError(
+                    f"{where}: effective_at {declared!r} is a {self._annotation(declared)}, not a timestamp"
+                )
+            self.effective_at = declared
+        elif declared is EffectiveTime.CURSOR and self.cursor:
+            is_time = _kind(self.contract, self.cursor.field) is datetime
+            self.effective_at = self.cursor.field if is_time else None
+        else:
+            self.effective_at = None
+
+    def _annotation(self, field: str) -> str:
+        annotation = self.contract.model_fields[field].annotation
+        return getattr(annotation, "__name__", str(annotation))
+
+    def _compile(self) -> None:
+        parse = Contract(self.contract).parse
+        cursor = self.cursor.field if self.cursor else None
+        naive = [
+            name for name in dict.fromkeys([cursor, self.effective_at]) if name and self._may_be_naive(name)
+        ]
+        self.parse = _refuse_naive(parse, self.contract, naive) if naive else parse
+        self.natural_key = _compile_key(self.contract, self.key)
+        self.cursor_value = attrgetter(cursor) if cursor else _no_value
+        self._sketch = Sketch(self.contract, key=self.key, cursor=cursor, effective_at=self.effective_at)
+        self._tombstones = (
+            Tombstones(self._sketch, model=self.contract, flag=self.deleted)
+            if self.deleted is not None
+            else None
+        )
+
+    def _may_be_naive(self, field: str) -> bool:
+        info = self.contract.model_fields[field]
+        settled = any(isinstance(part, Zone) for part in info.metadata)
+        return (
+            _kind(self.contract, field) is datetime and info.annotation is not AwareDatetime and not settled
+        )
+
+
+class Source:
+    """An API, ERP, file drop or database that is read. Its `name` is the class's in snake_case unless it is set."""
+
+    name: ClassVar[str] = "source"
+    settings: SourceSettings
+
+    def __init__(self, *, settings: SourceSettings | None = None) -> None:
+        self.settings = settings if settings is not None else _settings_class(type(self)).load(self.name)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" not in cls.__dict__:
+            cls.name = _snake_case(cls.__name__)
+        for name, inherited in _streams(cls).items():
+            setattr(cls, name, inherited.bind(cls, name))
+
+    @classmethod
+    def streams(cls) -> dict[str, Stream]:
+        """The source's streams by name, in the order of their declaration."""
+        return _streams(cls)
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _streams(cls: type[Source]) -> dict[str, Stream]:
+    named = {name: value for klass in reversed(cls.__mro__) for name, value in vars(klass).items()}
+    return {name: value for name, value in named.items() if isinstance(value, Stream)}
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _settings_class(cls: type[Source]) -> type[SourceSettings]:
+    for klass in cls.__mro__:
+        declared = inspect.get_annotations(klass).get("settings")
+        if isinstance(declared, str):
+            declared = _resolve(declared, klass)
+        if isinstance(declared, type) and issubclass(declared, SourceSettings):
+            return declared
+        if declared is not None:
+            raise DeclarationError(
+                f"{klass.__name__}.settings: {declared!r} is no subclass of SourceSettings"
+            )
+    return SourceSettings
+
+
+def _resolve(annotation: str, klass: type) -> object:
+    # Only this annotation: the class may have others that cannot be resolved at run time.
+    scope = {**vars(inspect.getmodule(klass)), **vars(klass)}
+    value: object = scope.get(annotation.partition(".")[0])
+    for part in annotation.split(".")[1:]:
+        value = getattr(value, part, None)
+    if value is None:
+        raise DeclarationError(
+            f"{klass.__name__}.settings: {annotation} is not known in {klass.__module__}",
+            hint="Import it at the top of that module, or give settings=… when you make the source.",
+        )
+    return value
+
+
+def _kind(contract: type[Record], field: str) -> type[CursorValue] | None:
+    """The type of the field's values apart from None: datetime, date, int or str; None for any other."""
+    annotation = contract.model_fields[field].annotation
+    options = [option for option in get_args(annotation) if option is not type(None)] or [annotation]
+    option = options[0]
+    while hasattr(option, "__metadata__"):
+        option = option.__origin__
+    if len(options) > 1 or not isinstance(option, type) or option is bool:
+        return None
+    if option in _TIMES:
+        return datetime
+    if option in _DAYS:
+        return date
+    kinds: tuple[type[CursorValue], ...] = (datetime, date, int, str)
+    return next((kind for kind in kinds if issubclass(option, kind)), None)
+
+
+def _refuse_naive(
+    parse: Callable[[bytes], Record], model: type[Record], fields: list[str]
+) -> Callable[[bytes], Record]:
+    def parse_aware(raw: bytes) -> Record:
+        record = parse(raw)
+        for field in fields:
+            value = getattr(record, field)
+            if value is not None and value.tzinfo is None:
+                raise RecordRejected(
+                    f"{model.__name__}.{field}: {value.isoformat()} has no zone",
+                    hint='Declare it: Annotated[datetime, Zone("Europe/Berlin")].',
+                    field=field,
+                    rule="timezone_aware",
+                )
+        return record
+
+    return parse_aware
+
+
+def _compile_key(model: type[Record], key: tuple[str, ...]) -> Callable[[Record], str | None]:
+    value_of = attrgetter(*key)
+    path = ", ".join(key)
+
+    def encode(record: Record) -> str | None:
+        try:
+            return natural_key.encode(value_of(record))
+        except ValueError as error:
+            raise RecordRejected(
+                f"{model.__name__}.{path}: {error}", field=path, rule="natural_key"
+            ) from error
+
+    return encode
+
+
+def _no_value(record: Record) -> None:
+    return None

@@ -1,0 +1,153 @@
+"""What can be known of a record without its contract: a rejected one's key and cursor value, and a deletion's.
+
+Sources announce a deletion by a record that often carries nothing but a key, a time and a flag, and so fails the
+contract. It is recognised by the flag's name among its bytes, then by the flag's value.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from pydantic import TypeAdapter, ValidationError
+
+from strandline import natural_key
+from strandline.errors import RecordRejected
+from strandline.source.contract import Record, read_boolean, show
+from strandline.source.cursor import CursorValue
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """As much of a record's identity and place in time as could be read; None for what could not."""
+
+    natural_key: str | None
+    cursor_value: CursorValue | None
+    effective_at: datetime | None
+
+
+NOTHING = Described(None, None, None)
+
+
+class Sketch:
+    """Reads key, cursor and effective time from loose JSON, under a contract's names and types for them."""
+
+    def __init__(
+        self, model: type[Record], *, key: tuple[str, ...], cursor: str | None, effective_at: str | None
+    ) -> None:
+        self._model = model
+        self._key = key
+        self._cursor = cursor
+        self._effective_at = effective_at
+        names = dict.fromkeys([*key, *(name for name in (cursor, effective_at) if name)])
+        self._readers = {name: _reader(model, name, is_key=name in key) for name in names}
+        self._names = {name: (alias_of(model, name), name) for name in names}
+
+    def describe(self, raw: bytes) -> Described:
+        """Best effort, never an error."""
+        try:
+            loose = json.loads(raw.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return NOTHING
+        return self.read(loose) if isinstance(loose, dict) else NOTHING
+
+    def read(self, loose: Mapping[str, Any]) -> Described:
+        """What can be read from the decoded record."""
+        cursor = self._value(loose, self._cursor)
+        effective_at = self._value(loose, self._effective_at)
+        return Described(
+            natural_key=self._natural_key(loose),
+            cursor_value=cursor if isinstance(cursor, datetime | date | int | str) else None,
+            effective_at=effective_at if isinstance(effective_at, datetime) else None,
+        )
+
+    def _natural_key(self, loose: Mapping[str, Any]) -> str | None:
+        parts = [self._value(loose, name) for name in self._key]
+        try:
+            return natural_key.encode(parts[0] if len(parts) == 1 else parts)
+        except ValueError:
+            return None
+
+    def _value(self, loose: Mapping[str, Any], name: str | None) -> Any:
+        if name is None:
+            return None
+        alias, own = self._names[name]
+        value = self._readers[name](loose.get(alias, loose.get(own)))
+        return None if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+class Tombstones:
+    """Recognises the deletions of one stream."""
+
+    def __init__(self, sketch: Sketch, *, model: type[Record], flag: str) -> None:
+        self._sketch = sketch
+        self._model = model
+        self._flag = alias_of(model, flag) if flag in model.model_fields else flag
+        self._mark = json.dumps(self._flag).encode()
+        self._decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+    def find(self, raw: bytes) -> Described | None:
+        """The deletion that the bytes announce, or None if they announce none.
+
+        Raises RecordRejected for a flag that is neither yes, no nor a time, and for a deletion without a key.
+        """
+        if self._mark not in raw:
+            return None
+        try:
+            loose = self._decode(raw)
+        except msgspec.DecodeError:
+            return None
+        if not self._is_deleted(loose.get(self._flag)):
+            return None
+        described = self._sketch.read(loose)
+        if described.natural_key is None:
+            raise self._rejected("says that something was deleted, but not what", loose, rule="tombstone_key")
+        return described
+
+    def _is_deleted(self, value: object) -> bool:
+        if value is None or value == "":
+            return False
+        try:
+            return read_boolean(value)
+        except ValueError:
+            if _is_time(value):
+                return True
+        raise self._rejected("is neither yes, no nor a time", value, rule="tombstone_flag")
+
+    def _rejected(self, what: str, value: object, *, rule: str) -> RecordRejected:
+        return RecordRejected(
+            f"{self._model.__name__}.{self._flag}: {what}, got {show(value)}", field=self._flag, rule=rule
+        )
+
+
+def alias_of(model: type[Record], name: str) -> str:
+    """The name that a contract's field has in the source."""
+    field = model.model_fields[name]
+    alias = field.validation_alias or field.alias
+    return alias if isinstance(alias, str) else name
+
+
+def _reader(model: type[Record], name: str, *, is_key: bool) -> Callable[[Any], Any]:
+    field = model.model_fields[name]
+    adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+
+    def read(value: Any) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError:
+            # A key of another type still names the record: better than a reject that nobody can find.
+            return value if is_key and isinstance(value, str | int) and not isinstance(value, bool) else None
+
+    return read
+
+
+def _is_time(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        datetime.fromisoformat(value.strip())
+    except ValueError:
+        return False
+    return True

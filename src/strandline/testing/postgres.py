@@ -1,0 +1,93 @@
+"""PostgreSQL for tests: one server per session, a template built once, a copy of it per test.
+
+A copy takes some hundredths of a second, so every test has a database of its own and may commit.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
+
+from strandline.warehouse import cluster, embedded
+
+PREFIX = "strandline_test"
+
+# Nothing here outlives the session, so nothing has to reach the disk.
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    "max_connections": "100",
+}
+
+
+@contextmanager
+def temporary_server() -> Iterator[URL]:
+    """Run an embedded PostgreSQL in a temporary folder; it also ends when this process is killed."""
+    folder = Path(tempfile.mkdtemp(prefix="strandline-test-"))
+    command = [sys.executable, "-m", "strandline.testing.guard", str(folder)]
+    # Closing the pipe, which leaving the block does, is what ends the guard.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
+        yield make_url(embedded.start(folder, settings=SETTINGS).url)
+
+
+def version(url: URL) -> str:
+    """Ask a server which PostgreSQL it is."""
+    with _administer(url) as connection:
+        return str(connection.scalar(text("SHOW server_version")))
+
+
+@contextmanager
+def template(server: URL, build: Callable[[URL], None]) -> Iterator[str]:
+    """Make a database once and let `build` fill it; its name is what `copy` copies."""
+    name = f"{PREFIX}_{os.getpid()}_template"
+    with _database(server, name):
+        build(server.set(database=name))
+        with _administer(server) as connection:  # a session left open would make every copy fail
+            connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
+        yield name
+
+
+@contextmanager
+def copy(server: URL, template: str) -> Iterator[URL]:
+    """Make a copy of the template; it is dropped afterwards, whoever is still connected."""
+    name = f"{PREFIX}_{os.getpid()}_{next(_numbers)}"
+    with _database(server, name, template):
+        yield server.set(database=name)
+
+
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def _database(server: URL, name: str, template: str = "template0") -> Iterator[None]:
+    with _administer(server) as connection:
+        connection.execute(
+            text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        )  # of a session that was killed
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    try:
+        yield
+    finally:
+        with _administer(server) as connection:
+            connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@contextmanager
+def _administer(server: URL) -> Iterator[Connection]:
+    engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+
+
+def embedded_version() -> str:
+    """The version of the embedded server's programs, which need not run for it."""
+    answer = subprocess.check_output([cluster.binaries() / "postgres", "--version"], text=True)
+    return answer.split()[-1]

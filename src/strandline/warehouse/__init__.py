@@ -1,0 +1,1 @@
+"""How records get into the database: raw log, staging, slowly changing dimensions, keys, facts, marks."""

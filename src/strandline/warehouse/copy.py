@@ -1,0 +1,137 @@
+"""COPY: rows of tuples into a table, in the binary format where psycopg knows every type.
+
+The fast way trusts the rows. When PostgreSQL or the driver refuses one, the whole COPY is taken back and `faults` says,
+row by row, which value it was; the caller sets those records aside and copies the rest.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Numeric,
+    SmallInteger,
+    String,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from strandline.warehouse.database import driver
+
+REFUSED: Final = (psycopg.DataError, TypeError, ValueError, AttributeError, OverflowError, struct.error)
+"""What a value that does not fit its column raises, in the driver or in the server."""
+
+ALIASES: Final = {
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamp",
+    "double precision": "float8",
+    "float": "float8",
+    "character varying": "varchar",
+}
+
+
+def copy(
+    connection: Connection, table: str, *, columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Append the rows, tuples in the order of the columns, to the table (its qualified name, quoted)."""
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    types = [_type_name(column, connection) for column in columns]
+    known = psycopg.adapters.types
+    binary = all(known.get(name) is not None for name in types)
+    raw = driver(connection)
+    how = " (FORMAT BINARY)" if binary else ""
+    with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN{how}".encode()) as sink:
+        if binary:
+            sink.set_types(types)
+        write = sink.write_row
+        for row in rows:
+            write(row)
+
+
+def _type_name(column: Column[Any], connection: Connection) -> str:
+    compiled = column.type.compile(connection.dialect).lower()
+    bare = compiled.split("(", 1)[0].strip() + compiled.partition(")")[2]
+    return ALIASES.get(bare, bare)
+
+
+def faults(columns: Sequence[Column[Any]], row: Sequence[Any]) -> list[tuple[str, str]]:
+    """The values of a row that their columns cannot hold, as (column, why)."""
+    found = []
+    for column, value in zip(columns, row, strict=True):
+        why = _fault(_storage(column.type), value) if value is not None else None
+        if why:
+            found.append((column.name, f"{_shown(value)} {why}"))
+    return found
+
+
+def _storage(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    return _storage(type_.impl_instance) if isinstance(type_, TypeDecorator) else type_
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _fault(type_: TypeEngine[Any], value: Any) -> str | None:
+    for kind, check in CHECKS:
+        if isinstance(type_, kind):
+            return check(type_, value)
+    return None
+
+
+def _text(type_: Any, value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f"is a {type(value).__name__}, not text"
+    if "\0" in value:
+        return "holds a NUL character, which PostgreSQL cannot store"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "holds half of a surrogate pair, which is no text"
+    if type_.length is not None and len(value) > type_.length:
+        return f"is {len(value)} characters long, and the column holds {type_.length}"
+    return None
+
+
+def _whole(bits: int) -> Callable[[Any, Any], str | None]:
+    def check(type_: Any, value: Any) -> str | None:
+        if not isinstance(value, int):
+            return f"is a {type(value).__name__}, not a whole number"
+        limit = 1 << (bits - 1)
+        return None if -limit <= value < limit else f"is outside a {bits}-bit integer"
+
+    return check
+
+
+def _is(kind: type | tuple[type, ...], word: str) -> Callable[[Any, Any], str | None]:
+    return lambda type_, value: None if isinstance(value, kind) else f"is a {type(value).__name__}, not {word}"
+
+
+def _moment(type_: Any, value: Any) -> str | None:
+    if not isinstance(value, datetime):
+        return f"is a {type(value).__name__}, not a moment"
+    return "has no time zone" if value.tzinfo is None and type_.timezone else None
+
+
+CHECKS: Final[tuple[tuple[type, Callable[[Any, Any], str | None]], ...]] = (
+    (String, _text),
+    (SmallInteger, _whole(16)),
+    (BigInteger, _whole(64)),
+    (Integer, _whole(32)),
+    (Boolean, _is(bool, "a boolean")),
+    (DateTime, _moment),
+    (Date, _is(date, "a date")),
+    (Float, _is((int, float), "a number")),
+    (Numeric, _is((int, Decimal), "an exact number")),
+)

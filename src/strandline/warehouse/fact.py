@@ -1,0 +1,220 @@
+"""Facts, merged as a set: keys resolved by joins, then one update of what changed and one insert of what is new.
+
+Of several staged records at one grain the latest stands: by effective time, then by log order. Loading a record again
+restates its row in place, and only when something in it differs; a tombstone removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    FromClause,
+    MetaData,
+    Select,
+    Table,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    not_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+
+from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, missing_column, role
+from strandline.model.fact import Fact
+from strandline.warehouse import key, state
+from strandline.warehouse.database import Database
+from strandline.warehouse.scd import differ
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did to a fact, in rows."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    inferred: int = 0
+    rejected: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """The figures by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    fact: type[Fact]
+    staged: Table
+    stream: str
+    source_system: str
+    sources: Mapping[str, str]
+    run_id: int
+
+    def source_of(self, reference: str) -> str:
+        """The source whose natural keys this reference carries."""
+        return self.sources.get(reference, self.source_system)
+
+    def members(self, reference: str) -> Select[Any]:
+        """The natural keys that are staged for it."""
+        s = self.staged.c
+        return select(s[reference]).where(s[reference].is_not(None), not_(s.is_deleted))
+
+
+def merge(
+    database: Database,
+    connection: Connection,
+    *,
+    fact: type[Fact],
+    staged: Table,
+    stream: str,
+    source_system: str,
+    sources: Mapping[str, str],
+    run_id: int,
+) -> Merged:
+    """Bring the fact up to what is staged. `sources` names, by reference, whose natural keys the staged ones are.
+
+    Staging the same records again changes nothing. The caller owns the transaction.
+    """
+    batch = _Batch(fact, staged, stream, source_system, sources, run_id)
+    rejected = _reject_missing(connection, batch)
+    inferred = _infer_missing(database, connection, batch)
+    resolved = _resolve(connection, batch)
+    deleted = connection.execute(_delete(batch)).rowcount
+    updated = connection.execute(_update(batch, resolved)).rowcount
+    inserted = connection.execute(_insert(batch, resolved), execution_options={"preserve_rowcount": True}).rowcount
+    return Merged(inserted, updated, deleted, inferred, rejected)
+
+
+def _infer_missing(database: Database, connection: Connection, batch: _Batch) -> int:
+    return sum(
+        key.infer(
+            database,
+            connection,
+            dimension=reference.dimension,
+            source_system=batch.source_of(name),
+            members=batch.members(name),
+            run_id=batch.run_id,
+        )
+        for name, reference in batch.fact.references().items()
+        if reference.missing == "infer"
+    )
+
+
+def _reject_missing(connection: Connection, batch: _Batch) -> int:
+    return sum(
+        _reject(connection, batch, name, reference)
+        for name, reference in batch.fact.references().items()
+        if reference.missing == "reject"
+    )
+
+
+def _reject(connection: Connection, batch: _Batch, name: str, reference: Reference) -> int:
+    """Put the staged rows whose member is not there into the quarantine, and off the stage."""
+    s, members = batch.staged.c, reference.dimension.table().c  # type: ignore[attr-defined]  # a Dimension, checked when declared
+    source = batch.source_of(name)
+    known = select(literal(1)).where(members.source_system == source, members.source_id == s[name]).exists()
+    is_missing = and_(s[name].is_not(None), not_(s.is_deleted), ~known)
+    why = func.concat(f"{batch.fact.__name__}.{name}: no member {source}:", s[name], f" in {reference.dimension.__name__}")
+    refused = select(
+        literal(batch.stream), literal(batch.fact.__name__), s.raw_id, s.source_id, literal(name), literal("missing"),
+        why, literal(batch.run_id, BigInteger),
+    ).where(is_missing)  # fmt: skip
+    columns = ["stream", "target", "raw_id", "source_id", "field", "rule", "reason", "run_id"]
+    connection.execute(
+        postgresql.insert(state.reject).from_select(columns, refused).on_conflict_do_nothing()
+    )
+    return connection.execute(delete(batch.staged).where(is_missing)).rowcount
+
+
+def _latest(batch: _Batch) -> Any:
+    """The staged rows that stand: one at each grain."""
+    s = batch.staged.c
+    at_grain = func.row_number().over(
+        partition_by=[s[column.name] for column in batch.fact.grain()],
+        order_by=[s.effective_at.desc(), s.raw_id.desc()],
+    )
+    numbered = select(batch.staged, at_grain.label("place")).subquery("numbered")
+    return select(numbered).where(numbered.c.place == 1).subquery("latest")
+
+
+def _resolve(connection: Connection, batch: _Batch) -> Table:
+    """The staged rows with keys in place of natural keys, as a table of this transaction."""
+    names = [column.name for column in batch.fact.table().c if column.name not in ("created_at", "updated_at")]
+    columns = [Column(name, batch.fact.table().c[name].type) for name in names]
+    resolved = Table(
+        "fact_resolved", MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
+    )
+    resolved.create(connection)
+    latest = _latest(batch)
+    values, joined = _resolved_values(batch, latest)
+    rows = select(*(values[name] for name in names)).select_from(joined).where(not_(latest.c.is_deleted))
+    connection.execute(insert(resolved).from_select(names, rows))
+    connection.execute(text("ANALYZE fact_resolved"))
+    return resolved
+
+
+def _resolved_values(batch: _Batch, latest: Any) -> tuple[dict[str, Any], FromClause]:
+    fact, s = batch.fact, latest.c
+    joined: FromClause = latest
+    values: dict[str, Any] = {
+        "source_system": literal(batch.source_system),
+        "schema_version": literal(fact.__schema_version__),
+        "run_id": literal(batch.run_id, BigInteger),
+        **{column.name: s[column.name] for column in fact.table().c if column.name in s},
+    }
+    for name, reference in fact.references().items():
+        source, moment = batch.source_of(name), fact.as_of(name)
+        version = key.span(reference.dimension, source, batch.members(name)).alias(f"of_{name}")
+        staged_moment = None if moment is None else s[moment.name]
+        joined = joined.outerjoin(
+            version, and_(version.c.source_id == s[name], key.answers(version, staged_moment))
+        )
+        found = func.coalesce(version.c.key, UNKNOWN_KEY)
+        values[name] = case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found)
+        if reference.missing == "unknown":
+            is_waiting = and_(s[name].is_not(None), version.c.key.is_(None))
+            values[missing_column(name)] = case((is_waiting, key.waiting_for(source, s[name])))
+    return values, joined
+
+
+def _same_grain(batch: _Batch, other: Any) -> Any:
+    table = batch.fact.table()
+    grain = (table.c[column.name] == other[column.name] for column in batch.fact.grain())
+    return and_(table.c.source_system == batch.source_system, *grain)
+
+
+def _delete(batch: _Batch) -> Any:
+    gone = _latest(batch)
+    return delete(batch.fact.table()).where(_same_grain(batch, gone.c), gone.c.is_deleted)
+
+
+def _update(batch: _Batch, resolved: Table) -> Any:
+    table, r = batch.fact.table(), resolved.c
+    names = [column.name for column in table.c if role(column) is not None and not column.primary_key]
+    names += [column.name for column in table.c if column.name.endswith("_missing") and role(column) is None]
+    changed = {name: r[name] for name in (*names, "source_id", "synced_at", "schema_version", "run_id")}
+    return (
+        update(table)
+        .where(_same_grain(batch, r), differ([table.c[name] for name in names], [r[name] for name in names]))
+        .values(**changed, updated_at=func.now())
+    )
+
+
+def _insert(batch: _Batch, resolved: Table) -> Any:
+    table = batch.fact.table()
+    is_there = select(literal(1)).where(_same_grain(batch, resolved.c)).exists()
+    names = list(resolved.c.keys())
+    rows = select(*resolved.c, func.now(), func.now()).where(~is_there)
+    return insert(table).from_select([*names, "created_at", "updated_at"], rows)

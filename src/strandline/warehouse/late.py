@@ -1,0 +1,101 @@
+"""Late changes, found before they can do harm: what lies before what is already known of its member.
+
+What is known is in the raw log: the latest effective time among the entries that have been applied. A stale copy of
+something applied before is no change and leaves the stage. Anything else that is late stops the merge, for splitting
+history backwards is not yet done, and a wrong history is worse than none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, and_, delete, func, literal, not_, or_, select
+
+from strandline.errors import LateChange
+from strandline.model.dimension import Dimension
+from strandline.warehouse.scd import differ
+
+
+def refuse(
+    connection: Connection, *, staged: Table, raw: Table, applied: int, stream: str, target: str
+) -> None:
+    """Raise LateChange when something staged lies before what has been applied up to this `raw_id`."""
+    if applied == 0:
+        return
+    late = _late(staged, raw, applied).subquery("late")
+    if connection.scalar(select(func.count()).select_from(late)) == 0:
+        return
+    connection.execute(_forget_stale(staged, raw, applied))
+    left = connection.execute(select(late).order_by(late.c.source_id, late.c.raw_id)).all()
+    if left:
+        first = left[0]
+        raise LateChange(
+            f"{stream} → {target}: {len(left)} records lie before what is known of their members, such as"
+            f" {first.source_id!r} at {first.effective_at.isoformat()}, known up to {first.known.isoformat()}",
+            hint="Nothing was merged and nothing is lost: the records are in the raw log. Declare"
+            " effective_at=READ_TIME on the stream if its times are not in the order of its changes.",
+        )
+
+
+def _late(staged: Table, raw: Table, applied: int) -> Select[Any]:
+    known = (
+        select(func.max(raw.c.effective_at).label("known"))
+        .where(raw.c.source_id == staged.c.source_id, raw.c.raw_id <= applied)
+        .lateral("before")
+    )
+    return (
+        select(staged.c.raw_id, staged.c.source_id, staged.c.effective_at, known.c.known)
+        .select_from(staged)
+        .join(known, known.c.known > staged.c.effective_at)
+    )
+
+
+def _forget_stale(staged: Table, raw: Table, applied: int) -> Any:
+    """Take off the stage what repeats, byte for byte, the last word on its member at its instant."""
+    late = _late(staged, raw, applied).subquery()
+    own, before = raw.alias("own"), raw.alias("before")
+    last_word = (
+        select(before.c.payload_hash)
+        .where(
+            before.c.source_id == staged.c.source_id,
+            before.c.effective_at == staged.c.effective_at,
+            before.c.raw_id <= applied,
+        )
+        .order_by(before.c.raw_id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    is_late = staged.c.raw_id.in_(select(late.c.raw_id))
+    return delete(staged).where(is_late, own.c.raw_id == staged.c.raw_id, own.c.payload_hash == last_word)
+
+
+def refuse_vanishing(
+    connection: Connection, *, dimension: type[Dimension], staged: Table, event: Table, stream: str
+) -> None:
+    """Raise LateChange when a second record at the very instant of a version would make that version vanish.
+
+    That is so when it undoes the change that opened the version, or deletes the member at that instant, or brings
+    it back at the instant of its deletion.
+    """
+    latest, e, s = dimension.table().c, event.c, staged.c
+    before = dimension.table().alias("version_before")
+    names = [column.name for column in dimension.attributes(2)]
+    at_start = and_(e.effective_at == latest.valid_from, not_(e.was_inferred))
+    adjoins = and_(before.c.source_system == latest.source_system, before.c.source_id == latest.source_id)
+    is_as_before = not_(differ([before.c[name] for name in names], [s[name] for name in names]))
+    undoes = (
+        select(literal(1)).where(adjoins, before.c.valid_to == latest.valid_from, is_as_before).exists()
+    )
+    returns_at_end = and_(e.was_deleted, e.effective_at == latest.valid_to)
+    vanishing = (
+        select(e.source_id, e.effective_at)
+        .where(e.changed, e.position == 1, e.current_key == dimension.key_column(), s.raw_id == e.raw_id)
+        .where(or_(and_(at_start, or_(e.is_deleted, undoes)), returns_at_end))
+    )
+    found = connection.execute(vanishing.limit(1)).first()
+    if found:
+        raise LateChange(
+            f"{stream} → {dimension.__name__}: {found.source_id!r} has a second, different record at"
+            f" {found.effective_at.isoformat()} that makes a version vanish",
+            hint="Nothing was merged and nothing is lost: the records are in the raw log.",
+        )

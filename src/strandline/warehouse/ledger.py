@@ -1,0 +1,80 @@
+"""The ledger: what every run did, written as it goes, so that a run that dies leaves what it had done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from strandline.warehouse import lock, state
+
+
+def begin(connection: Connection, *, pipeline: str, version: str) -> tuple[int, datetime]:
+    """Open a run and hold its lock, by which others see that it lives; its number and when it started."""
+    _note_crashed(connection)
+    row = connection.execute(
+        insert(state.run)
+        .values(pipeline=pipeline, status="running", strandline_version=version)
+        .returning(state.run.c.run_id, state.run.c.started_at)
+    ).one()
+    lock.hold(connection, f"run:{row.run_id}")
+    return row.run_id, row.started_at
+
+
+def _note_crashed(connection: Connection) -> None:
+    """Runs that nobody holds any more ended without a word."""
+    open_runs = select(state.run.c.run_id).where(state.run.c.status == "running")
+    for run_id in connection.scalars(open_runs).all():
+        if lock.hold(connection, f"run:{run_id}"):
+            connection.execute(
+                update(state.run).where(state.run.c.run_id == run_id).values(status="crashed", finished_at=func.now())
+            )
+
+
+def end(connection: Connection, run_id: int, *, status: str, error: str | None) -> datetime:
+    """Close a run."""
+    closed = update(state.run).where(state.run.c.run_id == run_id)
+    values = closed.values(status=status, error=error, finished_at=func.clock_timestamp())
+    finished_at: datetime = connection.execute(values.returning(state.run.c.finished_at)).scalar_one()
+    return finished_at
+
+
+def note_stream(connection: Connection, run_id: int, figures: Mapping[str, Any]) -> None:
+    """Write down what was read of a stream."""
+    connection.execute(insert(state.run_stream).values(run_id=run_id, **figures))
+
+
+def mark_failed(connection: Connection, run_id: int, stream: str, *, error: str) -> None:
+    """Note that a stream was read but could not be merged."""
+    noted = state.run_stream.c
+    failed = update(state.run_stream).where(noted.run_id == run_id, noted.stream == stream)
+    connection.execute(failed.values(status="failed", error=error))
+
+
+def note_target(connection: Connection, run_id: int, figures: Mapping[str, Any]) -> None:
+    """Write down what was merged into a target, in the transaction that merges it."""
+    connection.execute(insert(state.run_target).values(run_id=run_id, **figures))
+
+
+def last_runs(connection: Connection, *, pipeline: str | None, limit: int) -> Sequence[Row[Any]]:
+    """The latest runs, newest first."""
+    query = select(state.run).order_by(state.run.c.run_id.desc()).limit(limit)
+    if pipeline is not None:
+        query = query.where(state.run.c.pipeline == pipeline)
+    return connection.execute(query).all()
+
+
+def streams_of(connection: Connection, run_ids: Sequence[int]) -> Sequence[Row[Any]]:
+    """What these runs read."""
+    table = state.run_stream
+    return connection.execute(select(table).where(table.c.run_id.in_(run_ids)).order_by(table.c.run_id, table.c.stream)).all()
+
+
+def targets_of(connection: Connection, run_ids: Sequence[int]) -> Sequence[Row[Any]]:
+    """What these runs merged."""
+    table = state.run_target
+    return connection.execute(
+        select(table).where(table.c.run_id.in_(run_ids)).order_by(table.c.run_id, table.c.stream, table.c.target)
+    ).all()

@@ -1,0 +1,121 @@
+"""The raw log: one append-only table a stream, with the exact bytes of every record that its source ever sent.
+
+A payload is stored as bytes, not as text or JSON, because a source may send what neither can hold. It is stored only
+when it differs from the latest entry of its natural key, so A, B, A makes three entries and an unchanged snapshot none.
+The writer holds the stream's lock and numbers the entries itself, on from the last: the order of `raw_id` is the order
+of commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    bindparam,
+    func,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeEngine
+
+from strandline.model.base import NAMING, RAW
+from strandline.warehouse.copy import copy
+from strandline.warehouse.database import Database
+
+UPSERT: Final = "upsert"
+DELETE: Final = "delete"
+
+CURSOR_TYPES: Final[dict[type, TypeEngine[Any]]] = {
+    datetime: DateTime(timezone=True),
+    date: Date(),
+    int: BigInteger(),
+}
+
+Entry = tuple[int, str | None, bytes, bytes, str, Any, datetime | None, int, int, datetime]
+"""(raw_id, source_id, payload, payload_hash, operation, cursor_value, effective_at, run_id, request, fetched_at)"""
+
+BATCH: Final = 10_000
+
+
+def raw_table(name: str, *, stream: str, cursor: type | None) -> Table:
+    """The table of one stream; `cursor` is the Python type of its cursor field."""
+    return Table(
+        name,
+        MetaData(schema=RAW, naming_convention=NAMING),
+        Column("raw_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("source_id", Text, comment="The natural key; NULL: the record has none"),
+        Column("payload", LargeBinary, nullable=False, comment="The record, byte for byte"),
+        Column("payload_hash", LargeBinary, nullable=False, comment="xxh3-128 of the payload"),
+        Column("operation", Text, nullable=False, comment="upsert or delete"),
+        Column("cursor_value", CURSOR_TYPES.get(cursor or str, Text())),
+        Column("effective_at", DateTime(timezone=True), comment="When it became so at the source"),
+        Column("run_id", BigInteger, nullable=False),
+        Column("request", Integer, nullable=False, comment="The page within the run: see strandline.request"),
+        Column("fetched_at", DateTime(timezone=True), nullable=False),
+        Index(None, "source_id", "raw_id"),
+        comment=f"Raw log of {stream}: every version of every record that the source sent",
+    )
+
+
+def latest_hashes(connection: Connection, table: Table, keys: Sequence[str]) -> dict[str, bytes]:
+    """The hash of the latest payload of each of these natural keys that has one."""
+    if not keys:
+        return {}
+    wanted = func.unnest(bindparam("keys", keys, type_=ARRAY(Text))).table_valued("source_id", name="wanted").render_derived()
+    latest = (
+        select(table.c.payload_hash)
+        .where(table.c.source_id == wanted.c.source_id)
+        .order_by(table.c.raw_id.desc())
+        .limit(1)
+        .lateral()
+    )
+    found = connection.execute(
+        select(wanted.c.source_id, latest.c.payload_hash).select_from(wanted.join(latest, true()))
+    )
+    return {key: bytes(payload_hash) for key, payload_hash in found}
+
+
+def keyless_hashes(connection: Connection, table: Table, hashes: Sequence[bytes]) -> set[bytes]:
+    """Which of these payloads without a natural key are in the log already."""
+    if not hashes:
+        return set()
+    there = select(table.c.payload_hash).where(table.c.source_id.is_(None), table.c.payload_hash.in_(hashes))
+    return {bytes(payload_hash) for payload_hash in connection.scalars(there)}
+
+
+def append(database: Database, connection: Connection, table: Table, entries: Sequence[Entry]) -> None:
+    """Add the entries at the end of the log."""
+    copy(connection, database.qualified(table), columns=list(table.c), rows=entries)
+
+
+def last(connection: Connection, table: Table) -> int:
+    """The number of the last entry; 0 while there is none."""
+    return connection.scalar(select(func.max(table.c.raw_id))) or 0
+
+
+def entries_after(connection: Connection, table: Table, raw_id: int, *, up_to: int) -> Sequence[Row[Any]]:
+    """The next entries behind this one, oldest first, at most BATCH of them."""
+    wanted = table.c
+    return connection.execute(
+        select(
+            wanted.raw_id, wanted.source_id, wanted.payload, wanted.operation, wanted.effective_at, wanted.fetched_at
+        )
+        .where(wanted.raw_id > raw_id, wanted.raw_id <= up_to)
+        .order_by(wanted.raw_id)
+        .limit(BATCH)
+    ).all()

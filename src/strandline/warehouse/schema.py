@@ -1,0 +1,173 @@
+"""The tables of a warehouse: created when they are missing, compared when they are there, never altered.
+
+A model that differs from its table is told with the statement that would mend it. Staging tables hold nothing that
+matters and are made again when they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Table, func, insert, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateSchema
+
+from strandline.errors import SchemaOutOfDate
+from strandline.model.base import SCHEMAS, STAGING
+from strandline.model.calendar import Calendar, describe, rows
+from strandline.model.dimension import Dimension, special_members
+from strandline.model.fact import Fact
+from strandline.warehouse import lock, state
+from strandline.warehouse.database import Database
+
+Model = type[Dimension] | type[Fact] | type[Calendar]
+
+COLUMNS: Final = text("""
+    SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+    FROM pg_namespace n
+    LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
+    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname = ANY(:schemas)
+""")
+
+SPELLINGS: Final = {
+    "varchar": "character varying",
+    "char": "character",
+    "float": "double precision",
+    "decimal": "numeric",
+    "int": "integer",
+}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What the database holds in our schemas: types by column by qualified table."""
+
+    schemas: frozenset[str]
+    tables: dict[tuple[str, str], dict[str, str]]
+
+    def columns(self, database: Database, table: Table) -> dict[str, str] | None:
+        """The types of a table's columns; None when it is not there."""
+        return self.tables.get((actual_schema(database, table), table.name))
+
+
+def actual_schema(database: Database, table: Table) -> str:
+    """What the schema of the table is called in this database."""
+    assert table.schema is not None
+    actual: str = database.schemas.model_dump().get(table.schema, table.schema)
+    return actual
+
+
+def read_catalog(database: Database, connection: Connection, tables: Iterable[Table]) -> Catalog:
+    """Read what is there, in one query."""
+    wanted = {*database.schemas.model_dump().values(), *(actual_schema(database, table) for table in tables)}
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    schemas = set()
+    for schema, table, column, type_ in connection.execute(COLUMNS, {"schemas": sorted(wanted)}):
+        schemas.add(schema)
+        if table is not None:
+            found.setdefault((schema, table), {})[column] = type_
+    return Catalog(frozenset(schemas), found)
+
+
+def prepare(database: Database, connection: Connection, *, models: Sequence[Model], others: Sequence[Table]) -> None:
+    """Make every table of the models, `others` (raw and staging) and our own be there, or raise SchemaOutOfDate."""
+    tables = [*state.OWN_TABLES.sorted_tables, *others, *(model.table() for model in models)]
+    catalog = read_catalog(database, connection, tables)
+    if not _is_complete(database, catalog, tables):
+        lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
+        catalog = read_catalog(database, connection, tables)
+        _create(database, connection, catalog, tables)
+    _refuse_differences(database, connection, catalog, tables)
+    for model in models:
+        if issubclass(model, Calendar):
+            _fill_calendar(connection, model)
+        elif issubclass(model, Dimension) and catalog.columns(database, model.table()) is None:
+            _add_special_members(connection, model)
+
+
+def _is_complete(database: Database, catalog: Catalog, tables: Sequence[Table]) -> bool:
+    return all(
+        catalog.columns(database, table) is not None and not _stale_staging(database, catalog, table)
+        for table in tables
+    )
+
+
+def _stale_staging(database: Database, catalog: Catalog, table: Table) -> bool:
+    there = catalog.columns(database, table)
+    if table.schema != STAGING or there is None:
+        return False
+    return there != {column.name: _spelled(database, column) for column in table.c}
+
+
+def _create(database: Database, connection: Connection, catalog: Catalog, tables: Sequence[Table]) -> None:
+    needed = {actual_schema(database, table) for table in tables} | {
+        getattr(database.schemas, name) for name in SCHEMAS
+    }
+    for schema in sorted(needed - catalog.schemas):
+        connection.execute(CreateSchema(schema))
+    for table in tables:
+        if _stale_staging(database, catalog, table):
+            table.drop(connection)
+            table.create(connection)
+        elif catalog.columns(database, table) is None:
+            table.create(connection)
+
+
+def _spelled(database: Database, column: Column[Any]) -> str:
+    """A column's type as PostgreSQL writes it."""
+    written = column.type.compile(database.engine.dialect).lower().replace(", ", ",")
+    name, bracket, rest = written.partition("(")
+    return SPELLINGS.get(name.strip(), name.strip()) + bracket + rest
+
+
+def _refuse_differences(
+    database: Database, connection: Connection, catalog: Catalog, tables: Sequence[Table]
+) -> None:
+    wrong: list[str] = []
+    mend: list[str] = []
+    for table in tables:
+        there = catalog.columns(database, table)
+        if there is None or table.schema == STAGING:
+            continue
+        for column in table.c:
+            wanted, found = _spelled(database, column), there.get(column.name)
+            qualified = database.qualified(table)
+            if found is None:
+                wrong.append(f"{table.name}.{column.name} is not there")
+                mend.append(f"ALTER TABLE {qualified} ADD COLUMN {column.name} {wanted};")
+            elif found != wanted:
+                wrong.append(f"{table.name}.{column.name} is {found}, and its model says {wanted}")
+                mend.append(f"ALTER TABLE {qualified} ALTER COLUMN {column.name} TYPE {wanted};")
+    if wrong:
+        raise SchemaOutOfDate(
+            f"{database.shown}: the tables differ from their models: {'; '.join(wrong)}",
+            hint="Look at it, then type in psql: " + " ".join(mend),
+        )
+
+
+def _add_special_members(connection: Connection, model: type[Dimension]) -> None:
+    stamps = {"created_at": func.now(), "updated_at": func.now(), "synced_at": func.now(), "run_id": 0}
+    for row in special_members(model):
+        connection.execute(insert(model.table()).values(**row, **stamps))
+
+
+def _fill_calendar(connection: Connection, model: type[Calendar]) -> None:
+    """Add the days that are missing and correct the ones that differ; look at two days when nothing has changed."""
+    table, span = model.table(), model.span
+    edges = [describe(day, fiscal_start_month=span.fiscal_start_month) for day in (span.first, span.last)]
+    wanted = (span.last - span.first).days + 1
+    count = connection.scalar(
+        select(func.count()).where(table.c.full_date.between(span.first, span.last))
+    )
+    at_edges = select(table).where(table.c.date_key.in_([edge["date_key"] for edge in edges]))
+    found = sorted((dict(row._mapping) for row in connection.execute(at_edges)), key=lambda row: row["date_key"])
+    if count == wanted and found == edges:
+        return
+    statement = postgresql.insert(table)
+    changed = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[table.c.date_key], set_=changed), list(rows(span))
+    )

@@ -1,0 +1,56 @@
+"""Staging: what one run is about to merge into one target, one unlogged table a stream and target.
+
+A staged row can always be made again from the raw log, so the table needs no write-ahead log and a run begins by
+emptying it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Connection, DateTime, MetaData, Table, Text, func, select, text
+
+from strandline.model.base import NAMING, STAGING
+from strandline.model.column import Reference, role
+from strandline.warehouse.copy import copy
+from strandline.warehouse.database import Database
+
+OWN_COLUMNS: Final = ("raw_id", "source_id", "effective_at", "synced_at", "is_deleted")
+
+
+def staging_table(name: str, columns: Iterable[Column[Any]]) -> Table:
+    """The table for these columns of a model; a reference is staged as the natural key that it will be found by."""
+    return Table(
+        name,
+        MetaData(schema=STAGING, naming_convention=NAMING),
+        Column("raw_id", BigInteger, nullable=False),
+        Column("source_id", Text, nullable=False),
+        Column("effective_at", DateTime(timezone=True), nullable=False),
+        Column("synced_at", DateTime(timezone=True), nullable=False),
+        Column("is_deleted", Boolean, nullable=False),
+        *(Column(column.name, _staged_type(column)) for column in columns),
+        prefixes=["UNLOGGED"],
+        comment="What a run is about to merge; emptied when the next one begins",
+    )
+
+
+def _staged_type(column: Column[Any]) -> Any:
+    meaning = role(column)
+    return Text() if isinstance(meaning, Reference) and meaning.on is None else column.type
+
+
+def empty(database: Database, connection: Connection, table: Table) -> None:
+    """Make room, without touching a table that is empty already."""
+    if connection.scalar(select(func.count()).select_from(select(table.c.raw_id).limit(1).subquery())):
+        connection.execute(text(f"TRUNCATE {database.qualified(table)}"))
+
+
+def stage(database: Database, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows, tuples in the order of the table's columns."""
+    copy(connection, database.qualified(table), columns=list(table.c), rows=rows)
+
+
+def analyze(database: Database, connection: Connection, table: Table) -> None:
+    """Tell the planner what is staged; nobody else does before the merge."""
+    connection.execute(text(f"ANALYZE {database.qualified(table)}"))

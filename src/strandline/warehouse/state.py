@@ -1,0 +1,171 @@
+"""What strandline knows of its own work: runs, marks, requests, rejects; the tables of the schema `strandline`.
+
+The read mark says how far a source has been read and moves with the payloads; the applied mark says how far into the
+raw log a target has been built and moves with the rows. Both move in the transaction of what they vouch for.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from strandline.model.base import NAMING, OWN
+
+OWN_TABLES = MetaData(schema=OWN, naming_convention=NAMING)
+
+MOMENT = DateTime(timezone=True)
+
+run = Table(
+    "run",
+    OWN_TABLES,
+    Column("run_id", BigInteger, Identity(), primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("started_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("finished_at", MOMENT, comment="NULL: running, or ended without a word"),
+    Column("status", Text, nullable=False, comment="running, done, partial, failed, stopped or crashed"),
+    Column("error", Text),
+    Column("strandline_version", Text, nullable=False),
+    comment="The ledger: one row a run of a pipeline",
+)
+
+run_stream = Table(
+    "run_stream",
+    OWN_TABLES,
+    Column("run_id", BigInteger, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("status", Text, nullable=False, comment="done, partial (some rejects), failed or skipped"),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    Column("records", BigInteger, nullable=False, server_default="0", comment="Records that the source sent"),
+    Column("stored", BigInteger, nullable=False, server_default="0", comment="New entries of the raw log"),
+    Column("unchanged", BigInteger, nullable=False, server_default="0", comment="Same as their key's latest entry"),
+    Column("rejected", BigInteger, nullable=False, server_default="0"),
+    Column("resumed", BigInteger, nullable=False, server_default="0", comment="Entries left over from a run before"),
+    Column("mark_before", Text),
+    Column("mark_after", Text),
+    Column("seconds", Double, nullable=False, server_default="0"),
+    Column("error", Text),
+    comment="The ledger: what a run read of each stream",
+)
+
+run_target = Table(
+    "run_target",
+    OWN_TABLES,
+    Column("run_id", BigInteger, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("counts", JSONB, nullable=False, comment="Rows by what happened to them"),
+    Column("applied_before", BigInteger, nullable=False),
+    Column("applied_after", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    comment="The ledger: what a run merged into each target",
+)
+
+read_mark = Table(
+    "read_mark",
+    OWN_TABLES,
+    Column("stream", Text, primary_key=True),
+    Column("mark", Text, nullable=False, comment="The high-water mark, with its type: datetime:2026-03-01T…"),
+    Column("run_id", BigInteger, nullable=False),
+    Column("moved_at", MOMENT, nullable=False, server_default=func.now()),
+    comment="How far each source has been read",
+)
+
+applied_mark = Table(
+    "applied_mark",
+    OWN_TABLES,
+    Column("stream", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("raw_id", BigInteger, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("moved_at", MOMENT, nullable=False, server_default=func.now()),
+    comment="How far into the raw log each target has been built",
+)
+
+request = Table(
+    "request",
+    OWN_TABLES,
+    Column("run_id", BigInteger, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, comment="The page within the run, from 1"),
+    Column("request", Text, nullable=False, comment="Method and URL without secrets"),
+    Column("status", Integer, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("fetched_at", MOMENT, nullable=False),
+    comment="Every page that was read, and when",
+)
+
+reject = Table(
+    "reject",
+    OWN_TABLES,
+    Column("reject_id", BigInteger, Identity(), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("target", Text, nullable=False, comment="The model it was meant for; empty: its contract refused it"),
+    Column("raw_id", BigInteger, nullable=False, comment="The payload, in the stream's raw log"),
+    Column("source_id", Text),
+    Column("field", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("rejected_at", MOMENT, nullable=False, server_default=func.now()),
+    Index(None, "stream", "raw_id", "target", unique=True),
+    comment="The quarantine: records that failed their contract or their mapping",
+)
+
+
+def read_mark_of(connection: Connection, stream: str) -> str | None:
+    """How far this stream has been read; None before its first complete read."""
+    return connection.scalar(select(read_mark.c.mark).where(read_mark.c.stream == stream))
+
+
+def move_read_mark(connection: Connection, stream: str, *, mark: str, run_id: int) -> None:
+    """Move the read mark, in the transaction that stores what it vouches for."""
+    move = insert(read_mark).values(stream=stream, mark=mark, run_id=run_id)
+    connection.execute(
+        move.on_conflict_do_update(
+            index_elements=[read_mark.c.stream],
+            set_={"mark": mark, "run_id": run_id, "moved_at": func.now()},
+            where=read_mark.c.mark != mark,
+        )
+    )
+
+
+def put_read_mark_back(connection: Connection, stream: str, *, mark: str | None, run_id: int) -> None:
+    """Set the read mark to what it was before, or to none."""
+    if mark is None:
+        connection.execute(read_mark.delete().where(read_mark.c.stream == stream))
+    else:
+        move_read_mark(connection, stream, mark=mark, run_id=run_id)
+
+
+def applied_mark_of(connection: Connection, stream: str, target: str) -> int:
+    """How far into the stream's raw log this target has been built; 0 before the first merge."""
+    found = connection.scalar(
+        select(applied_mark.c.raw_id).where(applied_mark.c.stream == stream, applied_mark.c.target == target)
+    )
+    return found or 0
+
+
+def move_applied_mark(connection: Connection, stream: str, target: str, *, raw_id: int, run_id: int) -> None:
+    """Move the applied mark, in the transaction that merges what it vouches for."""
+    move = insert(applied_mark).values(stream=stream, target=target, raw_id=raw_id, run_id=run_id)
+    connection.execute(
+        move.on_conflict_do_update(
+            index_elements=[applied_mark.c.stream, applied_mark.c.target],
+            set_={"raw_id": raw_id, "run_id": run_id, "moved_at": func.now()},
+        )
+    )

@@ -1,0 +1,98 @@
+"""Reading ahead keeps the order, brings errors over, and ends when nobody wants more."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from strandline.source.prefetch import Stopped, pause, prefetch
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "strandline-reader"]
+
+
+def test_everything_comes_in_order():
+    assert list(prefetch(lambda: iter(range(100)))) == list(range(100))
+    assert readers() == []
+
+
+def test_the_next_item_is_made_while_the_last_is_still_in_use():
+    made = [threading.Event() for _ in range(3)]
+
+    def produce() -> Iterator[int]:
+        for number, event in enumerate(made):
+            event.set()
+            yield number
+
+    items = prefetch(produce)
+    assert next(items) == 0
+    assert made[1].wait(5)
+    items.close()
+
+
+def test_no_more_than_one_finished_item_waits():
+    made: list[int] = []
+    third = threading.Event()
+
+    def produce() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    items = prefetch(produce)
+    next(items)
+    assert third.wait(5)
+    items.close()
+
+    assert made == [0, 1, 2]
+
+
+def test_an_error_comes_after_the_items_before_it():
+    def produce() -> Iterator[int]:
+        yield 1
+        raise LookupError("gone")
+
+    items = prefetch(produce)
+
+    assert next(items) == 1
+    with pytest.raises(LookupError, match="gone"):
+        next(items)
+
+
+def test_closing_wakes_a_reader_that_pauses():
+    ended = threading.Event()
+
+    def produce() -> Iterator[int]:
+        yield 1
+        try:
+            pause(3600)
+        except Stopped:
+            ended.set()
+            raise
+
+    items = prefetch(produce)
+    next(items)
+    items.close()
+
+    assert ended.wait(5)
+    assert readers() == []
+
+
+def test_closing_ends_what_is_read():
+    """The producer's own clean-up runs, in its thread."""
+    cleaned = threading.Event()
+
+    def produce() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            cleaned.set()
+
+    items = prefetch(produce)
+    next(items)
+    items.close()
+
+    assert cleaned.wait(5)

@@ -1,0 +1,100 @@
+"""How long to wait before another try, and what is said when it was no use."""
+
+import itertools
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from strandline.errors import DeclarationError, RateLimited, SourceUnavailable
+from strandline.source import Rate, Retry
+from strandline.source.retry import Transient, read_retry_after, run
+from strandline.source.throttle import Throttle
+
+QUICK = Retry(attempts=3, wait_initial=timedelta(milliseconds=1), wait_max=timedelta(milliseconds=2))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": " 0 "}, 0),
+        ({"retry-after": "Wed, 04 Mar 2026 12:00:30 GMT", "date": "Wed, 04 Mar 2026 12:00:00 GMT"}, 30),
+        ({"retry-after": "Wed, 04 Mar 2026 11:00:00 GMT", "date": "Wed, 04 Mar 2026 12:00:00 GMT"}, 0),
+        ({"retry-after": "Wed, 04 Mar 2020 11:00:00 GMT"}, 0),
+        ({"retry-after": "9" * 400}, 10**9),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({}, None),
+    ],
+    ids=range(9),
+)
+def test_retry_after_is_seconds_or_a_date_on_the_sources_clock(headers, seconds):
+    asked = read_retry_after(httpx.Headers(headers))
+
+    assert asked == (None if seconds is None else timedelta(seconds=seconds))
+
+
+def test_an_attempt_that_recovers_is_all_that_is_seen():
+    answers = iter([Transient("503"), Transient("504"), "page"])
+
+    def attempt() -> str:
+        answer = next(answers)
+        if isinstance(answer, Transient):
+            raise answer
+        return answer
+
+    assert run(attempt, policy=QUICK, where="crm.customers") == "page"
+
+
+def test_giving_up_tells_how_often_how_long_and_the_last_answer():
+    tries = itertools.count(1)
+
+    def attempt() -> None:
+        raise Transient(f"503 for the {next(tries)}th time")
+
+    with pytest.raises(SourceUnavailable, match=r"crm: gave up after 3 attempts over 0.\d s; last answer: 503 for the 3th"):
+        run(attempt, policy=QUICK, where="crm")
+
+
+def test_a_source_that_asks_for_too_long_a_wait_is_waited_for_up_to_the_cap():
+    def attempt() -> None:
+        raise Transient("429", retry_after=timedelta(hours=1), rate_limited=True)
+
+    policy = Retry(attempts=2, retry_after_cap=timedelta(milliseconds=5))
+    with pytest.raises(RateLimited, match="2 attempts") as caught:
+        run(attempt, policy=policy, where="crm")
+
+    assert "asks to wait 3600 s" in caught.value.hint
+
+
+def test_a_budget_ends_the_attempts_before_a_wait_that_would_overrun_it():
+    def attempt() -> None:
+        raise Transient("429", retry_after=timedelta(seconds=50), rate_limited=True)
+
+    with pytest.raises(RateLimited, match="1 attempt over 0.0 s"):
+        run(attempt, policy=Retry(budget=timedelta(seconds=40)), where="crm")
+
+
+def test_other_errors_are_not_tried_again():
+    tries = []
+
+    def attempt() -> None:
+        tries.append(1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(attempt, policy=QUICK, where="crm")
+    assert len(tries) == 1
+
+
+@pytest.mark.parametrize(("requests", "per"), [(0, "second"), (-1, "second"), (1, "fortnight")])
+def test_a_rate_that_makes_no_sense_is_refused(requests, per):
+    with pytest.raises(DeclarationError, match="a rate is more than 0"):
+        Rate(requests, per)
+
+
+def test_a_rate_spaces_requests():
+    assert Rate(10).spacing == 0.1
+    assert Rate(30, per="minute").spacing == 2
+    Throttle(None).wait()

@@ -59,6 +59,7 @@ class Crm(HttpSource):
     settings: CrmSettings
 
     def auth(self) -> httpx.Auth:
+        """The key goes into a header."""
         return ApiKey(self.settings.api_key, header="X-API-Key")
 
     @stream(Customer, key="id", cursor=Cursor("last_modified", precision=Precision.DAY))
@@ -115,6 +116,7 @@ class Shop(HttpSource):
     settings: ShopSettings
 
     def auth(self) -> httpx.Auth:
+        """A token that does not expire."""
         return Bearer(self.settings.token)
 
     @stream(Product, key="sku", cursor=Cursor("updated_at"))

@@ -1,7 +1,7 @@
 """strandline: from any API, ERP, file or database into a star schema on PostgreSQL.
 
-What stands in `__all__` is the public API; everything is found here by name and loaded when it is first used, so that
-`import strandline` costs nothing.
+What stands in `__all__` is the public API; everything is found here by name and loaded when it is first used,
+so that `import strandline` costs nothing.
 """
 
 from importlib import import_module

@@ -1,9 +1,95 @@
 """The public API, as type checkers see it."""
 
 from strandline.errors import StrandlineError as StrandlineError
-from strandline.model import BooleanStringType as BooleanStringType, DimDate as DimDate, Dimension as Dimension, Fact as Fact, Mapper as Mapper, Money as Money, NormalizedEmail as NormalizedEmail, ReferenceType as ReferenceType, attribute as attribute, degenerate as degenerate, event_time as event_time, field as field, grain as grain, measure as measure, references as references
-from strandline.pipeline import Pipeline as Pipeline, run as run
-from strandline.source import ApiKey as ApiKey, Basic as Basic, Bearer as Bearer, BooleanString as BooleanString, Cursor as Cursor, HttpSource as HttpSource, Pages as Pages, Precision as Precision, READ_TIME as READ_TIME, Record as Record, Reference as Reference, SourceSettings as SourceSettings, Zone as Zone, stream as stream
+from strandline.model import (
+    BooleanStringType as BooleanStringType,
+)
+from strandline.model import (
+    DimDate as DimDate,
+)
+from strandline.model import (
+    Dimension as Dimension,
+)
+from strandline.model import (
+    Fact as Fact,
+)
+from strandline.model import (
+    Mapper as Mapper,
+)
+from strandline.model import (
+    Money as Money,
+)
+from strandline.model import (
+    NormalizedEmail as NormalizedEmail,
+)
+from strandline.model import (
+    ReferenceType as ReferenceType,
+)
+from strandline.model import (
+    attribute as attribute,
+)
+from strandline.model import (
+    degenerate as degenerate,
+)
+from strandline.model import (
+    event_time as event_time,
+)
+from strandline.model import (
+    field as field,
+)
+from strandline.model import (
+    grain as grain,
+)
+from strandline.model import (
+    measure as measure,
+)
+from strandline.model import (
+    references as references,
+)
+from strandline.pipeline import Pipeline as Pipeline
+from strandline.pipeline import run as run
+from strandline.source import (
+    READ_TIME as READ_TIME,
+)
+from strandline.source import (
+    ApiKey as ApiKey,
+)
+from strandline.source import (
+    Basic as Basic,
+)
+from strandline.source import (
+    Bearer as Bearer,
+)
+from strandline.source import (
+    BooleanString as BooleanString,
+)
+from strandline.source import (
+    Cursor as Cursor,
+)
+from strandline.source import (
+    HttpSource as HttpSource,
+)
+from strandline.source import (
+    Pages as Pages,
+)
+from strandline.source import (
+    Precision as Precision,
+)
+from strandline.source import (
+    Record as Record,
+)
+from strandline.source import (
+    Reference as Reference,
+)
+from strandline.source import (
+    SourceSettings as SourceSettings,
+)
+from strandline.source import (
+    Zone as Zone,
+)
+from strandline.source import (
+    stream as stream,
+)
 from strandline.warehouse.database import Database as Database
 
 __all__: list[str]

@@ -18,10 +18,11 @@
     │   ├── WarehouseBusy           another run holds the stream: wait for it
     │   ├── SchemaOutOfDate         a table differs from its model: migrate
     │   └── LateChange              a change lies before what is already known
-    ├── RecordRejected              one record failed its contract or its mapping; kept, counted, the rest goes on
+    ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
     └── TooManyRejects              fix contract or source; nothing was merged
 
-A leaf's name is the condition. A message says where, what and with which values; the hint says what to type next.
+A leaf's name is the condition. A message says where, what and with which values; the hint says what to type
+next.
 """
 
 from __future__ import annotations
@@ -132,7 +133,9 @@ class RecordRejected(StrandlineError):
         rule: str = "",
         problems: tuple[str, ...] = (),
     ) -> None:
-        """`field` is the dotted path to the first offending value, `rule` what it broke, `problems` all of them."""
+        """`field` is the dotted path to the first offending value, `rule` what it broke, `problems` all of
+        them.
+        """
         super().__init__(message, hint=hint)
         self.field = field
         self.rule = rule

@@ -1,8 +1,10 @@
-"""The text form of a source's identifier: one rule for raw log, dimensions and facts, so that they always meet.
+"""The text form of a source's identifier: one rule for raw log, dimensions and facts, so that they always
+meet.
 
-A key part is text as it came; a number is its decimal text; a composite key is the compact JSON array of its
-parts. None and empty text are no key: whoever asks decides whether that is a reject. What PostgreSQL cannot
-hold as text (NUL, a lone surrogate) and what is no identity (a truth value, a float) is refused with ValueError.
+A key part is text as it came; a number is its decimal text; a composite key is the compact JSON array of
+its parts. None and empty text are no key: whoever asks decides whether that is a reject. What PostgreSQL
+cannot hold as text (NUL, a lone surrogate) and what is no identity (a truth value, a float) is refused with
+ValueError.
 """
 
 from __future__ import annotations
@@ -54,6 +56,9 @@ def _encode_part(value: object) -> str | None:
 def _checked(text: str) -> str:
     if "\x00" in text:
         raise ValueError(f"an identifier cannot contain NUL: {text!r}")
-    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError(f"an identifier cannot contain a lone surrogate: {text!r}")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"an identifier cannot contain a lone surrogate: {text!r}") from error
     return text

@@ -1,4 +1,5 @@
-"""Settings of strandline itself: where the warehouse is, what its schemas are called, where the pipelines are.
+"""Settings of strandline itself: where the warehouse is, what its schemas are called, where the pipelines
+are.
 
 Read from `STRANDLINE_…` variables and `.env`; a flag of the command line wins over both.
 """
@@ -23,10 +24,16 @@ class Settings(BaseSettings):
     """`STRANDLINE_DATABASE_URL`, `STRANDLINE_SCHEMAS__RAW`, `STRANDLINE_APP`, `STRANDLINE_HOME`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="STRANDLINE_", env_nested_delimiter="__", env_file=".env", extra="ignore", hide_input_in_errors=True
+        env_prefix="STRANDLINE_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
-    database_url: str | None = Field(None, description="The warehouse; without it an embedded PostgreSQL is used")
+    database_url: str | None = Field(
+        None, description="The warehouse; without it an embedded PostgreSQL is used"
+    )
     schemas: Schemas = Field(default_factory=Schemas, description="What the layers' schemas are called")
     app: str = Field("pipeline", description="The modules that declare the pipelines, separated by commas")
     home: Path = Field(Path(".strandline"), description="Where the embedded PostgreSQL keeps its data")

@@ -228,9 +228,10 @@ def test_after_a_week_every_broken_customer_is_fixed_and_the_days_go_on() -> Non
     assert world.today.number == 10
 
 
-def test_a_broken_customer_changes_only_when_it_is_fixed() -> None:
-    """Else a reader would see it broken once more, and again on the day after."""
-    world = small()
+@pytest.mark.parametrize("seed", range(8))
+def test_a_broken_customer_changes_only_when_it_is_fixed(seed: int) -> None:
+    """Else it would be sent, and rejected, more than once."""
+    world = small(seed)
     for _ in range(7):
         broken = {each.customer_id for each in world.today.customers if each.fault}
         assert not broken & set(world.advance().customers_changed)

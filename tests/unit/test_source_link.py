@@ -28,11 +28,14 @@ from strandline.source import link
         ('</1; rel="next"', None),
     ],
 )
-def test_the_next_link_is_found(header, target):
+def test_the_next_link_is_found(header: str, target: str | None) -> None:
     assert link.find(header, "next") == target
 
 
-def test_all_links_come_in_order():
+def test_all_links_come_in_order() -> None:
     links = link.parse('</1>; rel="a b", </2>; rel=c')
 
-    assert [(found.target, found.relations) for found in links] == [("/1", {"a", "b"}), ("/2", {"c"})]
+    assert [(found.target, found.relations) for found in links] == [
+        ("/1", frozenset("ab")),
+        ("/2", frozenset("c")),
+    ]

@@ -1,6 +1,7 @@
 """A page is cut into the exact bytes of its records, also where one of them is not what JSON should be."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,32 +23,39 @@ def _encode(value: object) -> bytes:
 
 
 @given(st.lists(st.tuples(values, spaces, spaces)), values, spaces)
-def test_any_array_is_cut_into_the_exact_bytes_of_its_elements(elements, beside, space):
+def test_any_array_is_cut_into_the_exact_bytes_of_its_elements(
+    elements: Any, beside: object, space: bytes
+) -> None:
     """NaN, Infinity and lone surrogates included, which no strict parser takes."""
     exact = [_encode(value) for value, _, _ in elements]
     padded = [before + raw + after for raw, (_, before, after) in zip(exact, elements, strict=True)]
     array = b"[" + space + b",".join(padded) + b"]"
 
     assert split(array).records == exact
-    assert split(b'{"beside":' + _encode(beside) + b', "data": {"items" :' + array + b"}}", "data.items").records == exact
+    assert (
+        split(b'{"beside":' + _encode(beside) + b', "data": {"items" :' + array + b"}}", "data.items").records
+        == exact
+    )
 
 
-@given(st.lists(st.binary().map(lambda raw: raw.replace(b"\\", b"").replace(b'"', b""))), st.binary(max_size=3))
-def test_any_bytes_within_a_string_are_tolerated(contents, odd):
+@given(
+    st.lists(st.binary().map(lambda raw: raw.replace(b"\\", b"").replace(b'"', b""))), st.binary(max_size=3)
+)
+def test_any_bytes_within_a_string_are_tolerated(contents: list[bytes], odd: bytes) -> None:
     exact = [b'{"a":"' + content + b'\\"", "b": [1, "]}"]}' for content in contents]
 
     assert lenient.array(b"[" + b", ".join(exact) + b"]", ()) == exact
 
 
 @given(st.lists(values, min_size=1).map(_encode), st.data())
-def test_a_body_cut_anywhere_is_truncated_and_never_taken_for_whole(body, data):
+def test_a_body_cut_anywhere_is_truncated_and_never_taken_for_whole(body: bytes, data: Any) -> None:
     part = body[: data.draw(st.integers(1, len(body) - 1))]
 
     with pytest.raises(lenient.Truncated):
         split(part)
 
 
-def test_one_odd_record_does_not_spoil_the_page():
+def test_one_odd_record_does_not_spoil_the_page() -> None:
     body = b'{"data": [{"id": 1}, {"id": "\\ud800"}, {"id": NaN}, {"id": "\\q"}, {"id": 2}], "next": "t2"}'
 
     cut = split(body, "data", wanted=("next", "absent"))
@@ -57,12 +65,23 @@ def test_one_odd_record_does_not_spoil_the_page():
 
 
 @pytest.mark.parametrize("oddity", [b"1", b'"\\ud800"'], ids=["strict", "lenient"])
-def test_what_the_paginator_wants_is_found_beside_the_records(oddity):
+def test_what_the_paginator_wants_is_found_beside_the_records(oddity: bytes) -> None:
     body = (
-        b'{"d.ata": {"items": [' + oddity + b'], "next": "abc"}, "meta": {"more": true, "n": null, "count": 3},'
+        b'{"d.ata": {"items": ['
+        + oddity
+        + b'], "next": "abc"}, "meta": {"more": true, "n": null, "count": 3},'
         b' "@odata.nextLink": "/x"}'
     )
-    wanted = (("d.ata", "next"), "meta.more", "meta.n", "meta.count", ("@odata.nextLink",), "meta.gone", "gone.x", "meta.n.x")
+    wanted = (
+        ("d.ata", "next"),
+        "meta.more",
+        "meta.n",
+        "meta.count",
+        ("@odata.nextLink",),
+        "meta.gone",
+        "gone.x",
+        "meta.n.x",
+    )
 
     cut = split(body, ("d.ata", "items"), wanted=wanted)
 
@@ -76,7 +95,7 @@ def test_what_the_paginator_wants_is_found_beside_the_records(oddity):
     }
 
 
-def test_a_byte_order_mark_is_no_part_of_a_record():
+def test_a_byte_order_mark_is_no_part_of_a_record() -> None:
     assert split(b"\xef\xbb\xbf[1]").records == [b"1"]
 
 
@@ -101,17 +120,17 @@ def test_a_byte_order_mark_is_no_part_of_a_record():
         (b"{1: 2}", "a", "a key should be at byte 1"),
     ],
 )
-def test_what_is_no_page_says_what_it_is(body, at, said):
+def test_what_is_no_page_says_what_it_is(body: bytes, at: Any, said: str) -> None:
     with pytest.raises(lenient.Unreadable) as caught:
         split(body, at)
 
     assert said in str(caught.value)
 
 
-def test_of_a_key_that_comes_twice_the_last_one_counts():
+def test_of_a_key_that_comes_twice_the_last_one_counts() -> None:
     assert split(b'{"data": [1], "data": [2]}', "data").records == [b"2"]
     assert lenient.array(b'{"data": [1], "data": [2]}', ("data",)) == [b"2"]
 
 
-def test_a_wanted_value_that_cannot_be_decoded_is_absent():
+def test_a_wanted_value_that_cannot_be_decoded_is_absent() -> None:
     assert split(b'{"data": [NaN], "next": nul}', "data", wanted=("next",)).found == {}

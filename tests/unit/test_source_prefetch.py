@@ -12,12 +12,12 @@ def readers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "strandline-reader"]
 
 
-def test_everything_comes_in_order():
+def test_everything_comes_in_order() -> None:
     assert list(prefetch(lambda: iter(range(100)))) == list(range(100))
     assert readers() == []
 
 
-def test_the_next_item_is_made_while_the_last_is_still_in_use():
+def test_the_next_item_is_made_while_the_last_is_still_in_use() -> None:
     made = [threading.Event() for _ in range(3)]
 
     def produce() -> Iterator[int]:
@@ -31,7 +31,7 @@ def test_the_next_item_is_made_while_the_last_is_still_in_use():
     items.close()
 
 
-def test_no_more_than_one_finished_item_waits():
+def test_no_more_than_one_finished_item_waits() -> None:
     made: list[int] = []
     third = threading.Event()
 
@@ -50,7 +50,7 @@ def test_no_more_than_one_finished_item_waits():
     assert made == [0, 1, 2]
 
 
-def test_an_error_comes_after_the_items_before_it():
+def test_an_error_comes_after_the_items_before_it() -> None:
     def produce() -> Iterator[int]:
         yield 1
         raise LookupError("gone")
@@ -62,7 +62,7 @@ def test_an_error_comes_after_the_items_before_it():
         next(items)
 
 
-def test_closing_wakes_a_reader_that_pauses():
+def test_closing_wakes_a_reader_that_pauses() -> None:
     ended = threading.Event()
 
     def produce() -> Iterator[int]:
@@ -81,7 +81,7 @@ def test_closing_wakes_a_reader_that_pauses():
     assert readers() == []
 
 
-def test_closing_ends_what_is_read():
+def test_closing_ends_what_is_read() -> None:
     """The producer's own clean-up runs, in its thread."""
     cleaned = threading.Event()
 

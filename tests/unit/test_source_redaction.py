@@ -8,21 +8,24 @@ from pydantic import SecretStr
 
 from strandline.errors import DeclarationError
 from strandline.source import ApiKey, Basic, Bearer
+from strandline.source.auth import Credentials
 from strandline.source.redaction import Redaction, guard_httpx_log
 
 SECRET = "s3cr3t/ü+1"
 
 
-def test_secret_parameters_and_the_user_are_hidden_and_the_rest_is_readable():
+def test_secret_parameters_and_the_user_are_hidden_and_the_rest_is_readable() -> None:
     redaction = Redaction(parameters=["X-Auth"])
 
-    shown = redaction.show_url("https://u:p@api.example:8443/v1?since=2026-01-01T00:00:00Z&x-auth=abc&API_KEY=d&q=a%20b#f")
+    shown = redaction.show_url(
+        "https://u:p@api.example:8443/v1?since=2026-01-01T00:00:00Z&x-auth=abc&API_KEY=d&q=a%20b#f"
+    )
 
     assert shown == "https://api.example:8443/v1?since=2026-01-01T00:00:00Z&x-auth=***&API_KEY=***&q=a%20b"
 
 
 @pytest.mark.parametrize("form", ["s3cr3t/ü+1", "s3cr3t%2F%C3%BC%2B1", "czNjcjN0L8O8KzE="])
-def test_a_secret_value_is_hidden_in_whatever_form_it_comes(form):
+def test_a_secret_value_is_hidden_in_whatever_form_it_comes(form: str) -> None:
     redaction = Redaction(secrets=[SECRET, "", "s3cr3t"])
 
     assert redaction.scrub(f"bad token {form}!") == "bad token ***!"
@@ -30,23 +33,27 @@ def test_a_secret_value_is_hidden_in_whatever_form_it_comes(form):
 
 
 @pytest.mark.parametrize(
-    "auth", [ApiKey(SECRET), ApiKey(SecretStr(SECRET), query="k"), Basic("user", SECRET), Bearer(SECRET)], ids=repr
+    "auth",
+    [ApiKey(SECRET), ApiKey(SecretStr(SECRET), query="k"), Basic("user", SECRET), Bearer(SECRET)],
+    ids=repr,
 )
-def test_credentials_do_not_show_what_they_know(auth):
+def test_credentials_do_not_show_what_they_know(auth: Credentials) -> None:
     assert SECRET not in repr(auth) + str(auth) + str(vars(auth))
     assert any(SECRET in secret.get_secret_value() for secret in auth.secrets)
 
 
-def test_an_api_key_goes_to_one_place():
+def test_an_api_key_goes_to_one_place() -> None:
     with pytest.raises(DeclarationError, match="not both"):
         ApiKey("x", header="X-Key", query="key")
 
 
-def test_httpxs_own_log_lines_hold_no_query(caplog):
+def test_httpxs_own_log_lines_hold_no_query(caplog: pytest.LogCaptureFixture) -> None:
     guard_httpx_log()
     guard_httpx_log()
 
     with caplog.at_level(logging.INFO, logger="httpx"):
-        logging.getLogger("httpx").info("HTTP Request: %s %s", "GET", httpx.URL(f"https://u:p@a.example/x?k={SECRET}"))
+        logging.getLogger("httpx").info(
+            "HTTP Request: %s %s", "GET", httpx.URL(f"https://u:p@a.example/x?k={SECRET}")
+        )
 
     assert caplog.messages == ["HTTP Request: GET https://a.example/x"]

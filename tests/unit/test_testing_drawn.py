@@ -1,4 +1,4 @@
-"""Drawn tables read and write what a database holds, and show a difference so that it is found at a glance."""
+"""Drawn tables read and write what a database holds, and show a difference at a glance."""
 
 import re
 from collections.abc import Iterator
@@ -41,20 +41,22 @@ class DimCustomer(Base):
     extra: Mapped[object | None] = mapped_column(JSON(none_as_null=True))
 
 
+MIDNIGHT = datetime.fromisoformat("2024-01-01")  # SQLite keeps no zones
+
 ROWS = [
     {
         "customer_key": 2,
         "name": "Beta",
         "credit": None,
         "is_active": False,
-        "valid_from": datetime(2024, 1, 1),
+        "valid_from": MIDNIGHT,
     },
     {
         "customer_key": 1,
         "name": "Acme | Söhne",
         "credit": Decimal("10.5"),
         "is_active": True,
-        "valid_from": datetime(2024, 1, 1, 9, 30),
+        "valid_from": MIDNIGHT + timedelta(hours=9.5),
     },
 ]
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from inspect import cleandoc
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import BigInteger, Integer, MetaData, Text
+from sqlalchemy import BigInteger, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import JSON
@@ -65,7 +65,9 @@ class Base(DeclarativeBase):
             cls.__tablename__ = cls.__dict__.get("__tablename__", snake_case(cls.__name__))
         super().__init_subclass__(**arguments)
         if "__table__" in cls.__dict__:
-            cls.__table__.comment = summary(cls)
+            table = cls.__table__
+            assert isinstance(table, Table)
+            table.comment = summary(cls)
 
 
 class Audited:
@@ -79,7 +81,9 @@ class Audited:
         sort_order=902, comment="When the record behind its last change was read from the source"
     )
     source_system: Mapped[str] = mapped_column(sort_order=903, comment="The source it comes from")
-    source_id: Mapped[str] = mapped_column(sort_order=904, comment="The natural key: what the source calls it")
+    source_id: Mapped[str] = mapped_column(
+        sort_order=904, comment="The natural key: what the source calls it"
+    )
     schema_version: Mapped[int] = mapped_column(
         Integer(), sort_order=905, comment="The version of the model that wrote it"
     )

@@ -1,7 +1,7 @@
 """The date dimension: a row a day, keyed yyyymmdd, with ISO weeks and a fiscal year that starts in any month.
 
-A fiscal year is named after the calendar year in which it ends; one that starts in January is the calendar year.
-Weeks are those of ISO 8601: Monday first, week 1 holds the year's first Thursday.
+A fiscal year is named after the calendar year in which it ends; one that starts in January is the calendar
+year. Weeks are those of ISO 8601: Monday first, week 1 holds the year's first Thursday.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,9 @@ MONTHS = (
 
 @dataclass(frozen=True)
 class Span:
-    """The days that a date dimension covers, first and last included, and the month its fiscal year starts in."""
+    """The days that a date dimension covers, first and last included, and the month its fiscal year starts
+    in.
+    """
 
     first: date = date(2000, 1, 1)
     last: date = date(2049, 12, 31)
@@ -33,9 +35,13 @@ class Span:
 
     def __post_init__(self) -> None:
         if self.first > self.last:
-            raise DeclarationError(f"Span: {self.first} lies after {self.last}", hint="Give the first day first.")
+            raise DeclarationError(
+                f"Span: {self.first} lies after {self.last}", hint="Give the first day first."
+            )
         if not 1 <= self.fiscal_start_month <= 12:
-            raise DeclarationError(f"Span: fiscal_start_month={self.fiscal_start_month} is no month", hint="1 to 12.")
+            raise DeclarationError(
+                f"Span: fiscal_start_month={self.fiscal_start_month} is no month", hint="1 to 12."
+            )
 
     def days(self) -> Iterator[date]:
         """Every day, in order."""
@@ -57,7 +63,9 @@ class Calendar(Base):
     __abstract__ = True
     span: ClassVar[Span] = Span()
 
-    date_key: Mapped[int] = mapped_column(Integer(), primary_key=True, autoincrement=False, comment="yyyymmdd")
+    date_key: Mapped[int] = mapped_column(
+        Integer(), primary_key=True, autoincrement=False, comment="yyyymmdd"
+    )
     full_date: Mapped[date | None] = mapped_column(Date(), unique=True)
     date_name: Mapped[str] = mapped_column(String(20), comment="The day in words, or Unknown, Not applicable")
     day_of_week: Mapped[int | None] = mapped_column(SmallInteger(), comment="1 Monday … 7 Sunday")
@@ -66,14 +74,18 @@ class Calendar(Base):
     day_of_month: Mapped[int | None] = mapped_column(SmallInteger())
     day_of_year: Mapped[int | None] = mapped_column(SmallInteger())
     iso_week: Mapped[int | None] = mapped_column(SmallInteger(), comment="ISO 8601 week, 1 to 53")
-    iso_year: Mapped[int | None] = mapped_column(SmallInteger(), comment="The year that the ISO week belongs to")
+    iso_year: Mapped[int | None] = mapped_column(
+        SmallInteger(), comment="The year that the ISO week belongs to"
+    )
     month: Mapped[int | None] = mapped_column(SmallInteger())
     month_name: Mapped[str | None] = mapped_column(String(9))
     year_month: Mapped[str | None] = mapped_column(String(7), comment="2026-03")
     quarter: Mapped[int | None] = mapped_column(SmallInteger())
     year: Mapped[int | None] = mapped_column(SmallInteger())
     is_month_end: Mapped[bool | None] = mapped_column(Boolean())
-    fiscal_year: Mapped[int | None] = mapped_column(SmallInteger(), comment="Named after the year in which it ends")
+    fiscal_year: Mapped[int | None] = mapped_column(
+        SmallInteger(), comment="Named after the year in which it ends"
+    )
     fiscal_quarter: Mapped[int | None] = mapped_column(SmallInteger())
     fiscal_period: Mapped[int | None] = mapped_column(SmallInteger(), comment="1 to 12")
 

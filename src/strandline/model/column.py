@@ -1,6 +1,7 @@
 """The columns that a user declares on a dimension or a fact, and what strandline remembers about each.
 
-`mapped_column` of SQLAlchemy stays underneath; what a column means to the star is kept in its `info` under `ROLE`.
+`mapped_column` of SQLAlchemy stays underneath; what a column means to the star is kept in its `info` under
+`ROLE`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Measure:
 class Reference:
     """A key of a dimension on a fact: one role that the dimension plays."""
 
-    dimension: type
+    dimension: type[Any]
     as_of: str | None
     on: str | None
     zone: str
@@ -81,16 +82,20 @@ def attribute(
 ) -> MappedColumn[Any]:
     """A describing column of a dimension. `pii=True` marks what points at a person.
 
-    Whether a value is required follows from the annotation: `Mapped[str]` must be filled, `Mapped[str | None]` may be
-    empty. The unknown, not-applicable and inferred members are free of it.
+    Whether a value is required follows from the annotation: `Mapped[str]` must be filled, `Mapped[str |
+    None]` may be empty. The unknown, not-applicable and inferred members are free of it.
     """
     if scd not in (0, 1, 2):
-        raise DeclarationError(f"attribute(scd={scd!r}): not a type that is known", hint="Give scd=0, 1 or 2.")
+        raise DeclarationError(
+            f"attribute(scd={scd!r}): not a type that is known", hint="Give scd=0, 1 or 2."
+        )
     return _declared(Attribute(scd, pii), type_, comment=comment)
 
 
 def grain(type_: Any = None, /, *, comment: str | None = None) -> MappedColumn[Any]:
-    """A column that tells one row of the fact from another. All of them, with the source, are the primary key."""
+    """A column that tells one row of the fact from another. All of them, with the source, are the primary
+    key.
+    """
     return _declared(Grain(), type_, comment=comment, primary_key=True, autoincrement=False)
 
 
@@ -121,11 +126,11 @@ def references(
 ) -> MappedColumn[Any]:
     """The key of a dimension's member, found from the natural key that the mapper gives.
 
-    `as_of` names the column whose moment picks the version (the event time unless told); a moment before the first
-    known version finds that first version. A reference to a date dimension takes `on` instead, the column whose date
-    in `zone` is meant, and is filled without the mapper. A member that is not there yet is inferred (`"infer"`),
-    stands as unknown until it arrives (`"unknown"`), or sends the fact to the quarantine (`"reject"`).
-    An empty natural key is the not-applicable member.
+    `as_of` names the column whose moment picks the version (the event time unless told); a moment before the
+    first known version finds that first version. A reference to a date dimension takes `on` instead, the
+    column whose date in `zone` is meant, and is filled without the mapper. A member that is not there yet is
+    inferred (`"infer"`), stands as unknown until it arrives (`"unknown"`), or sends the fact to the
+    quarantine (`"reject"`). An empty natural key is the not-applicable member.
     """
     if missing not in ("infer", "unknown", "reject"):
         raise DeclarationError(

@@ -1,8 +1,8 @@
 """A mapper compiled into one function: no path is interpreted and no dict is built for a record.
 
-The source of that function is written here, a line or two a column, and compiled once. It gives the row as a tuple
-ready for COPY: every column type has converted its value exactly as it does through the ORM. When it fails, the same
-steps are taken again one by one, to say which column it was and with which value.
+The source of that function is written here, a line or two a column, and compiled once. It gives the row as a
+tuple ready for COPY: every column type has converted its value exactly as it does through the ORM. When it
+fails, the same steps are taken again one by one, to say which column it was and with which value.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from strandline.model.mapper import UNSET, Mapped, Mapper, mappable, must_fill
 from strandline.model.type import exactly
 
 FAILURES: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a mapper raises when a record is not as it expects. Anything else is a fault of the program and ends the run."""
+"""What a mapper raises when a record is not as it expects. Anything else is a fault of the program and ends
+the run."""
 
 Row = tuple[Any, ...]
 Convert = Callable[[BaseModel, int, str, datetime, datetime], Row]
-"""(record, raw_id, source_id, effective_at, synced_at) → (raw_id, source_id, effective_at, synced_at, False, *values)"""
+"""(record, raw_id, source_id, effective_at, synced_at) → (raw_id, source_id, effective_at, synced_at, False,
+*values)"""
 
 SHOWN: Final = 80
 
@@ -107,7 +109,10 @@ class _Author:
 
     def build(self, name: str, arguments: str, body: list[str], result: str) -> Callable[..., Any]:
         scope = dict(self.names)
-        exec(compile(self.write(name, arguments, body, result), f"<{type(self.mapper).__name__}>", "exec"), scope)
+        exec(  # noqa: S102  # our own lines, from names that were checked when the mapper was declared
+            compile(self.write(name, arguments, body, result), f"<{type(self.mapper).__name__}>", "exec"),
+            scope,
+        )
         built: Callable[..., Any] = scope[name]
         return built
 

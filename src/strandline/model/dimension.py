@@ -10,14 +10,26 @@ A dimension's table has, beside the attributes that its class declares,
     is_inferred            known only by its key, from a fact that came first
     is_deleted             the last version of a member that its source deleted
 
-and two members from its creation: -1 unknown and -2 not applicable. The database itself keeps a member from having
-two open versions. What is required is required of real members only, hence by a check and not by NOT NULL.
+and two members from its creation: -1 unknown and -2 not applicable. The database itself keeps a member from
+having two open versions. What is required is required of real members only, hence by a check and not by NOT
+NULL.
 """
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Identity, Index, Integer, String, Table, or_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    String,
+    Table,
+    or_,
+)
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, synonym
 
 from strandline.errors import DeclarationError
@@ -112,7 +124,10 @@ def _declare_keys(cls: type[Dimension]) -> None:
         BigKey, Identity(start=1), primary_key=True, sort_order=-99, comment="Surrogate key: one a version"
     )
     durable = mapped_column(
-        BigInteger(), nullable=False, sort_order=-98, comment="Durable key: one a member, over all its versions"
+        BigInteger(),
+        nullable=False,
+        sort_order=-98,
+        comment="Durable key: one a member, over all its versions",
     )
     setattr(cls, f"{name}_key", key)
     setattr(cls, f"{name}_durable_key", durable)
@@ -124,10 +139,10 @@ def _constrain(cls: type[Dimension]) -> None:
         column.info["required"] = not column.nullable
         column.nullable = True
     if not cls.attributes():
-        raise DeclarationError(f"{cls.__name__} has no attribute", hint="Declare one: name: Mapped[str] = attribute().")
-    table.append_constraint(
-        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="validity")
-    )
+        raise DeclarationError(
+            f"{cls.__name__} has no attribute", hint="Declare one: name: Mapped[str] = attribute()."
+        )
+    table.append_constraint(CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="validity"))
     table.append_constraint(
         CheckConstraint("is_current = (valid_to IS NULL) AND NOT (is_current AND is_deleted)", name="current")
     )
@@ -135,14 +150,14 @@ def _constrain(cls: type[Dimension]) -> None:
     if required:
         filled = " AND ".join(f"{column.name} IS NOT NULL" for column in required)
         free = or_(table.c.is_inferred, cls.key_column() < 0)
-        clause = f"{free.compile(compile_kwargs={'literal_binds': True})} OR ({filled})".replace(f"{table.fullname}.", "")
+        clause = f"{free.compile(compile_kwargs={'literal_binds': True})} OR ({filled})".replace(
+            f"{table.fullname}.", ""
+        )
         table.append_constraint(CheckConstraint(clause, name="required"))
     member = (table.c.source_system, table.c.source_id)
     latest = table.c.is_current | table.c.is_deleted
     Index(None, *member, table.c.valid_from, unique=True)
-    Index(
-        f"uq_{table.name}_latest", *member, unique=True, postgresql_where=latest, sqlite_where=latest
-    )
+    Index(f"uq_{table.name}_latest", *member, unique=True, postgresql_where=latest, sqlite_where=latest)
 
 
 def special_members(cls: type[Dimension]) -> list[dict[str, object]]:
@@ -151,7 +166,9 @@ def special_members(cls: type[Dimension]) -> list[dict[str, object]]:
 
 
 def placeholder(column: Column[Any], *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]) -> str | None:
-    """What stands in a column of a member that nothing is known of, so that a report shows a word and not a gap."""
+    """What stands in a column of a member that nothing is known of, so that a report shows a word and not a
+    gap.
+    """
     if not (column.info["required"] and isinstance(column.type, String)):
         return None
     return word[: column.type.length] if column.type.length else word

@@ -104,7 +104,7 @@ def _check_dimension(where: str, reference: Reference) -> None:
 
 
 def _index(cls: type[Fact]) -> None:
-    # A new version moves the facts that happened in it: they are found by the key of the version before and by time.
+    # A new version takes over the facts that happened in it: found by the key they had before, and by time.
     table = cls.table()
     for name, reference in cls.references().items():
         moment = cls.as_of(name)

@@ -7,9 +7,9 @@
         def tier(self, record: Customer) -> str | None:
             return "gold" if record.credit_limit > 100_000 else None
 
-A column is filled by a `field`, or by a method of its name where a path is not enough. When the class is created, every
-path must exist in the contract, every name must be a column of the model, and every column that must be filled must be
-mapped. A mapper has no state: the same record always gives the same row.
+A column is filled by a `field`, or by a method of its name where a path is not enough. When the class is
+created, every path must exist in the contract, every name must be a column of the model, and every column
+that must be filled must be mapped. A mapper has no state: the same record always gives the same row.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def field(
 ) -> Any:
     """Fill a column from a dotted path of the record, `currency.name`.
 
-    None anywhere on the way, or at its end, gives `default`. `using` converts a value that is not None.
-    On a reference to a dimension the path gives the natural key of the member, as `source` calls it: the source of the
-    record itself unless told.
+    None anywhere on the way, or at its end, gives `default`. `using` converts a value that is not None. On a
+    reference to a dimension the path gives the natural key of the member, as `source` calls it: the source of
+    the record itself unless told.
     """
     name = source if source is None or isinstance(source, str) else source.name
     return Field(path, default, using, name)
@@ -93,7 +93,9 @@ class Mapper(Generic[R, M]):
         super().__init_subclass__(**arguments)
         cls.contract, cls.model = _parameters(cls)
         columns = mappable(cls.model)
-        names = [name for name in cls.__dict__ if not name.startswith("_") and name not in ("contract", "model")]
+        names = [
+            name for name in cls.__dict__ if not name.startswith("_") and name not in ("contract", "model")
+        ]
         cls.mapped = {name: _map(cls, name, columns) for name in names}
         _check_filled(cls, columns)
 
@@ -131,17 +133,22 @@ def _parameters(cls: type[Mapper[Any, Any]]) -> tuple[type[BaseModel], type[Dime
 def _map(cls: type[Mapper[Any, Any]], name: str, columns: dict[str, Column[Any]]) -> Mapped:
     where = f"{cls.__name__}.{name}"
     if name not in columns:
-        raise DeclarationError(f"{where}: {cls.model.__name__} has no column {name!r}", hint=nearest(name, columns))
+        raise DeclarationError(
+            f"{where}: {cls.model.__name__} has no column {name!r}", hint=nearest(name, columns)
+        )
     declared = cls.__dict__[name]
     if isinstance(declared, Field):
         if declared.source is not None and not isinstance(role(columns[name]), Reference):
-            raise DeclarationError(f"{where}: source= is for a reference to a dimension", hint="Leave it out.")
+            raise DeclarationError(
+                f"{where}: source= is for a reference to a dimension", hint="Leave it out."
+            )
         steps = resolve(cls.contract, declared.path, where=where)
         return Mapped(columns[name], steps=tuple(steps), declared=declared)
     if callable(declared):
         return Mapped(columns[name], method=declared)
     raise DeclarationError(
-        f"{where} is {declared!r}, neither a field nor a method", hint=f'{name} = field("<path in the record>")'
+        f"{where} is {declared!r}, neither a field nor a method",
+        hint=f'{name} = field("<path in the record>")',
     )
 
 
@@ -153,6 +160,7 @@ def _check_filled(cls: type[Mapper[Any, Any]], columns: dict[str, Column[Any]]) 
     ]
     if unfilled:
         raise DeclarationError(
-            f"{cls.__name__} leaves columns of {cls.model.__name__} empty that must be filled: {', '.join(unfilled)}",
+            f"{cls.__name__} leaves columns of {cls.model.__name__} empty that must be filled:"
+            f" {', '.join(unfilled)}",
             hint=f'Add {unfilled[0]} = field("…"), or a method of that name.',
         )

@@ -16,7 +16,9 @@ from strandline.errors import DeclarationError
 
 @dataclass(frozen=True)
 class Step:
-    """One name on the way: an attribute of a model, or a key of a mapping; `optional` when None can come of it."""
+    """One name on the way: an attribute of a model, or a key of a mapping; `optional` when None can come of
+    it.
+    """
 
     name: str
     is_key: bool

@@ -1,7 +1,7 @@
 """Column types that turn what sources send into what the warehouse keeps, or refuse it.
 
-Every type converts on the way into the database, through the ORM and through COPY alike, and raises ValueError
-with the value in the message when it would have to guess. None stays NULL.
+Every type converts on the way into the database, through the ORM and through COPY alike, and raises
+ValueError with the value in the message when it would have to guess. None stays NULL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ FALSE_WORDS = frozenset({"no", "false", "0", "n", "f"})
 
 
 class BooleanStringType(TypeDecorator[bool]):
-    """A boolean that sources spell yes/no, true/false, 1/0, Y/N or T/F, in any case and with spaces around it.
+    """A boolean that sources spell yes/no, true/false, 1/0, Y/N or T/F, in any case and with spaces around
+    it.
 
     Anything else, the empty string too, is an error and never False.
     """
@@ -40,7 +41,8 @@ class BooleanStringType(TypeDecorator[bool]):
 
 
 class ReferenceType(TypeDecorator[str]):
-    """The readable part of a reference such as `{"id": "1", "name": "USD"}`: its name, else display_name, else id.
+    """The readable part of a reference such as `{"id": "1", "name": "USD"}`: its name, else display_name,
+    else id.
 
     Takes a mapping, an object with these attributes (a contract's `Reference`) or a plain string.
     """
@@ -121,7 +123,9 @@ class Exact(TypeDecorator[Decimal]):
             return None
         if type(value) is not Decimal:
             if type(value) is not int:
-                raise ValueError(f"{value!r} is a {type(value).__name__}; an exact number is a Decimal or an int")
+                raise ValueError(
+                    f"{value!r} is a {type(value).__name__}; an exact number is a Decimal or an int"
+                )
             value = Decimal(value)
         try:
             stored = self._context.quantize(value, self._unit)

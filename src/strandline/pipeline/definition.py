@@ -49,8 +49,8 @@ class Sync:
 
     @property
     def staging_name(self) -> str:
-        """What its staging table is called; PostgreSQL cuts names at 63 bytes, and so do we, before it does."""
-        return f"{_table_name(self.stream)}__{self.model.table().name}"[:63]
+        """What its staging table is called."""
+        return raw.table_name(f"{self.stream.qualified_name}__{self.model.table().name}")
 
     @property
     def tombstone_grain(self) -> str | None:
@@ -69,32 +69,29 @@ class Reading:
     @cached_property
     def raw(self) -> Table:
         """Its raw log."""
-        name = self.stream.qualified_name
-        return raw.raw_table(_table_name(self.stream), stream=name, cursor=self.stream.cursor_type)
-
-
-def _table_name(stream: Stream) -> str:
-    return stream.qualified_name.replace(".", "_")[:63]
+        return raw.raw_table(self.stream.qualified_name, cursor=self.stream.cursor_type)
 
 
 @dataclass
 class Pipeline:
     """What belongs together in one run.
 
-        sales = Pipeline("sales")
-        sales.sync(Crm.customers, CrmCustomer)
-        sales.sync(Shop.orders, ShopOrder)
+    sales = Pipeline("sales")
+    sales.sync(Crm.customers, CrmCustomer)
+    sales.sync(Shop.orders, ShopOrder)
     """
 
     name: str
     syncs: list[Sync] = field(default_factory=list, init=False)
     _rejects: dict[str, Rejects] = field(default_factory=dict, init=False)
 
-    def sync(self, stream: Stream, mapper: type[Mapper[Any, Any]], /, *, rejects: Rejects | None = None) -> Sync:
+    def sync(
+        self, stream: Stream, mapper: type[Mapper[Any, Any]], /, *, rejects: Rejects | None = None
+    ) -> Sync:
         """Bring the stream's records through the mapper into its model, whenever the pipeline runs.
 
-        `rejects` says how many records may fail before the stream fails. Raises DeclarationError when stream and
-        mapper do not fit together.
+        `rejects` says how many records may fail before the stream fails. Raises DeclarationError when stream
+        and mapper do not fit together.
         """
         added = Sync(stream, mapper)
         _check(added, self.syncs, where=f'Pipeline("{self.name}").sync({stream!r}, {mapper.__name__})')
@@ -149,12 +146,13 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
         same_name = other.stream.source is not added.stream.source
         if same_name and other.stream.source_name == added.stream.source_name:
             raise DeclarationError(
-                f"{where}: two sources are called {added.stream.source_name!r}", hint='Set name = "…" on one of them.'
+                f"{where}: two sources are called {added.stream.source_name!r}",
+                hint='Set name = "…" on one of them.',
             )
         if other.model is added.model and other.stream.source is added.stream.source:
             raise DeclarationError(
-                f"{where}: {added.target} is filled from {other.stream.qualified_name} already, and the natural keys"
-                f" of {added.stream.source_name} would mix",
+                f"{where}: {added.target} is filled from {other.stream.qualified_name} already, and the"
+                f" natural keys of {added.stream.source_name} would mix",
                 hint="Fill a model from one stream of each source.",
             )
     _check_tombstones(added, where=where)

@@ -4,8 +4,9 @@
                      │                                          │
                      └────────▶ raw log (if it changed) ◀───────┘ staging (if it was stored)
 
-A chunk is a few pages. Its payloads, its staged rows, its rejects and, where the stream is ordered, the read mark are
-stored together or not at all. What an earlier run stored and did not merge is staged first, out of the raw log.
+A chunk is a few pages. Its payloads, its staged rows, its rejects and, where the stream is ordered, the read
+mark are stored together or not at all. What an earlier run stored and did not merge is staged first, out of
+the raw log.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class Load:
             self._take_mark_back()
             raise
         finally:
-            pages.close()  # type: ignore[attr-defined]  # a generator, which stops its thread when it is closed
+            pages.close()
         self._refuse_too_many()
 
     def _refuse_too_many(self) -> None:
@@ -146,8 +147,8 @@ class Load:
             raise TooManyRejects(
                 f"{self.stream.qualified_name}: {self.figures.rejected} of {seen} records were rejected,"
                 f" more than {self.reading.rejects.share:.0%}; nothing was merged",
-                hint="See why with strandline status --rejects, mend the contract or the mapper, and run again:"
-                " the records are in the raw log.",
+                hint="See why with strandline status --rejects, mend the contract or the mapper, and run"
+                " again: the records are in the raw log.",
             )
 
     # One record after the other: the hot loop.
@@ -176,7 +177,20 @@ class Load:
             effective_at = getattr(record, effective_field) if effective_field else fetched_at
             effective_at = effective_at or fetched_at
             digest = xxh3_128_digest(payload)
-            add((raw_id, source_id, payload, digest, "upsert", cursor_value, effective_at, run_id, number, fetched_at))
+            add(
+                (
+                    raw_id,
+                    source_id,
+                    payload,
+                    digest,
+                    "upsert",
+                    cursor_value,
+                    effective_at,
+                    run_id,
+                    number,
+                    fetched_at,
+                )
+            )
             if cursor_value is not None:
                 self._see(cursor_value)
             for target in self.targets:
@@ -229,7 +243,9 @@ class Load:
         if gone is None or gone.natural_key is None:
             return False
         effective_at = gone.effective_at or fetched_at
-        self._add(payload, raw_id, number, fetched_at, raw.DELETE, gone.natural_key, gone.cursor_value, effective_at)
+        self._add(
+            payload, raw_id, number, fetched_at, raw.DELETE, gone.natural_key, gone.cursor_value, effective_at
+        )
         for target in self.targets:
             target.rows.append(tombstone_row(target, raw_id, gone.natural_key, effective_at, fetched_at))
         return True
@@ -239,7 +255,14 @@ class Load:
     ) -> None:
         known = self.stream.describe(payload)
         self._add(
-            payload, raw_id, number, fetched_at, raw.UPSERT, known.natural_key, known.cursor_value, known.effective_at
+            payload,
+            raw_id,
+            number,
+            fetched_at,
+            raw.UPSERT,
+            known.natural_key,
+            known.cursor_value,
+            known.effective_at,
         )
         self._reject(raw_id, known.natural_key, error, target="")
 
@@ -256,7 +279,18 @@ class Load:
     ) -> None:
         digest = xxh3_128_digest(payload)
         self._chunk.entries.append(
-            (raw_id, source_id, payload, digest, operation, cursor_value, effective_at, self.run_id, number, fetched_at)
+            (
+                raw_id,
+                source_id,
+                payload,
+                digest,
+                operation,
+                cursor_value,
+                effective_at,
+                self.run_id,
+                number,
+                fetched_at,
+            )
         )
         if cursor_value is not None:
             self._see(cursor_value)
@@ -267,7 +301,9 @@ class Load:
     def _keyless(self) -> RecordRejected:
         field = ".".join(self.stream.key)
         return RecordRejected(
-            f"{self.stream.contract.__name__}.{field}: the record has no natural key", field=field, rule="natural_key"
+            f"{self.stream.contract.__name__}.{field}: the record has no natural key",
+            field=field,
+            rule="natural_key",
         )
 
     # One chunk after the other: one transaction each.
@@ -282,9 +318,13 @@ class Load:
         self.report(self.figures)
 
     def _append_new(self, chunk: Chunk) -> set[int] | None:
-        """Append the payloads that differ from their key's latest; their raw_ids, or None if all of them do."""
+        """Append the payloads that differ from their key's latest; their raw_ids, or None if all of them
+        do.
+        """
         table = self.reading.raw
-        latest = raw.latest_hashes(self.connection, table, [entry[1] for entry in chunk.entries if entry[1] is not None])
+        latest = raw.latest_hashes(
+            self.connection, table, [entry[1] for entry in chunk.entries if entry[1] is not None]
+        )
         keyless = [entry[3] for entry in chunk.entries if entry[1] is None]
         seen = raw.keyless_hashes(self.connection, table, keyless)
         new = []
@@ -331,9 +371,7 @@ class Load:
                 raise
             sound = [row for row in rows if row[0] not in wrong]
             staging.stage(self.database, self.connection, target.staged, sound)
-            return [
-                _misfit(target, raw_id, source_id, found) for raw_id, (source_id, found) in wrong.items()
-            ]
+            return [_misfit(target, raw_id, source_id, found) for raw_id, (source_id, found) in wrong.items()]
         return []
 
     def _note_requests(self, requests: Sequence[dict[str, Any]]) -> None:

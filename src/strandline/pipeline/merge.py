@@ -1,4 +1,6 @@
-"""From staging into one target, in one transaction with its applied mark and the facts that have to follow."""
+"""From staging into one target, in one transaction with its applied mark and the facts that have to
+follow.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from strandline.warehouse.database import Database
 def merge(
     database: Database, connection: Connection, *, load: Load, target: Target, run_id: int
 ) -> dict[str, int]:
-    """Merge what is staged for the target and move its applied mark; what happened, in rows. Raises LateChange."""
+    """Merge what is staged for the target and move its applied mark; what happened, in rows. Raises
+    LateChange.
+    """
     model = target.sync.model
     stream = load.stream.qualified_name
     _lock(connection, model)
@@ -43,7 +47,9 @@ def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
         dimensions = {reference.dimension.__name__ for reference in model.references().values()}
         lock.share_and_take(connection, shared=(), exclusive={model.__name__, *dimensions})
     else:
-        lock.share_and_take(connection, shared=(), exclusive={model.__name__, *(it.__name__ for it in facts_of(model))})
+        lock.share_and_take(
+            connection, shared=(), exclusive={model.__name__, *(it.__name__ for it in facts_of(model))}
+        )
 
 
 def facts_of(dimension: type[Dimension]) -> Iterator[type[Fact]]:
@@ -75,7 +81,12 @@ def _merge_fact(
 
 
 def _merge_dimension(
-    database: Database, connection: Connection, model: type[Dimension], load: Load, target: Target, run_id: int
+    database: Database,
+    connection: Connection,
+    model: type[Dimension],
+    load: Load,
+    target: Target,
+    run_id: int,
 ) -> dict[str, int]:
     batch = scd.open_batch(
         connection,
@@ -85,7 +96,11 @@ def _merge_dimension(
         run_id=run_id,
     )
     late.refuse_vanishing(
-        connection, dimension=model, staged=target.staged, event=batch.event, stream=load.stream.qualified_name
+        connection,
+        dimension=model,
+        staged=target.staged,
+        event=batch.event,
+        stream=load.stream.qualified_name,
     )
     merged = scd.merge(database, connection, batch)
     moved = sum(

@@ -1,7 +1,8 @@
 """One run of a pipeline: every stream read and staged, then every target merged, dimensions first.
 
-A stream that fails leaves the others whole: what it had stored stays in the raw log, its targets are not merged, and
-the next run goes on from there. One connection does everything, so that the locks end with the work.
+A stream that fails leaves the others whole: what it had stored stays in the raw log, its targets are not
+merged, and the next run goes on from there. One connection does everything, so that the locks end with the
+work.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from sqlalchemy import Connection
 
 from strandline.errors import StrandlineError
 from strandline.model.conversion import compile_mapper
-from strandline.model.dimension import Dimension
-from strandline.model.fact import Fact
 from strandline.pipeline import merge
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.load import Figures, Load, Target
@@ -37,15 +36,17 @@ def run(
 ) -> RunReport:
     """Bring everything that the pipeline fills up to its sources; running again changes nothing.
 
-    `sources` gives sources that are set up already, by name; the others are made from their settings. Errors of one
-    stream are in its report; what concerns the whole run is raised.
+    `sources` gives sources that are set up already, by name; the others are made from their settings. Errors
+    of one stream are in its report; what concerns the whole run is raised.
     """
     with database.connect() as connection, ExitStack() as opened:
         one_run = _Run(pipeline, database, connection, progress or Silence())
         one_run.prepare()
         with one_run.recorded():
             ready = {cls.name: _source(cls, sources or {}, opened) for cls in pipeline.sources}
-            loads = [one_run.read(reading, ready[reading.stream.source_name]) for reading in pipeline.readings]
+            loads = [
+                one_run.read(reading, ready[reading.stream.source_name]) for reading in pipeline.readings
+            ]
             one_run.merge([load for load in loads if load is not None])
         return one_run.report
 
@@ -55,7 +56,9 @@ def _source(cls: type[Source], given: Mapping[str, Source], opened: ExitStack) -
 
 
 class _Run:
-    def __init__(self, pipeline: Pipeline, database: Database, connection: Connection, progress: Progress) -> None:
+    def __init__(
+        self, pipeline: Pipeline, database: Database, connection: Connection, progress: Progress
+    ) -> None:
         self.pipeline = pipeline
         self.database = database
         self.connection = connection
@@ -65,7 +68,9 @@ class _Run:
 
     def _target(self, sync: Sync) -> Target:
         conversion = compile_mapper(sync.mapper, self.database.engine.dialect)
-        return Target(sync, conversion, staging.staging_table(sync.staging_name, conversion.columns), applied=0)
+        return Target(
+            sync, conversion, staging.staging_table(sync.staging_name, conversion.columns), applied=0
+        )
 
     def prepare(self) -> None:
         """Make the tables be there, and open the run."""
@@ -116,7 +121,11 @@ class _Run:
             load.read(source)
             told.status = "partial" if load.figures.rejected else "done"
         except StrandlineError as error:
-            told.status, told.error, told.hint = "failed", f"{type(error).__name__}: {error.message}", error.hint
+            told.status, told.error, told.hint = (
+                "failed",
+                f"{type(error).__name__}: {error.message}",
+                error.hint,
+            )
         told.seconds = round(time.monotonic() - began, 3)
         if load is not None:
             told.__dict__.update(asdict(load.figures))

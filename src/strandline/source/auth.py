@@ -33,7 +33,8 @@ class ApiKey(Credentials):
     ) -> None:
         if header and query:
             raise DeclarationError(
-                f"ApiKey(header={header!r}, query={query!r}): a key goes into a header or into the query, not both"
+                f"ApiKey(header={header!r}, query={query!r}):"
+                " a key goes into a header or into the query, not both"
             )
         self._value = _secret(value)
         self._header = header or "X-API-Key"
@@ -59,7 +60,7 @@ class Basic(Credentials):
     kind = "basic auth"
 
     def __init__(self, user: SecretStr | str, password: SecretStr | str) -> None:
-        # A user's name is often public, but with some APIs it is the key: hidden when it is given as a secret.
+        # A user's name is public, but with some APIs it is the key: hidden when it is given as a secret.
         self.secrets = tuple(part for part in (user, _secret(password)) if isinstance(part, SecretStr))
         pair = f"{_secret(user).get_secret_value()}:{_secret(password).get_secret_value()}"
         self._header = SecretStr("Basic " + base64.b64encode(pair.encode()).decode())

@@ -1,7 +1,8 @@
 """The HTTP client of one source: read-only, polite, patient, and discreet.
 
-One httpx client per source keeps connections open. Each request waits for its turn, is tried again as the source's Retry
-says, never leaves the source's host (so neither do credentials), and is shown in messages without its secrets.
+One httpx client per source keeps connections open. Each request waits for its turn, is tried again as the
+source's Retry says, never leaves the source's host (so neither do credentials), and is shown in messages
+without its secrets.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Generic, TypeVar
 
 import httpx
@@ -83,10 +85,21 @@ class Client:
         """Close the connections."""
         self._http.close()
 
+    def show_token(self, token: str | None) -> str:
+        """A page's token or link without secrets."""
+        return self._redaction.show_token(token)
+
     def fetch(
-        self, request: Request, *, stream: str, methods: Collection[str], read: Callable[[bytes], T]
+        self,
+        request: Request,
+        *,
+        stream: str,
+        methods: Collection[str],
+        read: Callable[[bytes], T],
+        nothing: T,
     ) -> Fetched[T]:
-        """The answer with `read(body)` as its content; `read` may raise what `page.split` raises.
+        """The answer with `read(body)` as its content, or `nothing` for a 204; `read` raises what
+        `page.split` does.
 
         Raises MethodRefused, CredentialsRejected, UnexpectedResponse, RateLimited or SourceUnavailable.
         """
@@ -100,7 +113,9 @@ class Client:
             )
         self._check_host(prepared.url, where=where, what="the next page")
         return retry.run(
-            lambda: self._attempt(prepared, where, shown, read), policy=self._policy, where=where
+            lambda: self._attempt(prepared, where, shown, partial(self._read, read=read, nothing=nothing)),
+            policy=self._policy,
+            where=where,
         )
 
     def _prepare(self, request: Request) -> httpx.Request:
@@ -117,13 +132,13 @@ class Client:
         return self._redaction.show_url(prepared.url)
 
     def _attempt(
-        self, prepared: httpx.Request, where: str, shown: str, read: Callable[[bytes], T]
+        self, prepared: httpx.Request, where: str, shown: str, read: Callable[[httpx.Response, str], T]
     ) -> Fetched[T]:
         self._throttle.wait()
         response = self._send(prepared, where)
         self._check_status(response, where)
         return Fetched(
-            content=self._read(response, where, read),
+            content=read(response, where),
             where=where,
             request=shown,
             url=str(response.url),
@@ -190,14 +205,17 @@ class Client:
             return "The source wants credentials: return them from its auth method."
         return "Check that the credentials are right, not expired, and allowed to read this."
 
-    def _read(self, response: httpx.Response, where: str, read: Callable[[bytes], T]) -> T:
+    def _read(self, response: httpx.Response, where: str, *, read: Callable[[bytes], T], nothing: T) -> T:
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return nothing
         try:
             return read(response.content)
         except lenient.Truncated as error:
             raise Transient(f"{response.status_code}, but the JSON is cut short: {error}") from error
         except lenient.Unreadable as error:
             raise UnexpectedResponse(
-                f"{where}: {response.status_code}, but {self._redaction.scrub(str(error))}; {self._describe(response)}",
+                f"{where}: {response.status_code}, but {self._redaction.scrub(str(error))};"
+                f" {self._describe(response)}",
                 hint="Compare the answer with what the stream declares (path, records).",
             ) from error
 
@@ -215,7 +233,7 @@ class Client:
             raise UnexpectedResponse(
                 f"{where}: {what} leads to {url.scheme}://{_host(url)},"
                 f" away from {self._base.scheme}://{_host(self._base)}",
-                hint="Credentials never go to another host: if it is the right one, make it the source's base_url.",
+                hint="Credentials never leave the host: if that one is right, make it the source's base_url.",
             )
 
 

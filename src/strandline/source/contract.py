@@ -1,10 +1,10 @@
 """What a record must look like: Pydantic models, and the compiled validator that turns exact bytes into one.
 
-Pydantic reads a JSON number into a Decimal through a float, which rounds after 15 digits. Promise 8 says that
-money is exact, so a contract with a Decimal anywhere looks at the bytes first: only a number of 16 digits or more,
-or one with an exponent of hundreds, can be rounded. Such a record takes a second way, in which
-the numbers that a float cannot hold are decoded as Decimal. A translation table and two substring searches
-make the look cheap.
+Pydantic reads a JSON number into a Decimal through a float, which rounds after 15 digits. Promise 8 says
+that money is exact, so a contract with a Decimal anywhere looks at the bytes first: only a number of 16
+digits or more, or one with an exponent of hundreds, can be rounded. Such a record takes a second way, in
+which the numbers that a float cannot hold are decoded as Decimal. A translation table and two substring
+searches make the look cheap.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,9 @@ _AS_SENT = {form: truth for word, truth in _WORDS.items() for form in (word, wor
 
 
 def read_boolean(value: object) -> bool:
-    """True or False for what sources send as such: yes/no, true/false, 1/0, Y/N, T/F; anything else is an error."""
+    """True or False for what sources send as such: yes/no, true/false, 1/0, Y/N, T/F; anything else is
+    an error.
+    """
     truth: bool | None = None
     if isinstance(value, str):
         truth = _AS_SENT.get(value)
@@ -154,7 +156,9 @@ _FAR_EXPONENT = b"0e000"
 
 
 def may_round(raw: bytes) -> bool:
-    """Whether the bytes may hold a number that a float cannot: never wrongly False, now and then wrongly True."""
+    """Whether the bytes may hold a number that a float cannot: never wrongly False, now and then
+    wrongly True.
+    """
     kinds = raw.translate(_KINDS)
     return _MANY_DIGITS in kinds or _FAR_EXPONENT in kinds
 

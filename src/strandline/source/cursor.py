@@ -1,8 +1,10 @@
-"""How far a stream has been read: the cursor field, the filter that it allows and the high-water mark that follows.
+"""How far a stream has been read: the cursor field, the filter that it allows and the high-water mark that
+follows.
 
-The mark is min(highest cursor seen, run start − lag) and never moves back. What the source is asked for is the mark
-− lookback, cut down to the precision of the source's own filter, so that a date-only API never loses the rest of its
-day. An inclusive filter (`>=`) is the default, since records of the same instant at a page's edge are lost by `>`.
+The mark is min(highest cursor seen, run start − lag) and never moves back. What the source is asked for is
+the mark − lookback, cut down to the precision of the source's own filter, so that a date-only API never
+loses the rest of its day. An inclusive filter (`>=`) is the default, since records of the same instant at a
+page's edge are lost by `>`.
 """
 
 from __future__ import annotations
@@ -47,10 +49,11 @@ class Precision(Enum):
 class Cursor:
     """The contract's field that orders changes, and what the source's filter on it can do.
 
-    `lag` holds the mark back for records that the source commits late, `lookback` re-reads a window before the mark.
-    `zone` is the one in which a source with a filter by day counts its days. `ordered` promises that the source sends
-    records in ascending order, which is verified. An exclusive filter (`inclusive=False`) needs `unique=True`; one
-    that is also coarse is asked from one step earlier, since `>` would skip the rest of that step.
+    `lag` holds the mark back for records that the source commits late, `lookback` re-reads a window before
+    the mark. `zone` is the one in which a source with a filter by day counts its days. `ordered` promises
+    that the source sends records in ascending order, which is verified. An exclusive filter
+    (`inclusive=False`) needs `unique=True`; one that is also coarse is asked from one step earlier, since
+    `>` would skip the rest of that step.
     """
 
     field: str
@@ -66,7 +69,7 @@ class Cursor:
     def __post_init__(self) -> None:
         if not self.inclusive and not self.unique:
             raise DeclarationError(
-                f"Cursor({self.field!r}): an exclusive filter loses records of the same instant at a page's edge",
+                f"Cursor({self.field!r}): an exclusive filter loses records of one instant at a page's edge",
                 hint="Filter with >= (the default), or declare unique=True if no two records share a value.",
             )
         if self.lag < _NOTHING or self.lookback < _NOTHING:
@@ -101,7 +104,9 @@ class Cursor:
     def advance(
         self, mark: CursorValue | None, *, highest: CursorValue | None, run_start: datetime
     ) -> CursorValue | None:
-        """The mark after a run: never lower than before, never past run start − lag (where the cursor is a time)."""
+        """The mark after a run: never lower than before, never past run start − lag (where the cursor
+        is a time).
+        """
         if highest is None:
             return mark
         reached = self._within_lag(highest, run_start)
@@ -140,13 +145,16 @@ class Cursor:
         """The value, once it is known not to lie before the previous one; else OrderBroken."""
         if previous is not None and self.is_after(previous, value):
             raise OrderBroken(
-                f"{where}: {self.field} {value!s} came after {previous!s}, but the cursor is declared ordered",
+                f"{where}: {self.field} {value!s} came after {previous!s},"
+                " but the cursor is declared ordered",
                 hint="Ask the source to sort by the cursor field, or declare ordered=False.",
             )
         return value
 
     def encode(self, value: CursorValue) -> str:
-        """The value as text that says its type: "datetime:2026-03-04T05:06:07+00:00", "date:…", "int:…", "str:…"."""
+        """The value as text that says its type: "datetime:2026-03-04T05:06:07+00:00", "date:…",
+        "int:…", "str:…".
+        """
         match value:
             case datetime():
                 return f"datetime:{_aware(value).astimezone(UTC).isoformat()}"

@@ -1,4 +1,6 @@
-"""A source that is an HTTP API: settings, credentials and limits in one class, and `pages`, which walks an endpoint."""
+"""A source that is an HTTP API: settings, credentials and limits in one class, and `pages`, which walks
+an endpoint.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,8 @@ class HttpSource(Source):
         method: str = "GET",
         body: object = None,
     ) -> Pages:
-        """Walk an endpoint: `records` says where in the body their array is ("data.items"; the body itself if None).
+        """Walk an endpoint: `records` says where in the body their array is ("data.items"; the body itself
+        if None).
 
         Parameters that are None are left out; timestamps go as UTC with a Z, truth values as true and false.
         """
@@ -107,13 +110,17 @@ class HttpSource(Source):
         self, first: Request, *, paginator: Paginator, records: Path, name: str, methods: tuple[str, ...]
     ) -> Pages:
         wanted = tuple(paginator.wanted)
-        guard = Guard()
+        guard = Guard(self.client.show_token)
         steps = paginator.walk(first)
         request = next(steps)
         for number in count(1):
             guard.check_request(request, where=name, number=number)
             fetched = self.client.fetch(
-                request, stream=name, methods=methods, read=lambda body: split(body, records, wanted=wanted)
+                request,
+                stream=name,
+                methods=methods,
+                read=lambda body: split(body, records, wanted=wanted),
+                nothing=Cut([], {}),
             )
             cut = fetched.content
             guard.check_page(cut.records, where=fetched.where, number=number, request=request)

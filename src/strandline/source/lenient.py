@@ -1,8 +1,10 @@
-"""A JSON splitter that only counts quotes and brackets: slower than msgspec, and not put off by what is inside a value.
+"""A JSON splitter that only counts quotes and brackets: slower than msgspec, and not put off by what is
+inside a value.
 
-It reads just enough of the grammar to know where a value ends. Bytes within strings may be anything; so may the
-spelling of numbers and names. What it cannot excuse is a body that ends too early (Truncated: worth another try)
-and one whose brackets make no sense or that has no array where records are declared (Unreadable: look at it).
+It reads just enough of the grammar to know where a value ends. Bytes within strings may be anything; so may
+the spelling of numbers and names. What it cannot excuse is a body that ends too early (Truncated: worth
+another try) and one whose brackets make no sense or that has no array where records are declared
+(Unreadable: look at it).
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ def _check_whole(body: bytes) -> None:
 
 
 def _find(body: bytes, place: tuple[str, ...]) -> int | None:
-    """Where the value at the place starts; of a key that comes twice the last one counts, as in every parser."""
+    """Where the value at the place starts; of a key that comes twice the last one counts, as in every
+    parser.
+    """
     at: int | None = _after_space(body, 0)
     for key in place:
         if at is None or body[at : at + 1] != b"{":

@@ -1,4 +1,6 @@
-"""The Link header of RFC 8288, parsed as its grammar says: commas and semicolons within quotes or <> are content."""
+"""The Link header of RFC 8288, parsed as its grammar says: commas and semicolons within quotes or <>
+are content.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A page of a stream, and how its bytes are cut into the exact bytes of its records.
 
-msgspec cuts at C speed and takes the paginator's tokens out of the same pass. It refuses a whole page for one oddity
-inside one record, a lone surrogate say; then the page goes through `lenient`, which only counts quotes and brackets, so
-that one bad record reaches the quarantine and the others their table.
+msgspec cuts at C speed and takes the paginator's tokens out of the same pass. It refuses a whole page for
+one oddity inside one record, a lone surrogate say; then the page goes through `lenient`, which only counts
+quotes and brackets, so that one bad record reaches the quarantine and the others their table.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,8 @@ import msgspec
 from strandline.source import lenient
 
 Path = str | tuple[str, ...] | None
-"""Keys down to a value: "data.items", or a tuple where a key itself contains a dot; None is the body itself."""
+"""Keys down to a value: "data.items", or a tuple where a key itself contains a dot; None is the body
+itself."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -58,8 +59,8 @@ def keys(path: Path) -> tuple[str, ...]:
 def split(body: bytes, records_at: Path = None, *, wanted: Sequence[Path] = ()) -> Cut:
     """Cut a body into its records' bytes.
 
-    Raises `lenient.Truncated` if the body ends too early, and `lenient.Unreadable` if it is no JSON, or has no array
-    at the path.
+    Raises `lenient.Truncated` if the body ends too early, and `lenient.Unreadable` if it is no JSON, or has
+    no array at the path.
     """
     return _splitter(records_at, tuple(wanted))(body)
 

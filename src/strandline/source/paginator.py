@@ -1,13 +1,15 @@
-"""How a stream's pages follow each other: small immutable declarations, one per way that APIs have of saying "next".
+"""How a stream's pages follow each other: small immutable declarations, one per way that APIs have of
+saying "next".
 
-A walk's state lives in the generator that `walk` returns: it yields a request and is sent what came back. Each paginator
-ends by its own rule, told in its docstring; that a walk ends at all is the guard's business, which knows a request
-and a page again by their hash, so that a repeated token, link or page is an error and never an endless loop.
+A walk's state lives in the generator that `walk` returns: it yields a request and is sent what came back.
+Each paginator ends by its own rule, told in its docstring; that a walk ends at all is the guard's business,
+which knows a request and a page again by their hash, so that a repeated token, link or page is an error and
+never an endless loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -35,10 +37,6 @@ class Request:
         """The same request with these parameters too."""
         return replace(self, params={**self.params, **params}, token=token)
 
-    def following(self, target: str, *, base: str) -> Request:
-        """The same kind of request to the link that the source gave; a link carries its own parameters."""
-        return replace(self, url=str(httpx.URL(base).join(target)), params={}, token=target)
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -50,6 +48,17 @@ class Answer:
     headers: Mapping[str, str]
     count: int
     found: Mapping[Path, Any]
+
+    def following(self, target: str, first: Request) -> Request:
+        """The same kind of request to the link that the source gave; a link carries its own parameters."""
+        try:
+            url = str(httpx.URL(self.url).join(target))
+        except httpx.InvalidURL as error:
+            raise UnexpectedResponse(
+                f"{self.where}: the link to the next page is no URL: {error}",
+                hint="Correct the paginator's path to the link; is it a token?",
+            ) from error
+        return replace(first, url=url, params={}, token=url)
 
 
 Walk = Generator[Request, Answer, None]
@@ -79,10 +88,11 @@ class SinglePage:
 
 @dataclass(frozen=True, kw_only=True)
 class PageNumber:
-    """`?page=1&page_size=1000`: ends at `total_pages` or when `has_more` says no, where declared; else at an empty page.
+    """`?page=1&page_size=1000`: ends at `total_pages` or when `has_more` says no, where declared; else at
+    an empty page.
 
-    `short_page_ends=True` also ends at a page of fewer than `size` records, which saves the last request. It is not the
-    default because a source that caps the size would then seem to end after its first page.
+    `short_page_ends=True` also ends at a page of fewer than `size` records, which saves the last request.
+    It is not the default because a source that caps the size would then seem to end after its first page.
     """
 
     param: str = "page"
@@ -118,7 +128,8 @@ class PageNumber:
 
 @dataclass(frozen=True, kw_only=True)
 class Offset:
-    """`?offset=2000&limit=1000`: ends at `total` records or when `has_more` says no, where declared; else at an empty page.
+    """`?offset=2000&limit=1000`: ends at `total` records or when `has_more` says no, where declared; else
+    at an empty page.
 
     The offset grows by what came, not by what was asked for, so a source that caps the limit loses nothing.
     `short_page_ends=True` also ends at a page of fewer than `limit` records, which saves the last request.
@@ -157,7 +168,9 @@ class Offset:
 
 @dataclass(frozen=True)
 class TokenInBody:
-    """The body names the next page's token, `{"data": […], "next_token": "abc"}`: ends when it is missing, null or empty."""
+    """The body names the next page's token, `{"data": […], "next_token": "abc"}`: ends when it is
+    missing, null or empty.
+    """
 
     token: Path = "next_token"
     param: str = field(default="page_token", kw_only=True)
@@ -176,7 +189,9 @@ class TokenInBody:
 
 @dataclass(frozen=True)
 class LinkInBody:
-    """The body links to the next page, `{"data": […], "next": "https://…"}`: ends when it is missing, null or empty."""
+    """The body links to the next page, `{"data": […], "next": "https://…"}`: ends when it is missing,
+    null or empty.
+    """
 
     link: Path = "next"
 
@@ -189,7 +204,7 @@ class LinkInBody:
         """Follow each link, relative ones from the page they stand on."""
         answer = yield first
         while target := _text(answer.found.get(self.link)):
-            answer = yield first.following(target, base=answer.url)
+            answer = yield answer.following(target, first)
 
 
 @dataclass(frozen=True)
@@ -203,7 +218,7 @@ class LinkHeader:
         """Follow each link."""
         answer = yield first
         while target := link.find(answer.headers.get("link", ""), self.relation):
-            answer = yield first.following(target, base=answer.url)
+            answer = yield answer.following(target, first)
 
 
 @dataclass(frozen=True)
@@ -223,7 +238,9 @@ class TokenInHeader:
 
 @dataclass(frozen=True)
 class LinkInHeader:
-    """A header of its own holds the next page's bare URL (Kinto's `Next-Page`): ends when it is missing or empty."""
+    """A header of its own holds the next page's bare URL (Kinto's `Next-Page`): ends when it is missing
+    or empty.
+    """
 
     header: str
     wanted: Sequence[Path] = field(default=(), kw_only=True)
@@ -232,13 +249,14 @@ class LinkInHeader:
         """Follow each link."""
         answer = yield first
         while target := answer.headers.get(self.header, ""):
-            answer = yield first.following(target, base=answer.url)
+            answer = yield answer.following(target, first)
 
 
 class Guard:
     """Knows the requests and pages of one walk again; keeps 16 bytes of each, never the page."""
 
-    def __init__(self) -> None:
+    def __init__(self, show_token: Callable[[str | None], str]) -> None:
+        self._show_token = show_token
         self._requests: set[bytes] = set()
         self._pages: dict[bytes, int] = {}
 
@@ -247,18 +265,27 @@ class Guard:
         identity = repr((request.url, sorted(request.params.items()), request.body))
         digest = xxhash.xxh3_128_digest(identity.encode())
         if digest in self._requests:
-            raise _loop(where, number, request, what="is asked for with a request that was made before")
+            raise self._loop(where, number, request, what="is asked for with a request that was made before")
         self._requests.add(digest)
 
     def check_page(self, records: Sequence[bytes], *, where: str, number: int, request: Request) -> None:
-        """The same records under another number or token mean that the source ignores it. Empty pages may repeat."""
+        """The same records under another number or token mean that the source ignores it. Empty pages
+        may repeat.
+        """
         if not records:
             return
         digest = _digest(records)
         if digest in self._pages:
             what = f"has the same {len(records)} records as page {self._pages[digest]}"
-            raise _loop(where, number, request, what=what)
+            raise self._loop(where, number, request, what=what)
         self._pages[digest] = number
+
+    def _loop(self, where: str, number: int, request: Request, *, what: str) -> PaginationLoop:
+        token = self._show_token(request.token)
+        return PaginationLoop(
+            f"{where}: page {number} (token {token!r}) {what}, so reading on would never end",
+            hint="Check the paginator's parameter names: ignored ones bring the first page again.",
+        )
 
 
 def _digest(records: Sequence[bytes]) -> bytes:
@@ -267,13 +294,6 @@ def _digest(records: Sequence[bytes]) -> bytes:
         hasher.update(record)
         hasher.update(b"\n")
     return hasher.digest()
-
-
-def _loop(where: str, number: int, request: Request, *, what: str) -> PaginationLoop:
-    return PaginationLoop(
-        f"{where}: page {number} (token {request.token!r}) {what}, so reading on would never end",
-        hint="Check the paginator's parameter names: a source that ignores them sends its first page again.",
-    )
 
 
 def _is_end(count: int, full: int | None) -> bool:

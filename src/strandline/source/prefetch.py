@@ -1,14 +1,14 @@
 """Reading ahead: the next page is fetched in a thread while the last one is processed.
 
-At most one finished page waits. An error of the reader is raised where the pages are consumed; when the consumer stops,
-the reader wakes from any pause (a retry's, a rate limit's) and ends.
+At most one finished page waits. An error of the reader is raised where the pages are consumed; when the
+consumer stops, the reader wakes from any pause (a retry's, a rate limit's) and ends.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from queue import Empty, Full, Queue
@@ -39,7 +39,7 @@ def pause(seconds: float) -> None:
         raise Stopped
 
 
-def prefetch(produce: Callable[[], Iterator[T]]) -> Iterator[T]:
+def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
     """Yield what `produce()` yields, with `produce` running one item ahead in a thread."""
     ready: Queue[T | _End] = Queue(maxsize=1)
     stopping = threading.Event()
@@ -68,7 +68,7 @@ def _read(produce: Callable[[], Iterator[T]], ready: Queue[T | _End], stopping: 
         for item in produce():
             if not _put(ready, item, stopping):
                 return
-    except BaseException as error:  # crosses over to the consumer, which raises it
+    except BaseException as error:  # noqa: BLE001  # it is raised where the pages are consumed
         end = _End(error)
     _put(ready, end, stopping)
 
@@ -77,5 +77,6 @@ def _put(ready: Queue[T | _End], item: T | _End, stopping: threading.Event) -> b
     while not stopping.is_set():
         with suppress(Full):
             ready.put(item, timeout=0.1)
-            return True
+            # Closing makes room in the queue, so having put something does not mean that it is wanted.
+            return not stopping.is_set()
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 import httpx
 
@@ -31,7 +31,9 @@ _ALWAYS = frozenset(
 
 
 class Redaction:
-    """Hides what one client knows to be secret: query parameters by name, and secret values wherever they stand."""
+    """Hides what one client knows to be secret: query parameters by name, and secret values wherever
+    they stand.
+    """
 
     def __init__(self, *, parameters: Iterable[str] = (), secrets: Iterable[str] = ()) -> None:
         self._parameters = _ALWAYS | {name.lower() for name in parameters}
@@ -40,16 +42,23 @@ class Redaction:
         self._secrets = sorted(forms, key=len, reverse=True)
 
     def show_url(self, url: httpx.URL | str) -> str:
-        """The URL without user, password, fragment and secret parameters."""
-        shown = httpx.URL(url).copy_with(username=None, password=None, fragment=None)
-        if shown.query:
-            pairs = "&".join(
-                f"{quote(name, safe='[]$')}={HIDDEN if name.lower() in self._parameters else quote(value, safe=':,/')}"
-                for name, value in shown.params.multi_items()
-            )
-            shown = shown.copy_with(query=None)
-            return self.scrub(f"{shown}?{pairs}")
-        return self.scrub(str(shown))
+        """The URL without user, password, fragment and secrets."""
+        full = httpx.URL(url)
+        bare = full.copy_with(username=None, password=None, query=None, fragment=None)
+        # Scrubbed as it is meant, then as it is written: a value may be escaped in more than one way.
+        shown = bare.copy_with(path=self.scrub(bare.path)) if bare.path else bare
+        pairs = "&".join(self._show_parameter(name, value) for name, value in full.params.multi_items())
+        return self.scrub(f"{shown}?{pairs}" if pairs else str(shown))
+
+    def _show_parameter(self, name: str, value: str) -> str:
+        hidden = name.lower() in self._parameters
+        return f"{quote(name, safe='[]$')}={HIDDEN if hidden else quote(self.scrub(value), safe=':,/*')}"
+
+    def show_token(self, token: str | None) -> str:
+        """A page's token or link, as it may stand in a message."""
+        if token is None:
+            return "none"
+        return self.show_url(token) if token.startswith(("http://", "https://")) else self.scrub(token)
 
     def scrub(self, text: str) -> str:
         """The text with every known secret value hidden."""
@@ -59,7 +68,10 @@ class Redaction:
 
 
 def _forms(secret: str) -> set[str]:
-    return {secret, quote(secret, safe=""), quote_plus(secret), base64.b64encode(secret.encode()).decode()}
+    escaped = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    # A source that puts it into a link unescaped makes another value of it.
+    unescaped = unquote_plus(secret)
+    return {secret, unescaped, *escaped, base64.b64encode(secret.encode()).decode()}
 
 
 class _HideUrls(logging.Filter):

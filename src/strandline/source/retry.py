@@ -1,8 +1,8 @@
 """What is tried again, for how long, and what is said when it was no use.
 
-Tenacity does the counting and the waiting. A 429, a 5xx, a timeout, a broken connection and a body cut short are
-worth another try; the wait grows exponentially with jitter, or is the source's own Retry-After up to a cap; attempts
-and the time over all of them are limited.
+Tenacity does the counting and the waiting. A 429, a 5xx, a timeout, a broken connection and a body cut
+short are worth another try; the wait grows exponentially with jitter, or is the source's own Retry-After up
+to a cap; attempts and the time over all of them are limited.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Transient(Exception):
 
 
 def run(attempt: Callable[[], T], *, policy: Retry, where: str) -> T:
-    """What the attempt returns, tried again while it raises Transient; then RateLimited or SourceUnavailable."""
+    """What the attempt returns, tried again while it raises Transient; then RateLimited or
+    SourceUnavailable.
+    """
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Transient),
         stop=tenacity.stop_after_attempt(policy.attempts) | tenacity.stop_before_delay(policy.budget),
@@ -68,9 +70,10 @@ def run(attempt: Callable[[], T], *, policy: Retry, where: str) -> T:
 class _Wait(tenacity.wait.wait_base):
     def __init__(self, policy: Retry) -> None:
         self._cap = policy.retry_after_cap.total_seconds()
-        initial = policy.wait_initial.total_seconds()
-        self._backoff = tenacity.wait_exponential_jitter(
-            initial=initial, max=policy.wait_max.total_seconds(), jitter=initial
+        initial, longest = policy.wait_initial.total_seconds(), policy.wait_max.total_seconds()
+        # The jitter keeps clients that failed together from coming back together.
+        self._backoff = tenacity.wait_exponential(multiplier=initial, max=longest) + tenacity.wait_random(
+            0, initial
         )
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
@@ -79,7 +82,9 @@ class _Wait(tenacity.wait.wait_base):
 
 
 def read_retry_after(headers: httpx.Headers) -> timedelta | None:
-    """How long the source asks to wait: seconds, or an HTTP date measured on the source's own clock if it tells it."""
+    """How long the source asks to wait: seconds, or an HTTP date measured on the source's own clock if
+    it tells it.
+    """
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
         return timedelta(seconds=min(int(text), 10**9))

@@ -1,4 +1,6 @@
-"""A source's settings: the base class of the user's own, filled from STRANDLINE_<SOURCE>__<FIELD> and `.env`."""
+"""A source's settings: the base class of the user's own, filled from STRANDLINE_<SOURCE>__<FIELD> and
+`.env`.
+"""
 
 from typing import Any, Self
 
@@ -29,7 +31,9 @@ class SourceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Without a prefix, a field called `path` or `user` would be filled from whatever the machine sets."""
+        """Without a prefix, a field called `path` or `user` would be filled from whatever the machine
+        sets.
+        """
         if not getattr(env_settings, "env_prefix", ""):
             return (init_settings,)
         return init_settings, env_settings, dotenv_settings, file_secret_settings

@@ -1,7 +1,8 @@
 """What a user declares of a source: the source itself and its streams, checked when the class is made.
 
-A declaration is a method of a Source under `@stream(…)`: the method asks for pages, the decorator says what their
-records are. `NetLedger.customers` is then a Stream, which the pipeline reads without knowing how pages come about.
+A declaration is a method of a Source under `@stream(…)`: the method asks for pages, the decorator says what
+their records are. `NetLedger.customers` is then a Stream, which the pipeline reads without knowing how
+pages come about.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from datetime import date, datetime
 from enum import Enum
@@ -57,9 +58,10 @@ def stream(
 ) -> Callable[[Callable[..., Pages]], Stream]:
     """Declare that a method of a source brings pages of such records.
 
-    `key` names the field (or fields) that identify a record; `effective_at` the timestamp at which a change took
-    effect: the cursor's field unless named, READ_TIME (or None) for the moment of reading. `deleted` names the flag
-    that says that a record is gone, which need not be in the contract. `methods` are the HTTP methods that only read.
+    `key` names the field (or fields) that identify a record; `effective_at` the timestamp at which a change
+    took effect: the cursor's field unless named, READ_TIME (or None) for the moment of reading. `deleted`
+    names the flag that says that a record is gone, which need not be in the contract. `methods` are the
+    HTTP methods that only read.
     """
 
     def declare(function: Callable[..., Pages]) -> Stream:
@@ -137,7 +139,7 @@ class Stream:
     def __repr__(self) -> str:
         return f"<stream {self.qualified_name if hasattr(self, 'source') else self._function.__name__}>"
 
-    def read(self, source: Source, since: CursorValue | None = None) -> Iterator[Page]:
+    def read(self, source: Source, since: CursorValue | None = None) -> Generator[Page, None, None]:
         """The pages, one fetched ahead in a thread; close the iterator to stop it."""
         return prefetch.prefetch(partial(self._produce, source, since))
 
@@ -150,7 +152,9 @@ class Stream:
         return self._sketch.describe(raw)
 
     def tombstone(self, raw: bytes) -> Described | None:
-        """The deletion that the bytes announce, or None. RecordRejected if it says not what, or not whether."""
+        """The deletion that the bytes announce, or None. RecordRejected if it says not what, or not
+        whether.
+        """
         return self._tombstones.find(raw) if self._tombstones else None
 
     def compile_reader(self) -> Callable[[bytes], tuple[Record, str | None, CursorValue | None]]:
@@ -254,13 +258,15 @@ class Stream:
 
 
 class Source:
-    """An API, ERP, file drop or database that is read. Its `name` is the class's in snake_case unless it is set."""
+    """An API, ERP, file drop or database that is read. Its `name` is the class's in snake_case unless
+    it is set.
+    """
 
     name: ClassVar[str] = "source"
     settings: SourceSettings
 
     def __init__(self, *, settings: SourceSettings | None = None) -> None:
-        self.settings = settings if settings is not None else _settings_class(type(self)).load(self.name)
+        self.settings = settings if settings is not None else self.settings_class().load(self.name)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -268,6 +274,11 @@ class Source:
             cls.name = _snake_case(cls.__name__)
         for name, inherited in _streams(cls).items():
             setattr(cls, name, inherited.bind(cls, name))
+
+    @classmethod
+    def settings_class(cls) -> type[SourceSettings]:
+        """The class that the annotation `settings: …` names."""
+        return _settings_class(cls)
 
     @classmethod
     def streams(cls) -> dict[str, Stream]:
@@ -372,5 +383,5 @@ def _compile_key(model: type[Record], key: tuple[str, ...]) -> Callable[[Record]
     return encode
 
 
-def _no_value(record: Record) -> None:
+def _no_value(_: Record) -> None:
     return None

@@ -1,7 +1,8 @@
-"""What can be known of a record without its contract: a rejected one's key and cursor value, and a deletion's.
+"""What can be known of a record without its contract: a rejected one's key and cursor value, and a
+deletion's.
 
-Sources announce a deletion by a record that often carries nothing but a key, a time and a flag, and so fails the
-contract. It is recognised by the flag's name among its bytes, then by the flag's value.
+Sources announce a deletion by a record that often carries nothing but a key, a time and a flag, and so
+fails the contract. It is recognised by the flag's name among its bytes, then by the flag's value.
 """
 
 import json

@@ -1,13 +1,13 @@
-"""Records as a scripted API pages them: encoded once, cut by the paging style, filtered by a `since` parameter.
+"""Records as a scripted API pages them: encoded once, cut by the paging style, filtered by a `since`
+parameter.
 
-    style         request                        says what is next by
-    page          ?page=1&page_size=100          nothing (an empty page ends it); "total_pages" and "has_more" are there
-    offset        ?offset=0&limit=100            nothing (an empty page ends it); "total" and "has_more" are there
-    token         ?page_token=…                  "next_token" in the body
-    link_body                                    "next" in the body
-    link_header                                  Link: <…>; rel="next"
-    token_header  ?page_token=…                  Next-Page-Token: …
-    url_header                                   Next-Page: <the URL itself>
+    style         request                        says what is next by page          ?page=1&page_size=100
+    nothing (an empty page ends it); "total_pages" and "has_more" are there offset
+    ?offset=0&limit=100            nothing (an empty page ends it); "total" and "has_more" are there token
+    ?page_token=…                  "next_token" in the body link_body
+    "next" in the body link_header                                  Link: <…>; rel="next" token_header
+    ?page_token=…                  Next-Page-Token: … url_header
+    Next-Page: <the URL itself>
 
 The body is `{"data": […], …}`, or the bare array with `records_at=None`.
 """

@@ -1,10 +1,12 @@
 """PostgreSQL for tests: one server per session, a template built once, a copy of it per test.
 
-A copy takes some hundredths of a second, so every test has a database of its own and may commit.
+Every test has a database of its own and may commit. Measured on two cores: a copy takes 10 ms in memory, and
+300 ms on a disk; so the server's folder lies in memory where the machine has enough of it.
 """
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,13 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from strandline.warehouse import cluster, embedded
 
 PREFIX = "strandline_test"
+MEMORY_BYTES = 4 << 30  # free in /dev/shm; a test's database has some 10 MB, and what the test loads
+
+# Copying files needs checkpoints, which are free without fsync: then it is ten times as fast as by the log.
+STRATEGY = """
+    SELECT CASE WHEN current_setting('fsync') = 'off' AND current_setting('server_version_num')::int >= 150000
+           THEN 'STRATEGY file_copy' ELSE '' END
+"""
 
 # Nothing here outlives the session, so nothing has to reach the disk.
 SETTINGS = {
@@ -31,11 +40,20 @@ SETTINGS = {
 @contextmanager
 def temporary_server() -> Iterator[URL]:
     """Run an embedded PostgreSQL in a temporary folder; it also ends when this process is killed."""
-    folder = Path(tempfile.mkdtemp(prefix="strandline-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="strandline-test-", dir=folder_in_memory()))
     command = [sys.executable, "-m", "strandline.testing.guard", str(folder)]
-    # Closing the pipe, which leaving the block does, is what ends the guard.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
+    guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:  # not `with`, which on Ctrl-C does not wait for the guard to finish
         yield make_url(embedded.start(folder, settings=SETTINGS).url)
+    finally:
+        guard.communicate()
+
+
+def folder_in_memory() -> Path | None:
+    """Find a place for files that need not outlive the machine's next start; None where memory is short."""
+    folder = Path("/dev/shm")
+    is_fit = folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > MEMORY_BYTES
+    return folder if is_fit else None
 
 
 def version(url: URL) -> str:
@@ -72,7 +90,8 @@ def _database(server: URL, name: str, template: str = "template0") -> Iterator[N
         connection.execute(
             text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         )  # of a session that was killed
-        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+        strategy = connection.scalar(text(STRATEGY))
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {strategy}'))
     try:
         yield
     finally:

@@ -6,7 +6,8 @@
         …
         assert [request.query["page"] for request in api.requests_to("/customers")] == ["1", "2", "2", "3"]
 
-Nothing is faked below HTTP: connections are kept alive, cut or reset on real sockets of the loopback interface.
+Nothing is faked below HTTP: connections are kept alive, cut or reset on real sockets of the loopback
+interface.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ class ScriptedApi:
 
     def __init__(self) -> None:
         self.requests: list[ReceivedRequest] = []
+        self.connections = 0
         self._routes: dict[str, Answering] = {}
         self._faults: dict[str, dict[int | None, Fault]] = defaultdict(dict)
         self._counts: dict[str, int] = defaultdict(int)
@@ -118,9 +120,14 @@ class ScriptedApi:
         )
 
     @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return "127.0.0.1", int(self._server.server_address[1])
+
+    @property
     def url(self) -> str:
         """Where it listens: "http://127.0.0.1:43210"."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -147,7 +154,8 @@ class ScriptedApi:
         records_at: str | None = "data",
         since_field: str | None = None,
     ) -> Dataset:
-        """Serve the records in pages; again for the same path replaces them. `Dataset` tells what each style looks like.
+        """Serve the records in pages; again for the same path replaces them. `Dataset` tells what each
+        style looks like.
 
         With a `since_field`, `?since=…` leaves out records whose value there is lower.
         """
@@ -228,6 +236,7 @@ class _Server(ThreadingHTTPServer):
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         connection, address = super().get_request()
         self._open.add(connection)
+        self.api.connections += 1
         return connection, address
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
@@ -317,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
         # Closed below Python's own bookkeeping, which would say goodbye (FIN) first.
         os.close(self.connection.detach())
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name for it
+    def log_message(self, format: str, *args: object) -> None:  # the parent's name for it
         """Silent: `ScriptedApi.requests` is the log."""
 
 

@@ -1,7 +1,7 @@
 """COPY: rows of tuples into a table, in the binary format where psycopg knows every type.
 
-The fast way trusts the rows. When PostgreSQL or the driver refuses one, the whole COPY is taken back and `faults` says,
-row by row, which value it was; the caller sets those records aside and copies the rest.
+The fast way trusts the rows. When PostgreSQL or the driver refuses one, the whole COPY is taken back and
+`faults` says, row by row, which value it was; the caller sets those records aside and copies the rest.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _text(type_: Any, value: Any) -> str | None:
 
 
 def _whole(bits: int) -> Callable[[Any, Any], str | None]:
-    def check(type_: Any, value: Any) -> str | None:
+    def check(_type: Any, value: Any) -> str | None:
         if not isinstance(value, int):
             return f"is a {type(value).__name__}, not a whole number"
         limit = 1 << (bits - 1)
@@ -115,7 +115,9 @@ def _whole(bits: int) -> Callable[[Any, Any], str | None]:
 
 
 def _is(kind: type | tuple[type, ...], word: str) -> Callable[[Any, Any], str | None]:
-    return lambda type_, value: None if isinstance(value, kind) else f"is a {type(value).__name__}, not {word}"
+    return lambda _type, value: (
+        None if isinstance(value, kind) else f"is a {type(value).__name__}, not {word}"
+    )
 
 
 def _moment(type_: Any, value: Any) -> str | None:

@@ -1,7 +1,8 @@
-"""The warehouse's database: connections in UTC, schemas under the names that settings give, errors by our names.
+"""The warehouse's database: connections in UTC, schemas under the names that settings give, errors by our
+names.
 
-Everything that talks to PostgreSQL goes through `Database.connect`, so a full disk, a missing permission or a wrong
-password is told in one way, wherever it happens.
+Everything that talks to PostgreSQL goes through `Database.connect`, so a full disk, a missing permission or a
+wrong password is told in one way, wherever it happens.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ class Database:
         self.engine.dispose()
 
     def qualified(self, table: Table) -> str:
-        """The table as it is called in this database, quoted, for statements that SQLAlchemy does not write."""
+        """The table as it is called in this database, quoted, for statements that SQLAlchemy does not
+        write.
+        """
         quote = self.engine.dialect.identifier_preparer.quote
         schema = self.schemas.model_dump().get(table.schema, table.schema) if table.schema else None
         return f"{quote(schema)}.{quote(table.name)}" if schema else quote(table.name)
@@ -97,17 +100,24 @@ class Database:
         match error:
             case reason.DiskFull() | reason.OutOfMemory():
                 return WarehouseFull(
-                    what, hint="Free some space and run again: what was read is kept, and nothing is read twice."
+                    what,
+                    hint="Free some space and run again: what was read is kept, and nothing is read twice.",
                 )
             case reason.InsufficientPrivilege():
                 return PermissionMissing(
-                    what, hint=f"GRANT it to {self.url.username!r}, or connect as a user who may: --database-url."
+                    what,
+                    hint=f"GRANT it to {self.url.username!r}, or connect as a user who may: --database-url.",
                 )
             case reason.LockNotAvailable():
-                return WarehouseBusy(what, hint="Another session holds the table. Wait for it, then run again.")
-            case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate.startswith(("08", "28", "3D", "57P")):
+                return WarehouseBusy(
+                    what, hint="Another session holds the table. Wait for it, then run again."
+                )
+            case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate.startswith(
+                ("08", "28", "3D", "57P")
+            ):
                 return WarehouseUnreachable(
-                    what, hint="Check host, port, user, password and database in --database-url, and that it is running."
+                    what,
+                    hint="Check host, port, user, password and database of --database-url, and that it runs.",
                 )
         return None
 
@@ -117,7 +127,8 @@ def _driver(url: str | URL) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         raise DeclarationError(
-            "The database URL cannot be read", hint="It looks like postgresql://user:password@host:5432/database."
+            "The database URL cannot be read",
+            hint="It looks like postgresql://user:password@host:5432/database.",
         ) from error
     if parsed.drivername in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")

@@ -53,8 +53,12 @@ class Server:
     @property
     def psql(self) -> str:
         """The shell line that opens a prompt on the database."""
+        return self.psql_of(DATABASE)
+
+    def psql_of(self, database: str) -> str:
+        """The shell line that opens a prompt on another database of this server."""
         program = str(cluster.binaries() / "psql")
-        return shlex.join([program, "-h", str(self.socket), "-U", cluster.USER, DATABASE])
+        return shlex.join([program, "-h", str(self.socket), "-U", cluster.USER, database])
 
     def stop(self) -> None:
         """Stop this server."""

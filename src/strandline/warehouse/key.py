@@ -1,8 +1,8 @@
 """Surrogate keys: from the natural key that a fact carries to the version that was valid when it happened.
 
-A version is looked up by the span in which it answers for its member: from its own beginning to the next version's, so
-that a moment in a gap finds the version before it, and the first version answers for all time before it as well. Every
-reference of every row is resolved by one join.
+A version is looked up by the span in which it answers for its member: from its own beginning to the next
+version's, so that a moment in a gap finds the version before it, and the first version answers for all time
+before it as well. Every reference of every row is resolved by one join.
 """
 
 from __future__ import annotations
@@ -38,9 +38,13 @@ NEVER: ColumnElement[Any] = literal_column("'infinity'::timestamptz")
 
 
 def span(dimension: type[Dimension], source_system: str, members: Select[Any]) -> Subquery:
-    """The versions of these members (a select of natural keys) as (key, source_id, lower, upper), half-open."""
+    """The versions of these members (a select of natural keys) as (key, source_id, lower, upper),
+    half-open.
+    """
     table = dimension.table()
-    following = func.lead(table.c.valid_from, 1).over(partition_by=table.c.source_id, order_by=table.c.valid_from)
+    following = func.lead(table.c.valid_from, 1).over(
+        partition_by=table.c.source_id, order_by=table.c.valid_from
+    )
     return (
         select(
             dimension.key_column().label("key"),
@@ -71,12 +75,16 @@ def infer(
     members: Select[Any],
     run_id: int,
 ) -> int:
-    """Give every one of these natural keys that the dimension does not know a member that is known only by it."""
+    """Give every one of these natural keys that the dimension does not know a member that is known only by
+    it.
+    """
     table = dimension.table()
     wanted = members.subquery("wanted")
     source_id = wanted.c[0]
     known = (
-        select(literal(1)).where(table.c.source_system == source_system, table.c.source_id == source_id).exists()
+        select(literal(1))
+        .where(table.c.source_system == source_system, table.c.source_id == source_id)
+        .exists()
     )
     unknown = select(source_id.label("source_id")).distinct().where(source_id.is_not(None), ~known)
     count = connection.scalar(select(func.count()).select_from(unknown.subquery())) or 0
@@ -123,9 +131,11 @@ def follow(
     source_system: str,
     run_id: int,
 ) -> int:
-    """Move the keys of facts after their members: those that waited for one, and those that a new version takes over.
+    """Move the keys of facts after their members: those that waited for one, and those that a new version
+    takes over.
 
-    `event` is what the merge of the dimension left. Costs what the touched members' facts cost, not the table.
+    `event` is what the merge of the dimension left. Costs what the touched members' facts cost, not the
+    table.
     """
     moved = 0
     for name, reference in fact.references().items():

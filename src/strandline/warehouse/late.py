@@ -1,8 +1,8 @@
 """Late changes, found before they can do harm: what lies before what is already known of its member.
 
-What is known is in the raw log: the latest effective time among the entries that have been applied. A stale copy of
-something applied before is no change and leaves the stage. Anything else that is late stops the merge, for splitting
-history backwards is not yet done, and a wrong history is worse than none.
+What is known is in the raw log: the latest effective time among the entries that have been applied. A stale
+copy of something applied before is no change and leaves the stage. Anything else that is late stops the
+merge, for splitting history backwards is not yet done, and a wrong history is worse than none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def refuse(
         first = left[0]
         raise LateChange(
             f"{stream} → {target}: {len(left)} records lie before what is known of their members, such as"
-            f" {first.source_id!r} at {first.effective_at.isoformat()}, known up to {first.known.isoformat()}",
+            f" {first.source_id!r} at {first.effective_at.isoformat()},"
+            f" known up to {first.known.isoformat()}",
             hint="Nothing was merged and nothing is lost: the records are in the raw log. Declare"
             " effective_at=READ_TIME on the stream if its times are not in the order of its changes.",
         )
@@ -74,8 +75,8 @@ def refuse_vanishing(
 ) -> None:
     """Raise LateChange when a second record at the very instant of a version would make that version vanish.
 
-    That is so when it undoes the change that opened the version, or deletes the member at that instant, or brings
-    it back at the instant of its deletion.
+    That is so when it undoes the change that opened the version, or deletes the member at that instant, or
+    brings it back at the instant of its deletion.
     """
     latest, e, s = dimension.table().c, event.c, staged.c
     before = dimension.table().alias("version_before")
@@ -83,9 +84,7 @@ def refuse_vanishing(
     at_start = and_(e.effective_at == latest.valid_from, not_(e.was_inferred))
     adjoins = and_(before.c.source_system == latest.source_system, before.c.source_id == latest.source_id)
     is_as_before = not_(differ([before.c[name] for name in names], [s[name] for name in names]))
-    undoes = (
-        select(literal(1)).where(adjoins, before.c.valid_to == latest.valid_from, is_as_before).exists()
-    )
+    undoes = select(literal(1)).where(adjoins, before.c.valid_to == latest.valid_from, is_as_before).exists()
     returns_at_end = and_(e.was_deleted, e.effective_at == latest.valid_to)
     vanishing = (
         select(e.source_id, e.effective_at)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from strandline.warehouse import lock, state
+from strandline.warehouse.database import Database
 
 
 def begin(connection: Connection, *, pipeline: str, version: str) -> tuple[int, datetime]:
@@ -29,7 +30,9 @@ def _note_crashed(connection: Connection) -> None:
     for run_id in connection.scalars(open_runs).all():
         if lock.hold(connection, f"run:{run_id}"):
             connection.execute(
-                update(state.run).where(state.run.c.run_id == run_id).values(status="crashed", finished_at=func.now())
+                update(state.run)
+                .where(state.run.c.run_id == run_id)
+                .values(status="crashed", finished_at=func.now())
             )
 
 
@@ -58,23 +61,36 @@ def note_target(connection: Connection, run_id: int, figures: Mapping[str, Any])
     connection.execute(insert(state.run_target).values(run_id=run_id, **figures))
 
 
-def last_runs(connection: Connection, *, pipeline: str | None, limit: int) -> Sequence[Row[Any]]:
-    """The latest runs, newest first."""
+def exists(database: Database, connection: Connection) -> bool:
+    """Whether strandline has ever run here."""
+    return bool(connection.scalar(select(func.to_regclass(database.qualified(state.run)).is_not(None))))
+
+
+def runs(connection: Connection, *, pipeline: str | None, limit: int) -> list[dict[str, Any]]:
+    """The latest runs, newest first, each with its streams and targets."""
     query = select(state.run).order_by(state.run.c.run_id.desc()).limit(limit)
     if pipeline is not None:
         query = query.where(state.run.c.pipeline == pipeline)
-    return connection.execute(query).all()
+    found = [dict(row) for row in connection.execute(query).mappings()]
+    numbers = [row["run_id"] for row in found]
+    streams = _of(connection, state.run_stream, numbers)
+    targets = _of(connection, state.run_target, numbers)
+    return [
+        {
+            **row,
+            "streams": [it for it in streams if it["run_id"] == row["run_id"]],
+            "targets": [it for it in targets if it["run_id"] == row["run_id"]],
+        }
+        for row in found
+    ]
 
 
-def streams_of(connection: Connection, run_ids: Sequence[int]) -> Sequence[Row[Any]]:
-    """What these runs read."""
-    table = state.run_stream
-    return connection.execute(select(table).where(table.c.run_id.in_(run_ids)).order_by(table.c.run_id, table.c.stream)).all()
+def _of(connection: Connection, table: Table, run_ids: Sequence[int]) -> list[dict[str, Any]]:
+    found = connection.execute(select(table).where(table.c.run_id.in_(run_ids)).order_by(*table.primary_key))
+    return [dict(row) for row in found.mappings()]
 
 
-def targets_of(connection: Connection, run_ids: Sequence[int]) -> Sequence[Row[Any]]:
-    """What these runs merged."""
-    table = state.run_target
-    return connection.execute(
-        select(table).where(table.c.run_id.in_(run_ids)).order_by(table.c.run_id, table.c.stream, table.c.target)
-    ).all()
+def marks(connection: Connection) -> list[dict[str, Any]]:
+    """How far every stream has been read."""
+    found = connection.execute(select(state.read_mark).order_by(state.read_mark.c.stream))
+    return [dict(row) for row in found.mappings()]

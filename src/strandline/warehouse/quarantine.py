@@ -1,14 +1,19 @@
-"""The quarantine: records that failed their contract or their mapping, each with its reason, kept in the raw log."""
+"""The quarantine: records that failed their contract or their mapping, each with its reason, kept in the raw
+log.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
-from strandline.warehouse import state
+from strandline.warehouse import raw, state
+
+EXCERPT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +46,19 @@ def keep(connection: Connection, *, stream: str, rejects: Sequence[Reject], run_
         for reject in rejects
     ]
     connection.execute(insert(state.reject).on_conflict_do_nothing(), rows)
+
+
+def latest(connection: Connection, *, limit: int) -> list[dict[str, Any]]:
+    """The newest rejects first, each with the beginning of its payload."""
+    newest = select(state.reject).order_by(state.reject.c.reject_id.desc()).limit(limit)
+    rejects = [dict(row) for row in connection.execute(newest).mappings()]
+    for stream in {reject["stream"] for reject in rejects}:
+        log = raw.raw_table(stream, cursor=None).c
+        wanted = [reject["raw_id"] for reject in rejects if reject["stream"] == stream]
+        payloads = dict(
+            connection.execute(select(log.raw_id, log.payload).where(log.raw_id.in_(wanted))).tuples().all()
+        )
+        for reject in rejects:
+            if reject["stream"] == stream:
+                reject["payload"] = payloads[reject["raw_id"]].decode("utf-8", "backslashreplace")[:EXCERPT]
+    return rejects

@@ -1,9 +1,10 @@
-"""The raw log: one append-only table a stream, with the exact bytes of every record that its source ever sent.
+"""The raw log: one append-only table a stream, with the exact bytes of every record that its source ever
+sent.
 
-A payload is stored as bytes, not as text or JSON, because a source may send what neither can hold. It is stored only
-when it differs from the latest entry of its natural key, so A, B, A makes three entries and an unchanged snapshot none.
-The writer holds the stream's lock and numbers the entries itself, on from the last: the order of `raw_id` is the order
-of commits.
+A payload is stored as bytes, not as text or JSON, because a source may send what neither can hold. It is
+stored only when it differs from the latest entry of its natural key, so A, B, A makes three entries and an
+unchanged snapshot none. The writer holds the stream's lock and numbers the entries itself, on from the last:
+the order of `raw_id` is the order of commits.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Row,
     Table,
     Text,
     bindparam,
@@ -47,15 +47,24 @@ CURSOR_TYPES: Final[dict[type, TypeEngine[Any]]] = {
 }
 
 Entry = tuple[int, str | None, bytes, bytes, str, Any, datetime | None, int, int, datetime]
-"""(raw_id, source_id, payload, payload_hash, operation, cursor_value, effective_at, run_id, request, fetched_at)"""
+"""(raw_id, source_id, payload, payload_hash, operation, cursor_value, effective_at, run_id, request,
+fetched_at)"""
 
 BATCH: Final = 10_000
 
 
-def raw_table(name: str, *, stream: str, cursor: type | None) -> Table:
-    """The table of one stream; `cursor` is the Python type of its cursor field."""
+def table_name(stream: str) -> str:
+    """What the tables of a stream are called: `crm.customers` has `crm_customers`.
+
+    PostgreSQL cuts names at 63 bytes without a word; so do we, before it does.
+    """
+    return stream.replace(".", "_")[:63]
+
+
+def raw_table(stream: str, *, cursor: type | None) -> Table:
+    """The table of one stream, `source.stream`; `cursor` is the Python type of its cursor field."""
     return Table(
-        name,
+        table_name(stream),
         MetaData(schema=RAW, naming_convention=NAMING),
         Column("raw_id", BigInteger, primary_key=True, autoincrement=False),
         Column("source_id", Text, comment="The natural key; NULL: the record has none"),
@@ -76,7 +85,11 @@ def latest_hashes(connection: Connection, table: Table, keys: Sequence[str]) -> 
     """The hash of the latest payload of each of these natural keys that has one."""
     if not keys:
         return {}
-    wanted = func.unnest(bindparam("keys", keys, type_=ARRAY(Text))).table_valued("source_id", name="wanted").render_derived()
+    wanted = (
+        func.unnest(bindparam("keys", keys, type_=ARRAY(Text)))
+        .table_valued("source_id", name="wanted")
+        .render_derived()
+    )
     latest = (
         select(table.c.payload_hash)
         .where(table.c.source_id == wanted.c.source_id)
@@ -108,12 +121,17 @@ def last(connection: Connection, table: Table) -> int:
     return connection.scalar(select(func.max(table.c.raw_id))) or 0
 
 
-def entries_after(connection: Connection, table: Table, raw_id: int, *, up_to: int) -> Sequence[Row[Any]]:
+def entries_after(connection: Connection, table: Table, raw_id: int, *, up_to: int) -> Sequence[Any]:
     """The next entries behind this one, oldest first, at most BATCH of them."""
     wanted = table.c
     return connection.execute(
         select(
-            wanted.raw_id, wanted.source_id, wanted.payload, wanted.operation, wanted.effective_at, wanted.fetched_at
+            wanted.raw_id,
+            wanted.source_id,
+            wanted.payload,
+            wanted.operation,
+            wanted.effective_at,
+            wanted.fetched_at,
         )
         .where(wanted.raw_id > raw_id, wanted.raw_id <= up_to)
         .order_by(wanted.raw_id)

@@ -1,18 +1,19 @@
 """Slowly changing dimensions, merged as a set: a whole batch in a handful of statements, whatever its size.
 
-The staged records of a batch become events, one a member and instant (of two at one instant the later log entry
-stands). An event is a *change* when it differs from what was valid before it: from the event before, or, for a
-member's first, from its latest version. So equal neighbours collapse, and several changes of one member in a batch
-become several versions. Then
+The staged records of a batch become events, one a member and instant (of two at one instant the later log
+entry stands). An event is a *change* when it differs from what was valid before it: from the event before,
+or, for a member's first, from its latest version. So equal neighbours collapse, and several changes of one
+member in a batch become several versions. Then
 
     close      the first change of a member ends its open version
     replace    … unless that version is inferred, or begins at this very instant: then it is filled in place
     open       every other change that is no deletion begins a version; the next change ends it
     overwrite  the last record's type 1 values go to every version of the member
 
-A deletion only ends. The member's last version is then marked `is_deleted`, and a later record opens the next one, so
-that the gap shows. Every event must lie after what is known (see `late`); nothing here depends on the order of arrival
-within the batch. Kimball & Ross, The Data Warehouse Toolkit (3rd ed.), chapter 5, types 0, 1 and 2.
+A deletion only ends. The member's last version is then marked `is_deleted`, and a later record opens the next
+one, so that the gap shows. Every event must lie after what is known (see `late`); nothing here depends on the
+order of arrival within the batch. Kimball & Ross, The Data Warehouse Toolkit (3rd ed.), chapter 5, types 0, 1
+and 2.
 """
 
 from __future__ import annotations
@@ -121,12 +122,18 @@ class Batch:
         """The change fills its member's latest version in place."""
         e = self.event.c
         begins_there = and_(e.effective_at == e.current_from, not_(e.was_deleted))
-        return and_(e.position == 1, not_(e.is_deleted), e.current_key.is_not(None), or_(e.was_inferred, begins_there))
+        return and_(
+            e.position == 1, not_(e.is_deleted), e.current_key.is_not(None), or_(e.was_inferred, begins_there)
+        )
 
     @property
     def is_opening(self) -> ColumnElement[bool]:
         """The change begins a version of its own."""
-        return and_(self.event.c.changed, not_(self.event.c.is_deleted), not_(func.coalesce(self.is_replacing, false())))
+        return and_(
+            self.event.c.changed,
+            not_(self.event.c.is_deleted),
+            not_(func.coalesce(self.is_replacing, false())),
+        )
 
 
 def open_batch(
@@ -135,13 +142,17 @@ def open_batch(
     """Work out the events of what is staged, into a table that ends with the transaction."""
     event = event_table()
     event.create(connection)
-    connection.execute(insert(event).from_select(list(event.c.keys()), _events(dimension, staged, source_system)))
+    connection.execute(
+        insert(event).from_select(list(event.c.keys()), _events(dimension, staged, source_system))
+    )
     connection.execute(text("ANALYZE scd_event"))
     return Batch(dimension, staged, event, source_system, run_id)
 
 
 def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
-    """Bring the dimension up to the batch. The same records again change nothing. The caller owns the transaction."""
+    """Bring the dimension up to the batch. The same records again change nothing. The caller owns the
+    transaction.
+    """
     closed = connection.execute(_close(batch)).rowcount
     replaced = connection.execute(_replace(batch)).rowcount
     members, versions = _open(database, connection, batch)
@@ -152,7 +163,7 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
 def _events(dimension: type[Dimension], staged: Table, source_system: str) -> Select[Any]:
     compared = _compared(dimension, staged, source_system)
     c = compared.c
-    change = {"partition_by": [c.source_id, c.changed], "order_by": c.effective_at}
+    change: dict[str, Any] = {"partition_by": [c.source_id, c.changed], "order_by": c.effective_at}
     next_deleted = func.lead(c.is_deleted).over(**change)
     is_final = func.lead(c.effective_at, 2).over(**change).is_(None)
     return select(
@@ -198,7 +209,18 @@ def _compared(dimension: type[Dimension], staged: Table, source_system: str) -> 
     later_changed = or_(e.c.is_deleted != e.c.before_deleted, and_(not_(e.c.is_deleted), differ(now, before)))
     return (
         select(
-            *(e.c[name] for name in ("raw_id", "source_id", "effective_at", "is_deleted", "events", "first_raw_id", "is_last")),
+            *(
+                e.c[name]
+                for name in (
+                    "raw_id",
+                    "source_id",
+                    "effective_at",
+                    "is_deleted",
+                    "events",
+                    "first_raw_id",
+                    "is_last",
+                )
+            ),
             case((e.c.number == 1, first_changed), else_=later_changed).label("changed"),
             latest_key.label("current_key"),
             dimension.durable_key_column().label("current_durable_key"),
@@ -216,13 +238,22 @@ def _ordered(dimension: type[Dimension], staged: Table) -> Any:
     """The staged records as events, each with the one before it."""
     names = [column.name for column in dimension.attributes(2)]
     s = staged.c
-    at_one_instant = func.row_number().over(partition_by=[s.source_id, s.effective_at], order_by=s.raw_id.desc())
+    at_one_instant = func.row_number().over(
+        partition_by=[s.source_id, s.effective_at], order_by=s.raw_id.desc()
+    )
     record = select(
-        s.raw_id, s.source_id, s.effective_at, s.is_deleted, *(s[name] for name in names), at_one_instant.label("tie")
+        s.raw_id,
+        s.source_id,
+        s.effective_at,
+        s.is_deleted,
+        *(s[name] for name in names),
+        at_one_instant.label("tie"),
     ).subquery("record")
     r = record.c
-    member = {"partition_by": r.source_id, "order_by": r.effective_at}
-    from_last = {"partition_by": [r.source_id, r.is_deleted], "order_by": r.effective_at.desc()}
+    member: dict[str, Any] = {"partition_by": r.source_id, "order_by": r.effective_at}
+    from_last = func.row_number().over(
+        partition_by=[r.source_id, r.is_deleted], order_by=r.effective_at.desc()
+    )
     return (
         select(
             r.raw_id,
@@ -237,7 +268,7 @@ def _ordered(dimension: type[Dimension], staged: Table) -> Any:
             func.first_value(r.raw_id)
             .over(partition_by=r.source_id, order_by=[r.is_deleted, r.effective_at])
             .label("first_raw_id"),
-            and_(not_(r.is_deleted), func.row_number().over(**from_last) == 1).label("is_last"),
+            and_(not_(r.is_deleted), from_last == 1).label("is_last"),
         )
         .where(r.tie == 1)
         .subquery("ordered")
@@ -245,7 +276,9 @@ def _ordered(dimension: type[Dimension], staged: Table) -> Any:
 
 
 def differ(one: Sequence[ColumnElement[Any]], other: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
-    """Whether two rows of columns differ anywhere; NULL equals NULL, and each column is compared as its own type."""
+    """Whether two rows of columns differ anywhere; NULL equals NULL, and each column is compared as its own
+    type.
+    """
     if not one:
         return false()
     return tuple_(*one).is_distinct_from(tuple_(*other))
@@ -318,7 +351,7 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[dict[str, Any], FromClau
     e, d = batch.event.c, batch.table
     numbered = (
         select(
-            e,
+            *e,
             func.row_number().over(order_by=[e.source_id, e.effective_at]).label("number"),
             func.row_number().over(partition_by=e.source_id, order_by=e.effective_at).label("opened"),
         )

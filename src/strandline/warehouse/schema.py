@@ -1,7 +1,7 @@
 """The tables of a warehouse: created when they are missing, compared when they are there, never altered.
 
-A model that differs from its table is told with the statement that would mend it. Staging tables hold nothing that
-matters and are made again when they differ.
+A model that differs from its table is told with the statement that would mend it. Staging tables hold nothing
+that matters and are made again when they differ.
 """
 
 from __future__ import annotations
@@ -72,15 +72,19 @@ def read_catalog(database: Database, connection: Connection, tables: Iterable[Ta
     return Catalog(frozenset(schemas), found)
 
 
-def prepare(database: Database, connection: Connection, *, models: Sequence[Model], others: Sequence[Table]) -> None:
-    """Make every table of the models, `others` (raw and staging) and our own be there, or raise SchemaOutOfDate."""
+def prepare(
+    database: Database, connection: Connection, *, models: Sequence[Model], others: Sequence[Table]
+) -> None:
+    """Make every table of the models, `others` (raw and staging) and our own be there, or raise
+    SchemaOutOfDate.
+    """
     tables = [*state.OWN_TABLES.sorted_tables, *others, *(model.table() for model in models)]
     catalog = read_catalog(database, connection, tables)
     if not _is_complete(database, catalog, tables):
         lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
         catalog = read_catalog(database, connection, tables)
         _create(database, connection, catalog, tables)
-    _refuse_differences(database, connection, catalog, tables)
+    _refuse_differences(database, catalog, tables)
     for model in models:
         if issubclass(model, Calendar):
             _fill_calendar(connection, model)
@@ -123,9 +127,7 @@ def _spelled(database: Database, column: Column[Any]) -> str:
     return SPELLINGS.get(name.strip(), name.strip()) + bracket + rest
 
 
-def _refuse_differences(
-    database: Database, connection: Connection, catalog: Catalog, tables: Sequence[Table]
-) -> None:
+def _refuse_differences(database: Database, catalog: Catalog, tables: Sequence[Table]) -> None:
     wrong: list[str] = []
     mend: list[str] = []
     for table in tables:
@@ -155,15 +157,17 @@ def _add_special_members(connection: Connection, model: type[Dimension]) -> None
 
 
 def _fill_calendar(connection: Connection, model: type[Calendar]) -> None:
-    """Add the days that are missing and correct the ones that differ; look at two days when nothing has changed."""
+    """Add the days that are missing and correct the ones that differ; look at two days when nothing has
+    changed.
+    """
     table, span = model.table(), model.span
     edges = [describe(day, fiscal_start_month=span.fiscal_start_month) for day in (span.first, span.last)]
     wanted = (span.last - span.first).days + 1
-    count = connection.scalar(
-        select(func.count()).where(table.c.full_date.between(span.first, span.last))
-    )
+    count = connection.scalar(select(func.count()).where(table.c.full_date.between(span.first, span.last)))
     at_edges = select(table).where(table.c.date_key.in_([edge["date_key"] for edge in edges]))
-    found = sorted((dict(row._mapping) for row in connection.execute(at_edges)), key=lambda row: row["date_key"])
+    found = sorted(
+        (dict(row._mapping) for row in connection.execute(at_edges)), key=lambda row: row["date_key"]
+    )
     if count == wanted and found == edges:
         return
     statement = postgresql.insert(table)

@@ -1,7 +1,7 @@
 """Staging: what one run is about to merge into one target, one unlogged table a stream and target.
 
-A staged row can always be made again from the raw log, so the table needs no write-ahead log and a run begins by
-emptying it.
+A staged row can always be made again from the raw log, so the table needs no write-ahead log and a run begins
+by emptying it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, DateTime, MetaData, Table, Text, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    MetaData,
+    Table,
+    Text,
+    func,
+    select,
+    text,
+)
 
 from strandline.model.base import NAMING, STAGING
 from strandline.model.column import Reference, role
@@ -20,7 +32,9 @@ OWN_COLUMNS: Final = ("raw_id", "source_id", "effective_at", "synced_at", "is_de
 
 
 def staging_table(name: str, columns: Iterable[Column[Any]]) -> Table:
-    """The table for these columns of a model; a reference is staged as the natural key that it will be found by."""
+    """The table for these columns of a model; a reference is staged as the natural key that it will be found
+    by.
+    """
     return Table(
         name,
         MetaData(schema=STAGING, naming_convention=NAMING),

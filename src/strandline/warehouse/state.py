@@ -1,7 +1,9 @@
-"""What strandline knows of its own work: runs, marks, requests, rejects; the tables of the schema `strandline`.
+"""What strandline knows of its own work: runs, marks, requests, rejects; the tables of the schema
+`strandline`.
 
-The read mark says how far a source has been read and moves with the payloads; the applied mark says how far into the
-raw log a target has been built and moves with the rows. Both move in the transaction of what they vouch for.
+The read mark says how far a source has been read and moves with the payloads; the applied mark says how far
+into the raw log a target has been built and moves with the rows. Both move in the transaction of what they
+vouch for.
 """
 
 from __future__ import annotations
@@ -51,9 +53,21 @@ run_stream = Table(
     Column("pages", Integer, nullable=False, server_default="0"),
     Column("records", BigInteger, nullable=False, server_default="0", comment="Records that the source sent"),
     Column("stored", BigInteger, nullable=False, server_default="0", comment="New entries of the raw log"),
-    Column("unchanged", BigInteger, nullable=False, server_default="0", comment="Same as their key's latest entry"),
+    Column(
+        "unchanged",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Same as their key's latest entry",
+    ),
     Column("rejected", BigInteger, nullable=False, server_default="0"),
-    Column("resumed", BigInteger, nullable=False, server_default="0", comment="Entries left over from a run before"),
+    Column(
+        "resumed",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Entries left over from a run before",
+    ),
     Column("mark_before", Text),
     Column("mark_after", Text),
     Column("seconds", Double, nullable=False, server_default="0"),
@@ -114,7 +128,9 @@ reject = Table(
     OWN_TABLES,
     Column("reject_id", BigInteger, Identity(), primary_key=True),
     Column("stream", Text, nullable=False),
-    Column("target", Text, nullable=False, comment="The model it was meant for; empty: its contract refused it"),
+    Column(
+        "target", Text, nullable=False, comment="The model it was meant for; empty: its contract refused it"
+    ),
     Column("raw_id", BigInteger, nullable=False, comment="The payload, in the stream's raw log"),
     Column("source_id", Text),
     Column("field", Text, nullable=False),

@@ -1,0 +1,75 @@
+# The commands that people and CI share: for git, make and Python 3.11 or newer; uv is fetched where it is missing.
+# Paths are relative, so that a folder with spaces in its name works.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types layers coverage bench format clean
+
+VENV := .venv
+STAMP := $(VENV)/.synced
+OWN_UV := $(if $(shell command -v uv),,$(VENV)/bin/uv)
+UV := $(or $(OWN_UV),uv)
+BIN := $(VENV)/bin
+# The environment is this folder's, whatever the caller has active.
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+unexport VIRTUAL_ENV
+# uv wants a place for its cache; without a usable home it gets one here.
+export UV_CACHE_DIR ?= $(shell test -w "$${HOME:-/nonexistent}" && echo "" || echo $(VENV)/.uv-cache)
+ifeq ($(strip $(UV_CACHE_DIR)),)
+unexport UV_CACHE_DIR
+endif
+
+help: ## Show these commands
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(STAMP) ## Load a star schema from two sample APIs, twice, and look at it
+	@$(BIN)/strandline demo
+
+test: $(STAMP) ## Run the tests, on real servers
+	@$(BIN)/pytest $(ARGS)
+
+check: lint types layers coverage ## All that must pass before a merge
+
+lint: $(STAMP) ## Style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## Types, strictly
+	$(BIN)/mypy
+
+layers: $(STAMP) ## Who may import whom
+	$(BIN)/lint-imports --no-cache --no-logo
+
+coverage: $(STAMP) ## The tests, and what they do not reach
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: $(STAMP) ## Measure against a hand-written script
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+format: $(STAMP) ## Let the tools write what they can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what can be made again; the embedded warehouse in .strandline stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
+
+$(STAMP): pyproject.toml uv.lock | $(OWN_UV)
+	@$(UV) sync --frozen --quiet $(if $(OWN_UV),--inexact)
+	@touch $@
+
+# Only where no uv is on the PATH.
+$(VENV)/bin/uv:
+	@python=""; \
+	for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$each; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "strandline needs Python 3.11 or newer, and $$(python3 --version 2>&1 || true) is what there is." \
+	         "Install one, or uv (https://docs.astral.sh/uv), which brings its own." >&2; \
+	    exit 1; \
+	fi; \
+	"$$python" -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,96 @@
+"""The figures of a benchmark: medians and ratios, as a table for people and as JSON to keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.trial import Trial
+
+FOLDER: Final = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that must hold, and what came out."""
+
+    name: str
+    wanted: str
+    found: float
+    holds: bool
+
+
+def medians(trials: Sequence[Trial]) -> list[Trial]:
+    """One trial for each contestant and size: the medians of its figures."""
+    groups: dict[tuple[str, int], list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault((trial.contestant, trial.records), []).append(trial)
+    return [
+        Trial(
+            *group,
+            seconds=median(it.seconds for it in members),
+            cpu_seconds=median(it.cpu_seconds for it in members),
+            peak_mb=median(it.peak_mb for it in members),
+        )
+        for group, members in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0]))
+    ]
+
+
+def targets(trials: Sequence[Trial], no_op: Sequence[Trial]) -> list[Target]:
+    """What the project promises of its speed, beside what was measured."""
+    by_group = {(it.contestant, it.records): it for it in medians(trials)}
+    small, large = (pick(size for _, size in by_group) for pick in (min, max))
+    speed = by_group["handwritten", large].seconds / by_group["strandline", large].seconds
+    memory = by_group["strandline", large].peak_mb / by_group["strandline", small].peak_mb
+    idle = median(it.seconds for it in no_op)
+    return [
+        Target(f"speed beside the hand-written script, {large:,} records", "at least 0.5", speed, speed >= 0.5),
+        Target(f"peak memory of {large:,} records beside {small:,}", "0.8 to 1.2", memory, 0.8 <= memory <= 1.2),
+        Target("seconds of a whole run with nothing new", "under 1", idle, idle < 1),
+    ]
+
+
+def show(trials: Sequence[Trial], no_op: Sequence[Trial]) -> None:
+    """Print the medians, and what they were meant to be."""
+    figures = Table("contestant", title="Medians", title_justify="left")
+    for heading in ("records", "seconds", "records/s", "CPU seconds", "peak MB", "speed"):
+        figures.add_column(heading, justify="right")
+    fastest = {it.records: it.seconds for it in medians(trials) if it.contestant == "handwritten"}
+    for it in medians(trials):
+        figures.add_row(
+            it.contestant,
+            f"{it.records:,}",
+            f"{it.seconds:.2f}",
+            f"{it.records / it.seconds:,.0f}",
+            f"{it.cpu_seconds:.2f}",
+            f"{it.peak_mb:.0f}",
+            f"{fastest[it.records] / it.seconds:.2f}",
+        )
+    for it in medians(no_op):
+        figures.add_row("strandline", "nothing new", f"{it.seconds:.2f}", "", f"{it.cpu_seconds:.2f}", f"{it.peak_mb:.0f}")
+    console = Console()
+    console.print(figures)
+    for target in targets(trials, no_op):
+        verdict = "[green]holds[/]" if target.holds else "[red]does not hold[/]"
+        console.print(f"{target.name}: {target.found:.2f} ({target.wanted}) {verdict}", highlight=False)
+
+
+def keep(name: str, *, machine: dict[str, object], trials: Sequence[Trial], no_op: Sequence[Trial]) -> Path:
+    """Write everything down; the file's path."""
+    path = FOLDER / f"{name}.json"
+    content = {
+        "machine": machine,
+        "targets": [asdict(it) | {"found": round(it.found, 3)} for it in targets(trials, no_op)],
+        "medians": [asdict(it) for it in medians(trials)],
+        "trials": [asdict(it) for it in trials],
+        "nothing_new": [asdict(it) for it in no_op],
+    }
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path

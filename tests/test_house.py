@@ -1,0 +1,153 @@
+"""The rules of the house that a program can check: layers, public names, sizes, first sentences."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import strandline
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "strandline"
+OURS = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "examples").rglob("*.py")])
+LONGEST_FILE = 400
+MOST_NAMES = 30
+PATCHES = {("monkeypatch", verb) for verb in ("setattr", "delattr", "setitem", "delitem")}
+CATCHES_ALL = PACKAGE / "cli" / "app.py"
+
+PUBLIC = [
+    "ApiKey",
+    "Basic",
+    "Bearer",
+    "BooleanString",
+    "BooleanStringType",
+    "Cursor",
+    "Database",
+    "DimDate",
+    "Dimension",
+    "Fact",
+    "HttpSource",
+    "Mapper",
+    "Money",
+    "NormalizedEmail",
+    "Pages",
+    "Pipeline",
+    "Precision",
+    "READ_TIME",
+    "Record",
+    "Reference",
+    "ReferenceType",
+    "SourceSettings",
+    "StrandlineError",
+    "Zone",
+    "attribute",
+    "degenerate",
+    "event_time",
+    "field",
+    "grain",
+    "measure",
+    "references",
+    "run",
+    "stream",
+]
+"""What `from strandline import *` gives; a change here is a change for users."""
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+every_file = pytest.mark.parametrize("path", OURS, ids=name)
+every_module = pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=name)
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text()))
+
+
+def test_imports_go_down_and_never_in_circles() -> None:
+    lint = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run(
+        [sys.executable, "-c", lint, "--no-cache", "--no-logo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_public_names_are_these() -> None:
+    names = list(getattr(strandline, "__all__", []))
+
+    assert names == PUBLIC
+    assert len(names) <= MOST_NAMES
+    assert all(hasattr(strandline, each) for each in names)
+
+
+def test_the_changelog_knows_the_version() -> None:
+    """A version that is out has its heading; the one that is not yet out is under [Unreleased]."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert headings[0] == "Unreleased"
+    assert version in headings or headings == ["Unreleased"]
+
+
+@every_file
+def test_every_file_opens_with_a_sentence_that_says_what_it_is(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring, "no docstring"
+    sentence = docstring.partition("\n\n")[0]
+
+    assert sentence.endswith((".", ":")), sentence
+
+
+@every_file
+def test_no_file_is_longer_than_a_reader_follows(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+
+
+@every_module
+def test_no_import_hides_behind_type_checking(path: Path) -> None:
+    assert not [node for node in nodes(path) if isinstance(node, ast.Name) and node.id == "TYPE_CHECKING"]
+
+
+@every_module
+def test_only_the_edge_of_the_command_line_catches_everything(path: Path) -> None:
+    caught = [node.type for node in nodes(path) if isinstance(node, ast.ExceptHandler)]
+    broad = [
+        each for each in caught if each is None or (isinstance(each, ast.Name) and each.id == "Exception")
+    ]
+
+    assert path == CATCHES_ALL or not broad
+
+
+@every_module
+def test_no_module_imports_the_package_root(path: Path) -> None:
+    """The root puts the parts together for users; a part that imports it imports everything."""
+    public = set(getattr(strandline, "__all__", []))
+    modules = {each.stem for each in PACKAGE.iterdir()}
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            assert "strandline" not in {each.name for each in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module == "strandline" and path.parent != PACKAGE:
+            assert {each.name for each in node.names} <= modules - public
+
+
+@every_file
+def test_nothing_is_mocked_or_patched(path: Path) -> None:
+    for node in nodes(path):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imported = {getattr(node, "module", None) or "", *(each.name for each in node.names)}
+            assert not [each for each in imported if each.endswith("mock")]
+        if isinstance(node, ast.arg):
+            assert node.arg != "mocker"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):  # the environment may be set
+            assert (node.value.id, node.attr) not in PATCHES

@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 unexport VIRTUAL_ENV
 # uv wants a place for its cache; without a usable home it gets one here.
-export UV_CACHE_DIR ?= $(shell test -w "$${HOME:-/nonexistent}" && echo "" || echo $(VENV)/.uv-cache)
+export UV_CACHE_DIR ?= $(shell test -w "$${HOME:-/nonexistent}" && echo "" || echo .uv-cache)
 ifeq ($(strip $(UV_CACHE_DIR)),)
 unexport UV_CACHE_DIR
 endif
@@ -55,7 +55,7 @@ format: $(STAMP) ## Let the tools write what they can
 	$(BIN)/ruff format .
 
 clean: ## Remove what can be made again; the embedded warehouse in .strandline stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
+	rm -rf $(VENV) .uv-cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
 
 $(STAMP): pyproject.toml uv.lock | $(OWN_UV)
 	@$(UV) sync --frozen --quiet $(if $(OWN_UV),--inexact)
@@ -72,4 +72,4 @@ $(VENV)/bin/uv:
 	         "Install one, or uv (https://docs.astral.sh/uv), which brings its own." >&2; \
 	    exit 1; \
 	fi; \
-	"$$python" -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	"$$python" -m venv $(VENV) && $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.6'

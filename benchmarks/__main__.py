@@ -17,21 +17,18 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from benchmarks import machine, result, trial
-from benchmarks.trial import Trial
+from benchmarks.trial import Ground, Trial
 from strandline.warehouse import embedded
 
-DATABASE = "bench"
-CONTESTANTS = ("strandline", "handwritten")
+CONTESTANTS = ("handwritten", "strandline")
 
 
 def main() -> int:
     """Measure, show, keep; 1 if a target is missed."""
     options = _options()
-    with _warehouse() as server, _api([options.small, options.large]) as api:
-        address = make_url(server).set(drivername="postgresql", database=DATABASE)
-        database = address.render_as_string(hide_password=False)
-        trials, no_op = _measure(options, server=server, api=api, database=database)
-        described = machine.describe(server)
+    with _ground([options.small, options.large]) as ground:
+        trials, no_op = _measure(ground, sizes=(options.small, options.large), rounds=options.rounds)
+        described = machine.describe(ground.server)
     result.show(trials, no_op)
     if options.keep:
         print(f"kept in {result.keep(options.keep, machine=described, trials=trials, no_op=no_op)}")
@@ -47,39 +44,46 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(
-    options: argparse.Namespace, *, server: str, api: str, database: str
-) -> tuple[list[Trial], list[Trial]]:
+def _measure(ground: Ground, *, sizes: tuple[int, int], rounds: int) -> tuple[list[Trial], list[Trial]]:
+    _turn(ground, sizes[0])  # compiles every import, and is not counted
     trials: list[Trial] = []
     no_op: list[Trial] = []
-    for _ in range(options.rounds):
-        for records in (options.small, options.large):
-            sums = set()
-            # strandline comes last, so that its warehouse is there for the runs with nothing new.
-            for contestant in reversed(CONTESTANTS):
-                trial.renew(server, DATABASE)
-                url = f"{api}/{records}"
-                trials.append(_tell(trial.measure(contestant, records=records, url=url, database=database)))
-                sums.add(trial.check(contestant, records=records, database=database))
-            if len(sums) > 1:
-                raise RuntimeError(f"the contestants loaded different amounts: {sums}")
-        no_op.append(_tell(trial.measure("strandline", records=0, url=url, database=database)))
-    trial.drop(server, DATABASE)
+    for _ in range(rounds):
+        for records in sizes:
+            trials += map(_tell, _turn(ground, records))
+        no_op.append(_tell(trial.measure("strandline", ground, records=sizes[1], new=False)))
+    ground.drop()
     return trials, no_op
 
 
+def _turn(ground: Ground, records: int) -> list[Trial]:
+    """One trial of each contestant; the last one's database stays."""
+    done, sums = [], set()
+    for contestant in CONTESTANTS:
+        ground.renew()
+        done.append(trial.measure(contestant, ground, records=records))
+        sums.add(trial.check(contestant, ground, records=records))
+    if len(sums) > 1:
+        raise RuntimeError(f"the contestants loaded different amounts: {sums}")
+    return done
+
+
 def _tell(done: Trial) -> Trial:
-    said = f"{done.contestant:12}{done.records or 'nothing new':>12}{done.seconds:8.2f} s{done.peak_mb:7.0f} MB"
+    said = (
+        f"{done.contestant:12}{done.records or 'nothing new':>12}{done.seconds:8.2f} s{done.peak_mb:7.0f} MB"
+    )
     print(said, file=sys.stderr, flush=True)
     return done
 
 
 @contextmanager
-def _warehouse() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="strandline-bench-") as folder:
-        server = embedded.start(Path(folder))
+def _ground(sizes: list[int]) -> Iterator[Ground]:
+    with tempfile.TemporaryDirectory(prefix="strandline-bench-") as folder, _api(sizes) as api:
+        server = embedded.start(Path(folder, "warehouse"))
+        url = make_url(server.url).set(drivername="postgresql")
+        urls = (it.render_as_string(hide_password=False) for it in (url, url.set(database="bench")))
         try:
-            yield make_url(server.url).set(drivername="postgresql").render_as_string(hide_password=False)
+            yield Ground(*urls, api=api, bytecode=Path(folder, "bytecode"))
         finally:
             server.stop()
 

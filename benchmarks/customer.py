@@ -65,7 +65,11 @@ def record(number: int) -> dict[str, Any]:
 
 def page(first: int, last: int, *, total: int) -> bytes:
     """The body that holds the customers from `first` up to, not including, `last`."""
-    body = {"totalResults": total, "hasMore": last < total, "items": [record(number) for number in range(first, last)]}
+    body = {
+        "totalResults": total,
+        "hasMore": last < total,
+        "items": [record(number) for number in range(first, last)],
+    }
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 

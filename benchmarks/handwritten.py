@@ -41,7 +41,17 @@ CREATE TABLE IF NOT EXISTS customer (
 RAW_TYPES: Final = ["text", "bytea", "timestamptz"]
 TYPES: Final = [
     *("text", "varchar", "varchar", "varchar", "bool", "varchar", "numeric", "numeric", "varchar", "varchar"),
-    *("varchar", "varchar", "varchar", "varchar", "varchar", "varchar", "timestamptz", "timestamptz", "timestamptz"),
+    *(
+        "varchar",
+        "varchar",
+        "varchar",
+        "varchar",
+        "varchar",
+        "varchar",
+        "timestamptz",
+        "timestamptz",
+        "timestamptz",
+    ),
 ]
 
 
@@ -133,7 +143,9 @@ def row(record: Customer, fetched_at: datetime) -> tuple[Any, ...]:
     )
 
 
-def copy(connection: psycopg.Connection[Any], table: str, *, types: list[str], rows: list[tuple[Any, ...]]) -> None:
+def copy(
+    connection: psycopg.Connection[Any], table: str, *, types: list[str], rows: list[tuple[Any, ...]]
+) -> None:
     """Append the rows."""
     with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT BINARY)".encode()) as sink:
         sink.set_types(types)

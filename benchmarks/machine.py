@@ -12,7 +12,14 @@ from typing import Final
 import psycopg
 
 LIBRARIES: Final = ("strandline", "sqlalchemy", "psycopg", "pydantic", "pydantic-core", "msgspec", "httpx")
-SETTINGS: Final = ("shared_buffers", "max_wal_size", "wal_level", "synchronous_commit", "fsync", "wal_compression")
+SETTINGS: Final = (
+    "shared_buffers",
+    "max_wal_size",
+    "wal_level",
+    "synchronous_commit",
+    "fsync",
+    "wal_compression",
+)
 
 
 def describe(database: str) -> dict[str, object]:
@@ -40,6 +47,7 @@ def _processor() -> str:
 def _postgresql(database: str) -> dict[str, str]:
     with psycopg.connect(database) as connection:
         shown = connection.execute(
-            "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY(%s)", [["server_version", *SETTINGS]]
+            "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY(%s)",
+            [["server_version", *SETTINGS]],
         )
         return {name: value for name, value in shown}

@@ -1,6 +1,6 @@
 """strandline's side of the benchmark: what a user would declare, and nothing else.
 
-    STRANDLINE_ERP__BASE_URL=http://127.0.0.1:…/200000 strandline run customers --app benchmarks.pipeline
+STRANDLINE_ERP__BASE_URL=http://127.0.0.1:…/200000 strandline run customers --app benchmarks.pipeline
 """
 
 from datetime import datetime

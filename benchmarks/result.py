@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -51,17 +52,22 @@ def targets(trials: Sequence[Trial], no_op: Sequence[Trial]) -> list[Target]:
     memory = by_group["strandline", large].peak_mb / by_group["strandline", small].peak_mb
     idle = median(it.seconds for it in no_op)
     return [
-        Target(f"speed beside the hand-written script, {large:,} records", "at least 0.5", speed, speed >= 0.5),
-        Target(f"peak memory of {large:,} records beside {small:,}", "0.8 to 1.2", memory, 0.8 <= memory <= 1.2),
+        Target(
+            f"speed beside the hand-written script, {large:,} records", "at least 0.5", speed, speed >= 0.5
+        ),
+        Target(
+            f"peak memory of {large:,} records beside {small:,}", "0.8 to 1.2", memory, 0.8 <= memory <= 1.2
+        ),
         Target("seconds of a whole run with nothing new", "under 1", idle, idle < 1),
     ]
 
 
 def show(trials: Sequence[Trial], no_op: Sequence[Trial]) -> None:
     """Print the medians, and what they were meant to be."""
-    figures = Table("contestant", title="Medians", title_justify="left")
+    figures = Table(title="Medians", title_justify="left", box=SIMPLE)
+    figures.add_column("contestant", no_wrap=True)
     for heading in ("records", "seconds", "records/s", "CPU seconds", "peak MB", "speed"):
-        figures.add_column(heading, justify="right")
+        figures.add_column(heading, justify="right", no_wrap=True)
     fastest = {it.records: it.seconds for it in medians(trials) if it.contestant == "handwritten"}
     for it in medians(trials):
         figures.add_row(
@@ -74,7 +80,9 @@ def show(trials: Sequence[Trial], no_op: Sequence[Trial]) -> None:
             f"{fastest[it.records] / it.seconds:.2f}",
         )
     for it in medians(no_op):
-        figures.add_row("strandline", "nothing new", f"{it.seconds:.2f}", "", f"{it.cpu_seconds:.2f}", f"{it.peak_mb:.0f}")
+        figures.add_row(
+            "strandline", "nothing new", f"{it.seconds:.2f}", "", f"{it.cpu_seconds:.2f}", f"{it.peak_mb:.0f}"
+        )
     console = Console()
     console.print(figures)
     for target in targets(trials, no_op):

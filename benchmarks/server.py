@@ -53,7 +53,9 @@ class Handler(BaseHTTPRequestHandler):
     def _page(self, total: int, offset: int, since: str | None) -> bytes:
         if since is None:
             return self.server.pages[total, offset]
-        begin = offset + max(0, int((datetime.fromisoformat(since) - customer.FIRST_MODIFIED).total_seconds()))
+        begin = offset + max(
+            0, int((datetime.fromisoformat(since) - customer.FIRST_MODIFIED).total_seconds())
+        )
         return customer.page(begin, min(begin + PAGE, total), total=total)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name for it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -12,10 +13,16 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
-from psycopg import sql
+from psycopg import conninfo, sql
 
 PROJECT: Final = Path(__file__).parent.parent
-STRANDLINE: Final = [str(Path(sys.executable).parent / "strandline"), "run", "customers", "--app", "benchmarks.pipeline"]
+STRANDLINE: Final = [
+    str(Path(sys.executable).parent / "strandline"),
+    "run",
+    "customers",
+    "--app",
+    "benchmarks.pipeline",
+]
 
 LOADED: Final = {
     "strandline": """
@@ -30,6 +37,35 @@ LOADED: Final = {
 
 
 @dataclass(frozen=True)
+class Ground:
+    """Where trials take place, the same for everyone."""
+
+    server: str
+    """URL of a database of the PostgreSQL server that stays."""
+    database: str
+    """URL of the one that is made anew for each trial."""
+    api: str
+    bytecode: Path
+    """Where Python keeps what it has compiled, so that nobody's imports are compiled while the clock runs."""
+
+    def renew(self) -> None:
+        """An empty database, and no work of the last trial left to do."""
+        self.drop()
+        with psycopg.connect(self.server, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(self._name))
+            connection.execute("CHECKPOINT")
+
+    def drop(self) -> None:
+        """Remove the database."""
+        with psycopg.connect(self.server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(self._name))
+
+    @property
+    def _name(self) -> sql.Identifier:
+        return sql.Identifier(conninfo.conninfo_to_dict(self.database)["dbname"] or "")
+
+
+@dataclass(frozen=True)
 class Trial:
     """What one process cost: wall and processor time in seconds, memory at its peak in MB."""
 
@@ -40,58 +76,53 @@ class Trial:
     peak_mb: float
 
 
-def command(contestant: str, *, url: str, database: str) -> tuple[list[str], dict[str, str]]:
+def command(contestant: str, ground: Ground, *, url: str) -> tuple[list[str], dict[str, str]]:
     """What to start, and with which environment, to load the customers at this URL."""
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    settings["PYTHONPYCACHEPREFIX"] = str(ground.bytecode)
     if contestant == "handwritten":
-        return [sys.executable, "-m", "benchmarks.handwritten", url, database], {}
-    settings = {"STRANDLINE_ERP__BASE_URL": url, "STRANDLINE_DATABASE_URL": database}
+        return [sys.executable, "-m", "benchmarks.handwritten", url, ground.database], settings
+    settings |= {"STRANDLINE_ERP__BASE_URL": url, "STRANDLINE_DATABASE_URL": ground.database}
     return STRANDLINE, settings
 
 
-def measure(contestant: str, *, records: int, url: str, database: str) -> Trial:
-    """Run the contestant once and see what it took. Raises RuntimeError when it fails."""
-    arguments, settings = command(contestant, url=url, database=database)
+def measure(contestant: str, ground: Ground, *, records: int, new: bool = True) -> Trial:
+    """Let the contestant load that many customers and see what it took. Raises RuntimeError when it fails."""
+    arguments, environment = command(contestant, ground, url=f"{ground.api}/{records}")
     began = time.perf_counter()
-    process, usage = _run(arguments, {**os.environ, **settings})
+    code, usage = _run(arguments, environment)
     seconds = time.perf_counter() - began
-    if process.returncode != 0:
-        raise RuntimeError(f"{contestant} ended with {process.returncode}: {' '.join(arguments)}")
+    if code != 0:
+        raise RuntimeError(f"{contestant} ended with {code}: {' '.join(arguments)}")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
     return Trial(
         contestant,
-        records,
+        records if new else 0,
         seconds=round(seconds, 3),
         cpu_seconds=round(usage.ru_utime + usage.ru_stime, 3),
         peak_mb=round(usage.ru_maxrss * unit / 1e6, 1),
     )
 
 
-def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], os.struct_rusage]:
-    process = subprocess.Popen(arguments, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL)
+def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, resource.struct_rusage]:
+    process = subprocess.Popen(
+        arguments, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    with process.stderr as stderr:
+        said = stderr.read()
     # Not process.wait(): only the kernel's own account holds this one child's peak and nobody else's.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process, usage
+    if process.returncode:
+        sys.stderr.buffer.write(said)
+    return process.returncode, usage
 
 
-def check(contestant: str, *, records: int, database: str) -> object:
+def check(contestant: str, ground: Ground, *, records: int) -> object:
     """A sum over what was loaded. Raises RuntimeError unless every record is there once."""
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(ground.database) as connection:
         found = connection.execute(LOADED[contestant].encode()).fetchone()
     if found is None or found[:3] != (records, records, records):
         raise RuntimeError(f"{contestant} loaded {found} of {records} records")
     return found[3]
-
-
-def renew(server: str, name: str) -> None:
-    """An empty database of this name, and no work of the last trial left to do."""
-    drop(server, name)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-        connection.execute("CHECKPOINT")
-
-
-def drop(server: str, name: str) -> None:
-    """Remove the database."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -3,7 +3,6 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-import httpx
 from pydantic import AwareDatetime, Field, SecretStr
 
 from strandline import (
@@ -58,7 +57,7 @@ class Crm(HttpSource):
 
     settings: CrmSettings
 
-    def auth(self) -> httpx.Auth:
+    def auth(self) -> ApiKey:
         """The key goes into a header."""
         return ApiKey(self.settings.api_key, header="X-API-Key")
 
@@ -115,7 +114,7 @@ class Shop(HttpSource):
 
     settings: ShopSettings
 
-    def auth(self) -> httpx.Auth:
+    def auth(self) -> Bearer:
         """A token that does not expire."""
         return Bearer(self.settings.token)
 

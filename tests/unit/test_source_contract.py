@@ -138,6 +138,7 @@ numbers = st.builds(
 @given(numbers)
 @example("1234567890123456e5")
 @example("9007199254740993.0")
+@example("9007199254740993e1")
 @example("5e-324")
 @example("2.2250738585072014e-308")
 @example("1e-400")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from strandline.errors import EXIT_DONE, EXIT_FAILED, StrandlineError
+from strandline.errors import EXIT_DONE, EXIT_FAILED, DeclarationError, StrandlineError
 
 app = typer.Typer(
     help="From any API, ERP, file or database into a star schema on PostgreSQL.",
@@ -55,8 +56,13 @@ def run(
     """Read what is new and merge it."""
     from strandline.cli import commands, output, progress
 
-    with stoppable(), progress.shown(sys.stderr) as shown:
-        report = commands.run(name, app=app, database_url=database_url, progress=shown)
+    output.send_logs_to_stderr()
+    settings = commands.read_settings(database_url, app)
+    with stoppable():
+        with importing(settings.app):
+            pipeline = commands.choose(name, settings)
+        with progress.shown(sys.stderr) as shown:
+            report = commands.run(pipeline, settings, progress=shown)
     output.print_run(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 
@@ -79,8 +85,9 @@ def status(
 @app.command()
 def demo(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Load a sample CRM and a sample shop, let a day pass, load again, and look at the result."""
-    from strandline.cli import demo, progress
+    from strandline.cli import demo, output, progress
 
+    output.send_logs_to_stderr()
     with stoppable(), progress.shown(sys.stderr) as shown:
         demo.play(database_url=database_url, as_json=as_json, progress=shown)
 
@@ -118,6 +125,31 @@ def stoppable() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write("stopped: what was read is kept; run again to go on\n")
         raise typer.Exit(EXIT_FAILED) from None
+
+
+@contextmanager
+def importing(app: str) -> Iterator[None]:
+    """Tell where the user's module raised what it raised, and not how Python came there."""
+    try:
+        yield
+    except StrandlineError:
+        raise
+    except Exception as error:
+        told = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split("\n")[:2])
+        raise DeclarationError(
+            f"{_place(error)}: {type(error).__name__}: {told}",
+            hint=f'Correct it; the whole traceback is shown by: python -c "import {app}"',
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """File and line, the innermost of the user's own: those of this folder that are not installed in it."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    here = f"{os.getcwd()}{os.sep}"
+    own = [it for it in frames if it.filename.startswith(here) and "site-packages" not in it.filename]
+    return f"{(own or frames)[-1].filename}:{(own or frames)[-1].lineno}"
 
 
 def _stop(_signum: int, _frame: object) -> None:

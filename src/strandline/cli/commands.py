@@ -41,21 +41,26 @@ def warehouse(settings: Settings) -> Iterator[Any]:
     from strandline.warehouse import embedded
     from strandline.warehouse.database import Database
 
-    url = settings.database_url or embedded.start(settings.home).url
-    database = Database(url, settings.schemas)
+    given = settings.database_url
+    # An empty one is a mistake, a secret that is not set say, and no wish for a warehouse that nobody looks into.
+    database = Database(embedded.start(settings.home).url if given is None else given, settings.schemas)
     try:
         yield database
     finally:
         database.close()
 
 
-def run(name: str, *, app: str | None, database_url: str | None, progress: Any) -> Any:
-    """Run the pipeline of that name; its report."""
+def choose(name: str, settings: Settings) -> Any:
+    """The pipeline of that name; imports the user's modules, which may raise anything."""
     from strandline.pipeline import discovery
+
+    return discovery.choose(settings.app, name, folder=Path.cwd())
+
+
+def run(pipeline: Any, settings: Settings, *, progress: Any) -> Any:
+    """Run the pipeline; its report."""
     from strandline.pipeline.run import run as run_pipeline
 
-    settings = read_settings(database_url, app)
-    pipeline = discovery.choose(settings.app, name, folder=Path.cwd())
     with warehouse(settings) as database:
         return run_pipeline(pipeline, database, progress=progress)
 

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, inspect
 
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
-from strandline.pipeline.load import Load, Target
+from strandline.pipeline.intake import Target
+from strandline.pipeline.load import Load
 from strandline.warehouse import fact, key, late, lock, scd, staging, state
 from strandline.warehouse.database import Database
 

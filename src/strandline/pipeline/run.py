@@ -7,24 +7,29 @@ work.
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from strandline.errors import StrandlineError
+from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.conversion import compile_mapper
 from strandline.pipeline import merge
 from strandline.pipeline.definition import Pipeline, Reading, Sync
-from strandline.pipeline.load import Figures, Load, Target
+from strandline.pipeline.intake import Target
+from strandline.pipeline.load import Figures, Load
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
 from strandline.source.stream import Source
 from strandline.warehouse import ledger, lock, schema, staging, state
 from strandline.warehouse.database import Database
+
+RARELY: Final = 50_000
+"""New objects between two looks for cycles; Python's own 700 make a run a fifth slower, and it has hardly any."""
 
 
 def run(
@@ -39,11 +44,13 @@ def run(
     `sources` gives sources that are set up already, by name; the others are made from their settings. Errors
     of one stream are in its report; what concerns the whole run is raised.
     """
-    with database.connect() as connection, ExitStack() as opened:
+    with ExitStack() as opened, _collecting_rarely():
+        # First: what is not set is told before the database is asked for anything, and leaves no failed run.
+        ready = _open(pipeline.sources, sources or {}, opened)
+        connection = opened.enter_context(database.connect())
         one_run = _Run(pipeline, database, connection, progress or Silence())
         one_run.prepare()
         with one_run.recorded():
-            ready = {cls.name: _source(cls, sources or {}, opened) for cls in pipeline.sources}
             loads = [
                 one_run.read(reading, ready[reading.stream.source_name]) for reading in pipeline.readings
             ]
@@ -51,8 +58,36 @@ def run(
         return one_run.report
 
 
-def _source(cls: type[Source], given: Mapping[str, Source], opened: ExitStack) -> Source:
-    return given[cls.name] if cls.name in given else opened.enter_context(cls())
+@contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    """Let the garbage collector walk the records in hand once a chunk or so, and not a dozen times a page."""
+    before = gc.get_threshold()
+    if 0 < before[0] < RARELY:  # 0 is off, and somebody's wish
+        gc.set_threshold(RARELY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _open(
+    classes: Sequence[type[Source]], given: Mapping[str, Source], opened: ExitStack
+) -> dict[str, Source]:
+    """The sources by name, given or made; raises one error that names what is missing for all."""
+    ready = dict(given)
+    wrong: list[DeclarationError] = []
+    for cls in classes:
+        if cls.name not in ready:
+            try:
+                ready[cls.name] = opened.enter_context(cls())
+            except DeclarationError as error:
+                wrong.append(error)
+    if len(wrong) > 1:
+        every = "; ".join(error.message for error in wrong)
+        raise type(wrong[0])(every, hint="Set them in the environment or in .env.") from wrong[0]
+    if wrong:
+        raise wrong[0]
+    return ready
 
 
 class _Run:
@@ -90,7 +125,8 @@ class _Run:
     def recorded(self) -> Iterator[None]:
         """Close the run in the ledger, however it ends."""
         try:
-            yield
+            with self.database.named_errors():
+                yield
             self.report.conclude()
         except BaseException as error:
             self.report.status = "failed" if isinstance(error, Exception) else "stopped"

@@ -70,10 +70,12 @@ class Client:
         timeout: float,
         secrets: Iterable[str] = (),
         auth_settings: Collection[str] = (),
+        address: str = "base_url",
         verify: bool | ssl.SSLContext = True,
     ) -> None:
         redaction.guard_httpx_log()
-        self._base = _check_base(base_url)
+        self._address = address
+        self._base = _check_base(base_url, address)
         self._policy = policy
         self._throttle = throttle
         self._timeout = timeout
@@ -173,7 +175,8 @@ class Client:
                     hint="Check the host's certificate; it is not tried again.",
                 ) from error
             raise Transient(
-                f"cannot connect to {_host(request.url)}: {self._redaction.scrub(str(error))}"
+                f"cannot connect to {_host(request.url)}: {self._redaction.scrub(str(error))}",
+                hint=f"Check {self._address}, and that the source is up and reachable, then run again.",
             ) from error
         except httpx.RemoteProtocolError as error:
             raise Transient(f"answer cut short: {self._redaction.scrub(str(error))}") from error
@@ -237,15 +240,16 @@ class Client:
             )
 
 
-def _check_base(base_url: str) -> httpx.URL:
+def _check_base(base_url: str, address: str) -> httpx.URL:
+    hint = f"Correct {address}; it looks like https://api.example.com/v1."
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL as error:
-        raise DeclarationError(f"base_url {base_url!r}: {error}") from error
+        # Not shown: what cannot be taken apart may have a password in any part.
+        raise DeclarationError("base_url is no URL", hint=hint) from error
     if url.scheme not in _DEFAULT_PORTS or not url.host:
-        raise DeclarationError(
-            f"base_url {str(url.copy_with(username=None, password=None))!r} is no http:// or https:// URL"
-        )
+        shown = str(url.copy_with(username=None, password=None))
+        raise DeclarationError(f"base_url {shown!r} is no http:// or https:// URL", hint=hint)
     return url
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import count
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import httpx
 
@@ -19,6 +19,7 @@ from strandline.source.client import READ_METHODS, Client, Fetched
 from strandline.source.page import Cut, Page, Pages, Path, split
 from strandline.source.paginator import Answer, Guard, Paginator, Request, SinglePage
 from strandline.source.retry import Retry
+from strandline.source.settings import env_prefix
 from strandline.source.stream import Source, reading
 from strandline.source.throttle import Rate, Throttle
 
@@ -71,6 +72,11 @@ class HttpSource(Source):
             methods=asked_by.methods if asked_by else READ_METHODS,
         )
 
+    def __enter__(self) -> Self:
+        """Have a client, so that an address that cannot be one is told before anything is read."""
+        _ = self.client
+        return super().__enter__()
+
     def close(self) -> None:
         """Close the connections."""
         # Only if there are any: looking at the client would make it.
@@ -94,8 +100,14 @@ class HttpSource(Source):
                 for secret in secrets
                 for variable in self.settings.variables_of(secret, source_name=self.name)
             ],
+            address=self._address,
             verify=self.verify,
         )
+
+    @property
+    def _address(self) -> str:
+        """What says where the API is, as a hint calls it."""
+        return f"{type(self).__name__}.base_url" if self.base_url else f"{env_prefix(self.name)}BASE_URL"
 
     def _base_url_of_settings(self) -> str:
         base_url = getattr(self.settings, "base_url", None)

@@ -42,10 +42,16 @@ class Transient(Exception):
     """One attempt failed in a way that is worth another; never leaves the source layer."""
 
     def __init__(
-        self, reason: str, *, retry_after: timedelta | None = None, rate_limited: bool = False
+        self,
+        reason: str,
+        *,
+        retry_after: timedelta | None = None,
+        rate_limited: bool = False,
+        hint: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.hint = hint
         self.retry_after = retry_after
         self.rate_limited = rate_limited
 
@@ -128,7 +134,8 @@ def _given_up(last: tenacity.Future, *, policy: Retry, where: str, seconds: floa
     message = f"{where}: gave up after {tried} over {seconds:.1f} s; last answer: {reason}"
     if isinstance(error, Transient) and error.rate_limited:
         return RateLimited(message, hint=_rate_hint(error.retry_after, policy))
-    return SourceUnavailable(message, hint="Check that the source is up and reachable, then run again.")
+    hint = error.hint if isinstance(error, Transient) else None
+    return SourceUnavailable(message, hint=hint or "Check that the source is up and reachable, then run again.")
 
 
 def _rate_hint(asked: timedelta | None, policy: Retry) -> str:

@@ -65,7 +65,7 @@ def version(url: URL) -> str:
 @contextmanager
 def template(server: URL, build: Callable[[URL], None]) -> Iterator[str]:
     """Make a database once and let `build` fill it; its name is what `copy` copies."""
-    name = f"{PREFIX}_{os.getpid()}_template"
+    name = f"{PREFIX}_{os.getpid()}_template_{next(_numbers)}"
     with _database(server, name):
         build(server.set(database=name))
         with _administer(server) as connection:  # a session left open would make every copy fail

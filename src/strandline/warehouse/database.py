@@ -13,30 +13,29 @@ from functools import cached_property
 from typing import Any
 
 import psycopg
-from psycopg import errors as reason
 from sqlalchemy import Connection, Engine, Table, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from strandline.errors import (
-    DeclarationError,
-    PermissionMissing,
-    WarehouseBusy,
-    WarehouseError,
-    WarehouseFull,
-    WarehouseUnreachable,
-)
+from strandline.errors import DeclarationError
 from strandline.settings import Schemas
+from strandline.warehouse import diagnosis
 
 WORK_MEM = "256MB"
 """Merges sort and hash whole batches; with PostgreSQL's default of 4 MB the plans get quadratic."""
+
+
+LOOKS_LIKE = (
+    f"Correct {diagnosis.SETTING}; it looks like postgresql://user:password@host:5432/database,"
+    " special characters of the password written as %40 for @, %2F for /, %3A for :."
+)
 
 
 class Database:
     """A PostgreSQL database that holds, or is to hold, a warehouse."""
 
     def __init__(self, url: str | URL, schemas: Schemas | None = None) -> None:
-        self.url = _driver(url)
+        self.url = _parse(url)
         self.schemas = schemas or Schemas()
 
     def __repr__(self) -> str:
@@ -45,7 +44,7 @@ class Database:
     @property
     def shown(self) -> str:
         """The URL without its password."""
-        return self.url.render_as_string(hide_password=True)
+        return diagnosis.shown(self.url)
 
     @cached_property
     def engine(self) -> Engine:
@@ -63,7 +62,7 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection; the caller begins and ends its transactions. Raises the WarehouseError that fits."""
-        with self._translated(), self.engine.connect() as connection:
+        with self.named_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -85,63 +84,28 @@ class Database:
         return f"{quote(schema)}.{quote(table.name)}" if schema else quote(table.name)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def named_errors(self) -> Iterator[None]:
+        """Whatever PostgreSQL refuses within is raised as the WarehouseError that fits."""
         try:
             yield
         except DBAPIError as error:
-            known = self._name(error.orig)
-            raise (known or WarehouseError(f"{self.shown}: {_first_lines(error.orig)}")) from error
+            raise diagnosis.name(error.orig, url=self.url, schemas=self.schemas) from error
         except psycopg.Error as error:
-            known = self._name(error)
-            raise (known or WarehouseError(f"{self.shown}: {_first_lines(error)}")) from error
-
-    def _name(self, error: BaseException | None) -> WarehouseError | None:
-        what = f"{self.shown}: {_first_lines(error)}"
-        match error:
-            case reason.DiskFull() | reason.OutOfMemory():
-                return WarehouseFull(
-                    what,
-                    hint="Free some space and run again: what was read is kept, and nothing is read twice.",
-                )
-            case reason.InsufficientPrivilege():
-                return PermissionMissing(
-                    what,
-                    hint=f"GRANT it to {self.url.username!r}, or connect as a user who may: --database-url.",
-                )
-            case reason.LockNotAvailable():
-                return WarehouseBusy(
-                    what, hint="Another session holds the table. Wait for it, then run again."
-                )
-            case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate.startswith(
-                ("08", "28", "3D", "57P")
-            ):
-                return WarehouseUnreachable(
-                    what,
-                    hint="Check host, port, user, password and database of --database-url, and that it runs.",
-                )
-        return None
+            raise diagnosis.name(error, url=self.url, schemas=self.schemas) from error
 
 
-def _driver(url: str | URL) -> URL:
+def _parse(url: str | URL) -> URL:
+    """The URL with our driver. No error shows it: where it ends up wrong, so does the password."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise DeclarationError(
-            "The database URL cannot be read",
-            hint="It looks like postgresql://user:password@host:5432/database.",
-        ) from error
-    if parsed.drivername in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername != "postgresql+psycopg":
-        raise DeclarationError(
-            f"{parsed.drivername} is no PostgreSQL", hint="The warehouse is a PostgreSQL: postgresql://…"
-        )
-    return parsed
-
-
-def _first_lines(error: BaseException | None) -> str:
-    text = str(error).strip() or type(error).__name__
-    return " ".join(text.split("\n")[:2])
+    except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
+        raise DeclarationError("database URL: it cannot be read", hint=LOOKS_LIKE) from error
+    if "@" in f"{parsed.host}{parsed.database}":
+        raise DeclarationError("database URL: it has more than one @", hint=LOOKS_LIKE)
+    backend = parsed.get_backend_name()
+    if backend not in ("postgresql", "postgres"):
+        raise DeclarationError(f"database URL: {backend} is no PostgreSQL", hint=LOOKS_LIKE)
+    return parsed.set(drivername="postgresql+psycopg")
 
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -90,9 +91,11 @@ def merge(
     Staging the same records again changes nothing. The caller owns the transaction.
     """
     batch = _Batch(fact, staged, stream, source_system, sources, run_id)
-    _forget_superseded(connection, batch)
+    # In this order: whoever was ever mentioned is a member, and what cannot stand supersedes nothing, so that it
+    # does not matter which records came in one batch.
     rejected = _reject_missing(connection, batch)
     inferred = _infer_missing(database, connection, batch)
+    _forget_superseded(connection, batch)
     resolved = _resolve(connection, batch)
     deleted = connection.execute(_delete(batch)).rowcount
     updated = connection.execute(_update(batch, resolved)).rowcount
@@ -166,16 +169,18 @@ def _forget_superseded(connection: Connection, batch: _Batch) -> None:
     connection.execute(delete(batch.staged).where(s.raw_id.in_(superseded)))
 
 
+@cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
+def _resolved_table(fact: type[Fact]) -> Table:
+    calculated = ("created_at", "updated_at")
+    columns = [Column(it.name, it.type) for it in fact.table().c if it.name not in calculated]
+    return Table("fact_resolved", MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+
+
 def _resolve(connection: Connection, batch: _Batch) -> Table:
     """The staged rows with keys in place of natural keys, as a table of this transaction."""
-    names = [
-        column.name for column in batch.fact.table().c if column.name not in ("created_at", "updated_at")
-    ]
-    columns = [Column(name, batch.fact.table().c[name].type) for name in names]
-    resolved = Table(
-        "fact_resolved", MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
-    )
+    resolved = _resolved_table(batch.fact)
     resolved.create(connection)
+    names = resolved.c.keys()
     values, joined = _resolved_values(batch)
     rows = (
         select(*(values[name] for name in names)).select_from(joined).where(not_(batch.staged.c.is_deleted))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from strandline.warehouse import raw, state
@@ -46,6 +46,19 @@ def keep(connection: Connection, *, stream: str, rejects: Sequence[Reject], run_
         for reject in rejects
     ]
     connection.execute(insert(state.reject).on_conflict_do_nothing(), rows)
+
+
+def commonest_reason(connection: Connection, *, stream: str, after: int) -> str | None:
+    """What most of the stream's rejects behind this entry of its raw log were rejected for."""
+    noted = state.reject.c
+    reasons = (
+        select(func.min(noted.reason))
+        .where(noted.stream == stream, noted.raw_id > after)
+        .group_by(noted.target, noted.field, noted.rule)
+        .order_by(func.count().desc())
+    )
+    found: str | None = connection.scalar(reasons.limit(1))
+    return found
 
 
 def latest(connection: Connection, *, limit: int) -> list[dict[str, Any]]:

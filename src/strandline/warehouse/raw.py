@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -61,6 +62,7 @@ def table_name(stream: str) -> str:
     return stream.replace(".", "_")[:63]
 
 
+@cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
 def raw_table(stream: str, *, cursor: type | None) -> Table:
     """The table of one stream, `source.stream`; `cursor` is the Python type of its cursor field."""
     return Table(

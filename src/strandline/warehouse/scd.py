@@ -8,7 +8,8 @@ member in a batch become several versions. Then
     close      the first change of a member ends its open version
     replace    … unless that version is inferred, or begins at this very instant: then it is filled in place
     open       every other change that is no deletion begins a version; the next change ends it
-    overwrite  the last record's type 1 values go to every version of the member
+    overwrite  the last record's type 1 values go to every version of the member, and the first record's type 0
+               values stay, unless a later record says what was at that very instant
 
 A deletion only ends. The member's last version is then marked `is_deleted`, and a later record opens the next
 one, so that the gap shows. Every event must lie after what is known (see `late`); nothing here depends on the
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -70,6 +72,7 @@ class Merged:
         return asdict(self)
 
 
+@cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
 def event_table() -> Table:
     """The events of one merge, in a table that lives as long as its transaction."""
     return Table(
@@ -155,8 +158,9 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
     """
     closed = connection.execute(_close(batch)).rowcount
     replaced = connection.execute(_replace(batch)).rowcount
+    overwritten = connection.execute(_correct_first(batch)).rowcount if batch.dimension.attributes(0) else 0
     members, versions = _open(database, connection, batch)
-    overwritten = connection.execute(_overwrite(batch)).rowcount if batch.dimension.attributes(1) else 0
+    overwritten += connection.execute(_overwrite(batch)).rowcount if batch.dimension.attributes(1) else 0
     return Merged(members, versions, closed, replaced, overwritten)
 
 
@@ -199,14 +203,13 @@ def _compared(dimension: type[Dimension], staged: Table, source_system: str) -> 
     names = [column.name for column in dimension.attributes(2)]
     stored = [table.c[name] for name in names]
     before = [e.c[f"before_{name}"] for name in names]
-    now = [e.c[name] for name in names]
+    now = [e.c[f"now_{name}"] for name in names]
     latest_key = dimension.key_column()
     first_changed = case(
-        (latest_key.is_(None), not_(e.c.is_deleted)),
-        (table.c.is_inferred, true()),
+        (or_(latest_key.is_(None), table.c.is_inferred), not_(e.c.is_deleted)),
         else_=or_(e.c.is_deleted != table.c.is_deleted, and_(not_(e.c.is_deleted), differ(now, stored))),
     )
-    later_changed = or_(e.c.is_deleted != e.c.before_deleted, and_(not_(e.c.is_deleted), differ(now, before)))
+    later_changed = or_(e.c.is_deleted != e.c.was_gone, and_(not_(e.c.is_deleted), differ(now, before)))
     return (
         select(
             *(
@@ -236,6 +239,7 @@ def _compared(dimension: type[Dimension], staged: Table, source_system: str) -> 
 
 def _ordered(dimension: type[Dimension], staged: Table) -> Any:
     """The staged records as events, each with the one before it."""
+    # A model may call its columns as it likes, so theirs are prefixed and ours are not.
     names = [column.name for column in dimension.attributes(2)]
     s = staged.c
     at_one_instant = func.row_number().over(
@@ -246,7 +250,7 @@ def _ordered(dimension: type[Dimension], staged: Table) -> Any:
         s.source_id,
         s.effective_at,
         s.is_deleted,
-        *(s[name] for name in names),
+        *(s[name].label(f"now_{name}") for name in names),
         at_one_instant.label("tie"),
     ).subquery("record")
     r = record.c
@@ -260,10 +264,10 @@ def _ordered(dimension: type[Dimension], staged: Table) -> Any:
             r.source_id,
             r.effective_at,
             r.is_deleted,
-            *(r[name] for name in names),
+            *(r[f"now_{name}"] for name in names),
             func.row_number().over(**member).label("number"),
-            func.lag(r.is_deleted).over(**member).label("before_deleted"),
-            *(func.lag(r[name]).over(**member).label(f"before_{name}") for name in names),
+            func.lag(r.is_deleted).over(**member).label("was_gone"),
+            *(func.lag(r[f"now_{name}"]).over(**member).label(f"before_{name}") for name in names),
             func.count().over(partition_by=r.source_id).label("events"),
             func.first_value(r.raw_id)
             .over(partition_by=r.source_id, order_by=[r.is_deleted, r.effective_at])
@@ -327,6 +331,25 @@ def _replace(batch: Batch) -> Any:
             synced_at=s.synced_at,
             **_written(batch),
         )
+    )
+
+
+def _correct_first(batch: Batch) -> Any:
+    """A later record at the very instant at which a member began is its first word now, which type 0 keeps."""
+    d, e, s = batch.table.c, batch.event.c, batch.staged.c
+    names = [column.name for column in batch.dimension.attributes(0)]
+    return (
+        update(batch.table)
+        .where(
+            batch.key == e.current_key,
+            e.current_version == 1,
+            e.effective_at == e.current_from,
+            not_(e.was_inferred),
+            not_(e.is_deleted),
+            s.raw_id == e.raw_id,
+            differ([d[name] for name in names], [s[name] for name in names]),
+        )
+        .values(**{name: s[name] for name in names}, synced_at=s.synced_at, **_written(batch))
     )
 
 

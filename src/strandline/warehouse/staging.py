@@ -6,7 +6,8 @@ by emptying it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -31,7 +32,8 @@ from strandline.warehouse.database import Database
 OWN_COLUMNS: Final = ("raw_id", "source_id", "effective_at", "synced_at", "is_deleted")
 
 
-def staging_table(name: str, columns: Iterable[Column[Any]]) -> Table:
+@cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
+def staging_table(name: str, columns: tuple[Column[Any], ...]) -> Table:
     """The table for these columns of a model; a reference is staged as the natural key that it will be found
     by.
     """

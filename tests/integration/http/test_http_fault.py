@@ -1,6 +1,7 @@
 """An HttpSource gets over what passes, and gives up on what lasts with an error that says what to do."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -71,7 +72,7 @@ def test_a_source_that_hangs_is_given_up_on_and_asked_again(
     api.serve("/customers", customers(1))
     api.fail("/customers", Hang(), request=1)
 
-    assert open_crm(timeout=0.1).read_ids() == ["C-0"]
+    assert open_crm(timeout=0.3).read_ids() == ["C-0"]
 
 
 def test_a_slow_source_is_waited_for(
@@ -110,7 +111,7 @@ def test_a_lasting_fault_says_what_was_tried_how_often_and_the_last_answer(
     )
 
     with pytest.raises(error) as caught:
-        open_crm(timeout=0.1, retry=patience).read()
+        open_crm(timeout=0.1 if isinstance(fault, Hang) else 5, retry=patience).read()
 
     assert f"crm.customers: GET {api.url}/customers: gave up after 3 attempts over " in caught.value.message
     assert said in caught.value.message
@@ -201,17 +202,18 @@ def test_a_source_that_repeats_a_token_is_a_loop(api: ScriptedApi, open_crm: Cal
 def test_a_rate_limit_holds_over_all_streams_of_a_source(
     api: ScriptedApi, open_crm: Callable[..., Any], customers: Callable[[int], list[dict[str, str]]]
 ) -> None:
-    """Never early: the distance between two requests is at least the rate's spacing."""
+    """Never early, however the machine is loaded: the fifth request has waited for four spacings."""
     api.serve("/customers", customers(4), page_size=1)
     api.serve("/search", customers(1))
     crm = open_crm(rate=Rate(50), paginator=PageNumber(total_pages="total_pages"))
 
+    before = time.monotonic()
+
     crm.read()
     list(crm.found.read(crm))
 
-    moments = [request.at for request in api.requests]
-    assert len(moments) == 5
-    assert moments[-1] - moments[0] >= 4 * 0.02 - 0.01
+    assert len(api.requests) == 5
+    assert api.requests[-1].at >= before + 4 * 0.02
 
 
 def test_closing_the_pages_stops_a_reader_that_waits_for_its_retry(

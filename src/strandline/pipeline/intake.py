@@ -1,0 +1,221 @@
+"""From a record's bytes to an entry of the raw log and a row for every target: the hot loop of a run.
+
+Nothing here touches the database. Records that fail are kept as entries as well, with the reason beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Table
+from xxhash import xxh3_128_digest
+
+from strandline.errors import RecordRejected
+from strandline.model.conversion import FAILURES, Conversion
+from strandline.pipeline.definition import Sync
+from strandline.source.cursor import CursorValue
+from strandline.source.page import Page
+from strandline.source.stream import Stream
+from strandline.source.tombstone import Described
+from strandline.warehouse import raw
+from strandline.warehouse.quarantine import Reject
+
+
+@dataclass
+class Target:
+    """One model that the stream fills: how, through which staging table, and how far it is."""
+
+    sync: Sync
+    conversion: Conversion
+    staged: Table
+    applied: int
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def tombstone(self, raw_id: int, source_id: str, effective_at: datetime, synced_at: datetime) -> None:
+        """Add the row of a deletion: nothing but who and when, and the grain of a fact."""
+        grain = self.sync.tombstone_grain
+        values = (source_id if column.name == grain else None for column in self.conversion.columns)
+        self.rows.append((raw_id, source_id, effective_at, synced_at, True, *values))
+
+
+@dataclass
+class Chunk:
+    """What has been taken in since the last transaction; the rows for the targets are with them."""
+
+    entries: list[raw.Entry] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    size: int = 0
+    """Bytes of the pages."""
+
+
+class Intake:
+    """Takes in the pages of one stream; numbers the entries from `next_raw_id` on."""
+
+    def __init__(self, stream: Stream, targets: Sequence[Target], *, run_id: int) -> None:
+        self.stream = stream
+        self.targets = targets
+        self.run_id = run_id
+        self.next_raw_id = 1
+        self.highest: CursorValue | None = None
+        self.chunk = Chunk()
+        self._read_record = stream.compile_reader()
+
+    def empty(self) -> Chunk:
+        """What has been taken in so far, which is then the caller's."""
+        full, self.chunk = self.chunk, Chunk()
+        return full
+
+    def take(self, page: Page, number: int) -> None:
+        """Take in a page, the run's `number`th of this stream. Raises OrderBroken."""
+        self.chunk.requests.append(self._request(page, number))
+        self.chunk.size += page.size
+        add, read_record, effective_field = (
+            self.chunk.entries.append,
+            self._read_record,
+            self.stream.effective_at,
+        )
+        has_tombstones, has_cursor = self.stream.deleted is not None, self.stream.cursor is not None
+        fetched_at, run_id, targets = page.fetched_at, self.run_id, self.targets
+        for raw_id, payload in enumerate(page.records, self.next_raw_id):
+            if has_tombstones and self._take_tombstone(payload, raw_id, page, number):
+                continue
+            try:
+                record, source_id, cursor_value = read_record(payload)
+                if source_id is None:
+                    raise self._keyless()
+            except RecordRejected as error:
+                self._take_reject(payload, raw_id, page, number, error)
+                continue
+            effective_at = (getattr(record, effective_field) if effective_field else None) or fetched_at
+            digest = xxh3_128_digest(payload)
+            add(
+                (
+                    raw_id,
+                    source_id,
+                    payload,
+                    digest,
+                    raw.UPSERT,
+                    cursor_value,
+                    effective_at,
+                    run_id,
+                    number,
+                    fetched_at,
+                )
+            )
+            if has_cursor:
+                self._see(cursor_value)
+            for target in targets:
+                self._convert(target, record, raw_id, source_id, effective_at, fetched_at)
+        self.next_raw_id += len(page.records)
+
+    def take_again(self, entry: Any, targets: Sequence[Target]) -> None:
+        """Take in an entry of the raw log for these targets, as `take` did when it was new."""
+        if entry.operation == raw.DELETE:
+            for target in targets:
+                target.tombstone(entry.raw_id, entry.source_id, entry.effective_at, entry.fetched_at)
+            return
+        try:
+            record, source_id, _ = self._read_record(entry.payload)
+            if source_id is None:
+                raise self._keyless()
+        except RecordRejected as error:
+            self.reject(entry.raw_id, entry.source_id, error)
+            return
+        field = self.stream.effective_at
+        effective_at = (getattr(record, field) if field else None) or entry.fetched_at
+        for target in targets:
+            self._convert(target, record, entry.raw_id, source_id, effective_at, entry.fetched_at)
+
+    def reject(self, raw_id: int, source_id: str | None, error: RecordRejected, *, target: str = "") -> None:
+        """Set a record aside, for one target or, when its contract refused it, for all."""
+        self.chunk.rejects.append(Reject(raw_id, source_id, target, error.field, error.rule, error.message))
+
+    def _convert(
+        self,
+        target: Target,
+        record: BaseModel,
+        raw_id: int,
+        source_id: str,
+        effective_at: datetime,
+        fetched_at: datetime,
+    ) -> None:
+        try:
+            target.rows.append(target.conversion.convert(record, raw_id, source_id, effective_at, fetched_at))
+        except FAILURES:
+            self.reject(raw_id, source_id, target.conversion.explain(record), target=target.sync.target)
+
+    def _see(self, value: CursorValue | None) -> None:
+        """Remember the highest cursor value; where the stream declares its order, insist on it."""
+        cursor = self.stream.cursor
+        if value is None or cursor is None:
+            return
+        if cursor.ordered:
+            self.highest = cursor.follow(self.highest, value, where=self.stream.qualified_name)
+        elif self.highest is None or cursor.is_after(value, self.highest):
+            self.highest = value
+
+    def _take_tombstone(self, payload: bytes, raw_id: int, page: Page, number: int) -> bool:
+        try:
+            gone = self.stream.tombstone(payload)
+        except RecordRejected as error:
+            self._take_reject(payload, raw_id, page, number, error)
+            return True
+        if gone is None or gone.natural_key is None:
+            return False
+        effective_at = gone.effective_at or page.fetched_at
+        known = Described(gone.natural_key, gone.cursor_value, effective_at)
+        self._add(payload, raw_id, page, number, raw.DELETE, known)
+        for target in self.targets:
+            target.tombstone(raw_id, gone.natural_key, effective_at, page.fetched_at)
+        return True
+
+    def _take_reject(
+        self, payload: bytes, raw_id: int, page: Page, number: int, error: RecordRejected
+    ) -> None:
+        known = self.stream.describe(payload)
+        self._add(payload, raw_id, page, number, raw.UPSERT, known)
+        self.reject(raw_id, known.natural_key, error)
+
+    def _add(
+        self, payload: bytes, raw_id: int, page: Page, number: int, operation: str, known: Described
+    ) -> None:
+        self.chunk.entries.append(
+            (
+                raw_id,
+                known.natural_key,
+                payload,
+                xxh3_128_digest(payload),
+                operation,
+                known.cursor_value,
+                known.effective_at,
+                self.run_id,
+                number,
+                page.fetched_at,
+            )
+        )
+        self._see(known.cursor_value)
+
+    def _keyless(self) -> RecordRejected:
+        field = ".".join(self.stream.key)
+        return RecordRejected(
+            f"{self.stream.contract.__name__}.{field}: the record has no natural key",
+            field=field,
+            rule="natural_key",
+        )
+
+    def _request(self, page: Page, number: int) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "stream": self.stream.qualified_name,
+            "number": number,
+            "request": page.request,
+            "status": page.status,
+            "records": len(page.records),
+            "bytes": page.size,
+            "fetched_at": page.fetched_at,
+        }

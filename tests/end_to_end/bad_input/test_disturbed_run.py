@@ -1,0 +1,110 @@
+"""A run that is stopped, or that another run is in the way of: nothing half done stays, and the next one goes on."""
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from strandline.testing import ScriptedApi
+from strandline.testing.project import Project
+from strandline.testing.server import ReceivedRequest, Response
+from strandline.warehouse.database import Database
+
+
+class Gate:
+    """Holds back every page behind the first until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def pass_through(self) -> None:
+        """Wait here."""
+        self.reached.set()
+        assert self.opened.wait(60)
+
+
+@pytest.fixture
+def gate(api: ScriptedApi, records: list[dict[str, str]]) -> Iterator[Gate]:
+    """The gate in front of the second page."""
+    gate = Gate()
+    customers = api.serve("/all", records, page_size=10)
+
+    def answer(request: ReceivedRequest) -> Response:
+        if request.query["page"] != "1":
+            gate.pass_through()
+        return Response(customers.page(request.query, url=api.url).body)
+
+    api.respond("/customers", answer)
+    yield gate
+    gate.opened.set()
+
+
+def start_and_reach(project: Project, gate: Gate) -> "subprocess.Popen[str]":
+    """A run that has its first page and waits for the second."""
+    process = project.start("run", "crm")
+    assert gate.reached.wait(60)
+    return process
+
+
+def states(warehouse: Database) -> list[str]:
+    with warehouse.begin() as connection:
+        return list(connection.scalars(text("SELECT status FROM strandline.run ORDER BY run_id")))
+
+
+def members(warehouse: Database) -> int:
+    with warehouse.begin() as connection:
+        counted = text("SELECT count(*) FROM warehouse.dim_customer WHERE customer_key > 0")
+        return connection.execute(counted).scalar_one()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_stopped_run_says_so_and_the_next_one_goes_on(
+    project: Project, gate: Gate, warehouse: Database, how: signal.Signals
+) -> None:
+    process = start_and_reach(project, gate)
+    process.send_signal(how)
+    stopped = project.finish(process)
+
+    assert stopped.code == 1
+    assert stopped.stderr == "stopped: what was read is kept; run again to go on\n"
+    assert states(warehouse) == ["stopped"]
+    assert members(warehouse) == 0
+
+    gate.opened.set()
+    assert project.strandline("run", "crm").code == 0
+    assert states(warehouse) == ["stopped", "done"]
+    assert members(warehouse) == 25
+
+
+def test_of_two_runs_at_once_the_second_is_told_to_wait(
+    project: Project, gate: Gate, warehouse: Database
+) -> None:
+    """And the first one does not notice."""
+    first = start_and_reach(project, gate)
+    second = project.strandline("run", "crm")
+
+    assert second.code == 1
+    assert "crm.customers: another run is reading this stream" in second.error
+    assert "Wait until it has ended (strandline status shows it), then run again." in second.error
+    assert members(warehouse) == 0
+
+    gate.opened.set()
+    assert project.finish(first).code == 0
+    assert members(warehouse) == 25
+    assert project.strandline("run", "crm").code == 0
+    assert states(warehouse) == ["done", "failed", "done"]
+
+
+def test_a_killed_run_is_noted_by_the_next_one(project: Project, gate: Gate, warehouse: Database) -> None:
+    process = start_and_reach(project, gate)
+    process.kill()
+    process.communicate()
+
+    gate.opened.set()
+    assert project.strandline("run", "crm").code == 0
+    assert states(warehouse) == ["crashed", "done"]
+    assert members(warehouse) == 25

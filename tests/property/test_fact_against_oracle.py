@@ -1,0 +1,442 @@
+"""Promise 5: a fact points at the version that was valid when it happened, whatever arrives first.
+
+Two facts, of two sources, look at one dimension in three roles: one infers whom it does not know, two wait. What they
+end up pointing at is told by a plain loop over everything that was sent.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from pydantic import AwareDatetime
+from sqlalchemy import URL, String, select, text
+from sqlalchemy.orm import Mapped
+
+from strandline.model import Dimension, Fact, Mapper, Money, attribute, event_time, field, grain, measure, references
+from strandline.pipeline import Pipeline, RunReport, run
+from strandline.source import Page, Pages, Record, Source, stream
+from strandline.testing import postgres
+from strandline.warehouse.database import Database
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+GUESTS = ("a", "b", "ü")
+NOBODY = "nobody"
+UNKNOWN = "unknown"
+
+
+class Guest(Record):
+    """A guest, as the desk sends it."""
+
+    id: str
+    at: AwareDatetime
+    level: str | None = None
+
+
+class Visit(Record):
+    """A visit: whose, and who was the host."""
+
+    id: str
+    at: AwareDatetime
+    visited_at: AwareDatetime
+    guest: str | None = None
+    host: str | None = None
+    price: Decimal = Decimal(0)
+
+
+class Call(Record):
+    """A call, as another system than the desk's sends it."""
+
+    id: str
+    at: AwareDatetime
+    guest: str | None = None
+
+
+def _page(records: list[bytes]) -> Pages:
+    yield Page(records, number=1, request="memory", status=200, fetched_at=datetime.now(UTC), size=1)
+
+
+class Desk(Source):
+    """Guests and visits."""
+
+    name = "desk"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guest_records: list[bytes] = []
+        self.visit_records: list[bytes] = []
+
+    @stream(Guest, key="id", effective_at="at", deleted="gone")
+    def guests(self) -> Pages:
+        """What it was given."""
+        return _page(self.guest_records)
+
+    @stream(Visit, key="id", effective_at="at", deleted="gone")
+    def visits(self) -> Pages:
+        """What it was given."""
+        return _page(self.visit_records)
+
+
+class Phone(Source):
+    """Calls."""
+
+    name = "phone"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.call_records: list[bytes] = []
+
+    @stream(Call, key="id", effective_at="at", deleted="gone")
+    def calls(self) -> Pages:
+        """What it was given."""
+        return _page(self.call_records)
+
+
+class DimGuest(Dimension):
+    """A guest; the level keeps its history."""
+
+    level: Mapped[str | None] = attribute(String(10), scd=2)
+
+
+class FactVisit(Fact):
+    """One row a visit."""
+
+    visit_id: Mapped[str] = grain(String(40))
+    visited_at: Mapped[datetime] = event_time()
+    guest_key: Mapped[int] = references(DimGuest, missing="infer")
+    host_key: Mapped[int] = references(DimGuest, as_of="visited_at", missing="unknown")
+    place: Mapped[Decimal] = measure(Money)
+
+
+class FactCall(Fact):
+    """One row a call; it has no time of its own, so it points at the guest as the guest is now."""
+
+    call_id: Mapped[str] = grain(String(40))
+    guest_key: Mapped[int] = references(DimGuest, missing="unknown")
+
+
+class DeskGuest(Mapper[Guest, DimGuest]):
+    """The desk's guests."""
+
+    level = field("level")
+
+
+class DeskVisit(Mapper[Visit, FactVisit]):
+    """The desk's visits."""
+
+    visit_id = field("id")
+    visited_at = field("visited_at")
+    guest_key = field("guest")
+    host_key = field("host")
+    place = field("price")
+
+
+class PhoneCall(Mapper[Call, FactCall]):
+    """The phone's calls of the desk's guests."""
+
+    call_id = field("id")
+    guest_key = field("guest", source=Desk)
+
+
+house = Pipeline("house")
+house.sync(Desk.guests, DeskGuest)
+house.sync(Desk.visits, DeskVisit)
+house.sync(Phone.calls, PhoneCall)
+
+
+@dataclass(frozen=True)
+class GuestSent:
+    """A guest's record, so many minutes after the last of that guest."""
+
+    guest: str
+    minutes: int
+    level: str | None
+
+
+@dataclass(frozen=True)
+class VisitSent:
+    """A visit's record; sent again it restates the visit."""
+
+    number: int
+    happened: int
+    guest: str | None
+    host: str | None
+    price: int
+    is_deleted: bool
+
+
+@dataclass(frozen=True)
+class CallSent:
+    """A call's record."""
+
+    number: int
+    guest: str | None
+    is_deleted: bool
+
+
+Sent = GuestSent | VisitSent | CallSent
+whom = st.sampled_from([None, "", *GUESTS])
+gone = st.sampled_from([False, False, False, True])
+guests = st.builds(
+    GuestSent, st.sampled_from(GUESTS), st.integers(1, 3), st.sampled_from(["x", "y", None, "gone"])
+)
+visits = st.builds(VisitSent, st.integers(1, 4), st.integers(-2, 9), whom, whom, st.integers(0, 2), gone)
+calls = st.builds(CallSent, st.integers(1, 3), whom, gone)
+loads = st.lists(st.lists(st.one_of(guests, visits, calls), min_size=1, max_size=8), min_size=1, max_size=4)
+
+
+def _guest(prefix: str, name: str | None) -> str | None:
+    return prefix + name if name else name
+
+
+def _payload(prefix: str, number: int, at: datetime, it: Sent) -> bytes:
+    match it:
+        case GuestSent(level="gone"):
+            said: dict[str, Any] = {"id": prefix + it.guest, "gone": True}
+        case GuestSent():
+            said = {"id": prefix + it.guest, "level": it.level}
+        case VisitSent() | CallSent() if it.is_deleted:
+            said = {"id": f"{prefix}{it.number}", "gone": True}
+        case CallSent():
+            said = {"id": f"{prefix}{it.number}", "guest": _guest(prefix, it.guest)}
+        case VisitSent():
+            said = {
+                "id": f"{prefix}{it.number}",
+                "visited_at": (START + timedelta(minutes=it.happened)).isoformat(),
+                "guest": _guest(prefix, it.guest),
+                "host": _guest(prefix, it.host),
+                "price": str(it.price),
+            }
+    return json.dumps({**said, "at": at.isoformat(), "n": number}).encode()
+
+
+Span = tuple[int, int | None, str | None]
+"""A version: from, to, level; in minutes."""
+
+
+class Oracle:
+    """Knows everything that was sent."""
+
+    def __init__(self) -> None:
+        self.clock: dict[str, int] = {}
+        self.records: dict[str, list[tuple[int, str | None]]] = {}
+        self.mentioned: set[str] = set()
+        self.visits: dict[int, VisitSent] = {}
+        self.calls: dict[int, CallSent] = {}
+
+    def hear(self, it: Sent) -> int:
+        """Take note; when it took effect."""
+        match it:
+            case GuestSent():
+                now = self.clock[it.guest] = self.clock.get(it.guest, 0) + it.minutes
+                self.records.setdefault(it.guest, []).append((now, it.level))
+                return now
+            case VisitSent():
+                self.visits[it.number] = it
+                if it.guest and not it.is_deleted:
+                    self.mentioned.add(it.guest)
+            case CallSent():
+                self.calls[it.number] = it
+        self.clock["facts"] = self.clock.get("facts", 0) + 1
+        return self.clock["facts"]
+
+    def versions(self, guest: str) -> list[Span]:
+        """The guest's versions; an inferred one has no level and no beginning."""
+        found: list[Span] = []
+        for at, level in self.records.get(guest, []):
+            is_open = bool(found) and found[-1][1] is None
+            if level == "gone":
+                if is_open:
+                    found[-1] = (found[-1][0], at, found[-1][2])
+            elif not is_open or found[-1][2] != level:
+                if is_open:
+                    found[-1] = (found[-1][0], at, found[-1][2])
+                found.append((at, None, level))
+        if not found and guest in self.mentioned:
+            return [(-10**6, None, None)]
+        return found
+
+    def pointed_at(self, guest: str | None, moment: int | None) -> object:
+        """The number of the version, or who else."""
+        if not guest:
+            return NOBODY
+        begun = [start for start, _, _ in self.versions(guest)]
+        if not begun:
+            return UNKNOWN
+        if moment is None:
+            return guest, len(begun)
+        return guest, max(1, sum(start <= moment for start in begun))
+
+    def expected_visits(self) -> dict[int, tuple[object, object, int]]:
+        """Guest, host and price of every visit that stands."""
+        return {
+            number: (self.pointed_at(it.guest, it.happened), self.pointed_at(it.host, it.happened), it.price)
+            for number, it in self.visits.items()
+            if not it.is_deleted
+        }
+
+    def expected_calls(self) -> dict[int, object]:
+        """The guest of every call that stands."""
+        return {it.number: self.pointed_at(it.guest, None) for it in self.calls.values() if not it.is_deleted}
+
+
+class Bed:
+    """One database for all cases: each has natural keys of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.desk, self.phone = Desk(), Phone()
+        self._cases = itertools.count(1)
+        self._numbers = itertools.count(1)
+
+    def begin(self) -> str:
+        """The prefix of a case's keys."""
+        return f"{next(self._cases)}:"
+
+    def load(self, prefix: str, batch: list[Sent], oracle: Oracle) -> RunReport:
+        """Let both sources send the batch."""
+        self.desk.guest_records, self.desk.visit_records, self.phone.call_records = [], [], []
+        sinks = {
+            GuestSent: self.desk.guest_records,
+            VisitSent: self.desk.visit_records,
+            CallSent: self.phone.call_records,
+        }
+        for it in batch:
+            at = START + timedelta(minutes=oracle.hear(it))
+            sinks[type(it)].append(_payload(prefix, next(self._numbers), at, it))
+        return run(house, self.database, sources={"desk": self.desk, "phone": self.phone})
+
+    def visits(self, prefix: str) -> dict[int, tuple[object, object, int]]:
+        """What the visits of the case point at."""
+        fact, guest, host = FactVisit.table(), DimGuest.table().alias("guest"), DimGuest.table().alias("host")
+        query = (
+            select(fact.c.visit_id, fact.c.place, fact.c.host_missing, guest, host)
+            .join(guest, guest.c.guest_key == fact.c.guest_key)
+            .join(host, host.c.guest_key == fact.c.host_key)
+            .where(fact.c.visit_id.startswith(prefix))
+        )
+        found = {}
+        with self.database.connect() as connection:
+            for row in connection.execute(query.set_label_style(query.get_label_style())):
+                it = row._mapping
+                pointed = (_named(it, guest, prefix), _named(it, host, prefix), int(it[fact.c.place]))
+                found[int(it[fact.c.visit_id].removeprefix(prefix))] = pointed
+                assert (it[fact.c.host_missing] is not None) == (pointed[1] == UNKNOWN)
+        return found
+
+    def calls(self, prefix: str) -> dict[int, object]:
+        """What the calls of the case point at."""
+        fact, guest = FactCall.table(), DimGuest.table()
+        query = (
+            select(fact.c.call_id, guest)
+            .join(guest, guest.c.guest_key == fact.c.guest_key)
+            .where(fact.c.call_id.startswith(prefix))
+        )
+        with self.database.connect() as connection:
+            rows = connection.execute(query).all()
+        return {
+            int(row._mapping[fact.c.call_id].removeprefix(prefix)): _named(row._mapping, guest, prefix)
+            for row in rows
+        }
+
+    def members(self, prefix: str) -> dict[str, tuple[bool, int]]:
+        """Whether each member of the case is inferred, and how many versions it has."""
+        table = DimGuest.table()
+        found: dict[str, tuple[bool, int]] = {}
+        with self.database.connect() as connection:
+            query = select(table.c.source_id, table.c.is_inferred).where(table.c.source_id.startswith(prefix))
+            for source_id, is_inferred in connection.execute(query):
+                name = source_id.removeprefix(prefix)
+                found[name] = (is_inferred, found.get(name, (False, 0))[1] + 1)
+        return found
+
+    def row_versions(self) -> list[tuple[Any, ...]]:
+        """PostgreSQL's own mark of who wrote a row."""
+        query = text("""
+            SELECT visit_id, xmin::text FROM warehouse.fact_visit
+            UNION ALL SELECT call_id, xmin::text FROM warehouse.fact_call
+            UNION ALL SELECT guest_key::text, xmin::text FROM warehouse.dim_guest
+            ORDER BY 1
+        """)
+        with self.database.connect() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+
+def _named(row: Any, guest: Any, prefix: str) -> object:
+    match row[guest.c.guest_key]:
+        case -1:
+            return UNKNOWN
+        case -2:
+            return NOBODY
+    return row[guest.c.source_id].removeprefix(prefix), row[guest.c.version]
+
+
+@pytest.fixture(scope="module")
+def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
+    with postgres.copy(postgres_server, warehouse_template) as url:
+        database = Database(url)
+        yield Bed(database)
+        database.close()
+
+
+def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:
+    assert bed.visits(prefix) == oracle.expected_visits()
+    assert bed.calls(prefix) == oracle.expected_calls()
+    known = {guest: oracle.versions(guest) for guest in GUESTS if oracle.versions(guest)}
+    assert bed.members(prefix) == {
+        guest: (versions[0][0] == -10**6, len(versions)) for guest, versions in known.items()
+    }
+
+
+@given(loads)
+@example([[CallSent(1, "a", False)], [VisitSent(1, 0, "a", None, 0, False)]])
+@example([[VisitSent(1, 0, "a", "b", 0, False)], [VisitSent(2, 0, "b", "a", 0, False)], [GuestSent("b", 1, "x")]])
+@example([[VisitSent(1, 0, "a", None, 0, False), VisitSent(1, 0, "b", None, 0, False)]])
+@example([[VisitSent(1, 0, "a", None, 0, False)], [GuestSent("a", 1, "gone")], [GuestSent("a", 1, "x")]])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_fact_points_at_the_version_of_its_time_whatever_arrives_first(
+    bed: Bed, batches: list[list[Sent]]
+) -> None:
+    prefix, oracle = bed.begin(), Oracle()
+    for batch in batches:
+        report = bed.load(prefix, batch, oracle)
+        assert report.status == "done", [stream.error for stream in report.streams]
+        _check(bed, prefix, oracle)
+
+
+@given(st.lists(st.one_of(guests, visits, calls), min_size=2, max_size=10), st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_batch_at_once_or_record_by_record_leaves_the_same_star(
+    bed: Bed, batch: list[Sent], data: st.DataObject
+) -> None:
+    """Promise 3, across streams: the order between guests, visits and calls does not matter."""
+    at_once, apart, oracle, other = bed.begin(), bed.begin(), Oracle(), Oracle()
+    cut = data.draw(st.integers(1, len(batch) - 1))
+    bed.load(at_once, batch, oracle)
+    bed.load(apart, batch[:cut], other)
+    bed.load(apart, batch[cut:], other)
+
+    assert bed.visits(at_once) == bed.visits(apart)
+    assert bed.calls(at_once) == bed.calls(apart)
+    assert bed.members(at_once) == bed.members(apart)
+
+
+@given(st.lists(st.one_of(guests, visits, calls), min_size=1, max_size=10))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_merging_the_same_facts_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
+    """Also when the applied mark of the facts is put back, so that everything of the log is merged again."""
+    prefix, oracle = bed.begin(), Oracle()
+    bed.load(prefix, batch, oracle)
+    written = bed.row_versions()
+    with bed.database.begin() as connection:
+        connection.execute(text("DELETE FROM strandline.applied_mark WHERE target LIKE 'Fact%'"))
+    report = bed.load(prefix, [], oracle)
+
+    assert report.status == "done"
+    assert bed.row_versions() == written

@@ -35,8 +35,9 @@ lint: $(STAMP) ## Style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) ## Types, strictly
+types: $(STAMP) ## Types, strictly; an example's as its user would check them
 	$(BIN)/mypy
+	MYPYPATH=src:examples/sales $(BIN)/mypy examples/sales
 
 layers: $(STAMP) ## Who may import whom
 	$(BIN)/lint-imports --no-cache --no-logo

@@ -1,1 +1,1 @@
-"""Benchmarks: strandline beside a hand-written script, on the same machine, server and records, in the same run."""
+"""Benchmarks: strandline beside a hand-written script, in the same run, on the same server and records."""

@@ -1,7 +1,8 @@
 """`make bench`: strandline and the hand-written script in turns, then what a run with nothing new costs.
 
-Every trial is a process of its own on a new database of one embedded PostgreSQL, after a CHECKPOINT; both contestants
-read the same bytes from the same server. Machines have moods, so figures are medians and only ratios mean anything.
+Every trial is a process of its own on a new database of one embedded PostgreSQL, after a CHECKPOINT; both
+contestants read the same bytes from the same server. Machines have moods, so figures are medians and only
+ratios mean anything.
 """
 
 from __future__ import annotations
@@ -80,10 +81,14 @@ def _tell(done: Trial) -> Trial:
 def _ground(sizes: list[int]) -> Iterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="strandline-bench-") as folder, _api(sizes) as api:
         server = embedded.start(Path(folder, "warehouse"))
-        url = make_url(server.url).set(drivername="postgresql")
-        urls = (it.render_as_string(hide_password=False) for it in (url, url.set(database="bench")))
+        address = make_url(server.url).set(drivername="postgresql")
         try:
-            yield Ground(*urls, api=api, bytecode=Path(folder, "bytecode"))
+            yield Ground(
+                server=address.render_as_string(hide_password=False),
+                database=address.set(database="bench").render_as_string(hide_password=False),
+                api=api,
+                bytecode=Path(folder, "bytecode"),
+            )
         finally:
             server.stop()
 

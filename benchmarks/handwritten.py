@@ -2,12 +2,12 @@
 
     python -m benchmarks.handwritten http://127.0.0.1:…/200000 postgresql://…
 
-httpx on one kept connection; a page cut by msgspec, so that each record keeps its bytes; Pydantic one record at a time,
-which is faster than a page at a time; psycopg's binary COPY with its types set, ten pages a COPY; one transaction for
-everything. Python's garbage collector is as Python has it.
+httpx on one kept connection; a page cut by msgspec, so that each record keeps its bytes; Pydantic one record
+at a time, which is faster than a page at a time; psycopg's binary COPY with its types set, ten pages a COPY;
+one transaction for everything. Python's garbage collector is as Python has it.
 
-What it does not do: it keeps no history, recognises no record that it has seen before, cannot resume, and one record
-that does not fit ends it.
+What it does not do: it keeps no history, recognises no record that it has seen before, cannot resume, and one
+record that does not fit ends it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ CREATE TABLE IF NOT EXISTS raw_customer (
     source_id text NOT NULL, payload bytea NOT NULL, fetched_at timestamptz NOT NULL
 );
 CREATE TABLE IF NOT EXISTS customer (
-    source_id text PRIMARY KEY, customer_name varchar(200) NOT NULL, email_address varchar(320), phone varchar(40),
-    is_active boolean NOT NULL, segment varchar(40) NOT NULL, credit_limit numeric(18, 2), balance numeric(18, 2),
-    tax_number varchar(20), currency varchar, sales_rep varchar, street varchar(200), city varchar(100),
-    postal_code varchar(20), country varchar(60) NOT NULL, region varchar(40), customer_since timestamptz,
+    source_id text PRIMARY KEY, customer_name varchar(200) NOT NULL, email_address varchar(320),
+    phone varchar(40), is_active boolean NOT NULL, segment varchar(40) NOT NULL,
+    credit_limit numeric(18, 2), balance numeric(18, 2), tax_number varchar(20), currency varchar,
+    sales_rep varchar, street varchar(200), city varchar(100), postal_code varchar(20),
+    country varchar(60) NOT NULL, region varchar(40), customer_since timestamptz,
     last_modified timestamptz NOT NULL, fetched_at timestamptz NOT NULL
 );
 """

@@ -50,4 +50,4 @@ def _postgresql(database: str) -> dict[str, str]:
             "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY(%s)",
             [["server_version", *SETTINGS]],
         )
-        return {name: value for name, value in shown}
+        return dict(shown)

@@ -2,8 +2,8 @@
 
     GET /<total>/customers?offset=0&limit=1000&modifiedSince=…
 
-`python -m benchmarks.server 20000 200000` prints its address when every page is ready, and ends when its standard
-input does.
+`python -m benchmarks.server 20000 200000` prints its address when every page is ready, and ends when its
+standard input does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: Server
 
-    def do_GET(self) -> None:  # noqa: N802  # http.server's name
+    def do_GET(self) -> None:
         """Send a page."""
         target = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(target.query).items()}

@@ -26,11 +26,14 @@ STRANDLINE: Final = [
 
 LOADED: Final = {
     "strandline": """
-        SELECT (SELECT count(*) FROM raw.erp_customers), count(*), count(DISTINCT source_id), sum(credit_limit)
+        SELECT (SELECT count(*) FROM raw.erp_customers),
+               count(*), count(DISTINCT source_id), sum(credit_limit)
         FROM warehouse.dim_customer WHERE is_current AND customer_key > 0
     """,
     "handwritten": """
-        SELECT (SELECT count(*) FROM raw_customer), count(*), count(DISTINCT source_id), sum(credit_limit) FROM customer
+        SELECT (SELECT count(*) FROM raw_customer),
+               count(*), count(DISTINCT source_id), sum(credit_limit)
+        FROM customer
     """,
 }
 """What both must agree on afterwards."""
@@ -62,7 +65,7 @@ class Ground:
 
     @property
     def _name(self) -> sql.Identifier:
-        return sql.Identifier(conninfo.conninfo_to_dict(self.database)["dbname"] or "")
+        return sql.Identifier(str(conninfo.conninfo_to_dict(self.database)["dbname"]))
 
 
 @dataclass(frozen=True)

@@ -1,290 +1,67 @@
 """The documentation, tried: every block of docs/ runs, and the reference names everything that there is.
 
-The blocks of a page run from top to bottom, in a folder of the page's own, with an empty home and a database of
-its own. What a block is follows from the words behind its fence:
+The blocks of a page run from top to bottom, in a folder of the page's own, with an empty home and a database
+of its own. What a block is follows from the words behind its fence:
 
-    console                 `$ ` begins a command, the lines below are what a terminal then shows (none: unchecked)
-    console exit=3          the last command ends with 3, the others with 0
-    console terminal=2      the command stays in another terminal; with no command, Enter is pressed there
-    console by-hand         not run, because it needs the network or goes on for ever
-    python                  runs; all of a page's share one interpreter
-    python raises           ends with an error of ours, which the output block below shows
-    … title="pipeline.py"   writes that file; with `add`, at its end
-    diff title="…"          edits that file: the lines without + stand in it once, in this order
-    sql                     typed at the psql prompt
-    output                  what the block before printed
-    text                    a drawing, not run
+    console                `$ ` begins a command; below it is what a terminal then shows (nothing: unchecked)
+    console exit=3         the last command ends with 3, the others with 0
+    console terminal=2     the command stays in another terminal; with no command, Enter is pressed there
+    … by-hand              not run: it needs the network or an administrator
+    python                 runs; all of a page's share one interpreter
+    python raises          ends with an error of ours, which the output block below shows
+    … title="pipeline.py"  writes that file; with `add`, at its end
+    diff title="…"         edits that file: the lines without + stand in it once, in this order
+    sql                    typed at the psql prompt
+    output                 what the block before printed
+    text                   a drawing, not run
 
-Shown and found are compared line by line without indentation, runs of spaces and empty lines; … stands for any
-text, and alone on a line for any lines. Port 8801 stands for one that is free. The tutorial has its embedded
-PostgreSQL, every other page finds a database in STRANDLINE_DATABASE_URL.
+Shown and found are compared line by line without indentation, runs of spaces and empty lines; … stands for
+any text, and alone on a line for any lines. Port 8801 stands for one that is free. The tutorial has its
+embedded PostgreSQL, every other page finds a database in STRANDLINE_DATABASE_URL.
 """
 
 import ast
-import inspect
-import json
 import os
-import pty
 import re
-import select
-import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import typer
-from sqlalchemy import Table
+from sqlalchemy.types import TypeDecorator
+from tests.documentation import PORT, ROOT, Block, Reader, blocks
 
-import strandline
-from strandline import errors, model, pipeline, source, testing
+from strandline import errors
 from strandline.cli.app import app
-from strandline.model import column, dimension
+from strandline.model import calendar
 from strandline.model import type as column_type
+from strandline.model.base import Audited
+from strandline.model.dimension import Dimension
 from strandline.sample import __main__ as sample
 from strandline.settings import Schemas, Settings
+from strandline.source import HttpSource
 from strandline.testing import postgres
-from strandline.warehouse import cluster, embedded, raw, staging, state
+from strandline.warehouse import fact, raw, scd, staging, state
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
 PAGES = sorted(DOCS.rglob("*.md"))
 TUTORIAL = DOCS / "tutorial" / "first-dimension.md"
-FENCE = re.compile(r"^```(\w+)(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
-PORT = "8801"
-PATIENCE_SECONDS = 60.0
+PARTS = ("source", "model", "pipeline", "testing", "sample")
+PUBLIC = (
+    "strandline",
+    *(f"strandline.{part}" for part in ("source", "model", "pipeline", "testing", "sample")),
+)
 
-# One interpreter for a page: a line of JSON for each block, one back with what it printed and how it failed.
-INTERPRETER = """
-import contextlib, io, json, sys, traceback, types
-page = sys.modules["page"] = types.ModuleType("page")
-for line in sys.stdin:
-    where, source = json.loads(line)
-    out, failed = io.StringIO(), ""
-    with contextlib.redirect_stdout(out):
-        try:
-            exec(compile(source, where, "exec"), page.__dict__)
-        except Exception as error:
-            hint = getattr(error, "hint", None)
-            failed = f"{type(error).__name__}: {error}" + (f"\\nhint: {hint}" if hint else "")
-            traceback.print_exc()
-    print(json.dumps([out.getvalue(), failed]), flush=True)
-"""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of a page."""
-
-    where: str
-    kind: str
-    words: frozenset[str]
-    options: dict[str, str]
-    text: str
-
-
-def blocks(page: Path) -> list[Block]:
-    content = page.read_text()
-    return [
-        Block(
-            where=f"{page.relative_to(ROOT)}:{content.count(chr(10), 0, found.start()) + 1}",
-            kind=found[1],
-            words=frozenset(word for word in shlex.split(found[2]) if "=" not in word),
-            options=dict(word.split("=", 1) for word in shlex.split(found[2]) if "=" in word),
-            text=found[3],
-        )
-        for found in FENCE.finditer(content)
-    ]
-
-
-def is_as_shown(shown: str, found: str) -> bool:
-    lines = (".*\n" if line == "…" else f"{re.escape(line)}\n" for line in tidy(shown))
-    pattern = "".join(f"(?:{line})*?" if line == ".*\n" else line.replace("…", ".*") for line in lines)
-    return re.fullmatch(pattern, "".join(f"{line}\n" for line in tidy(found))) is not None
-
-
-def tidy(text: str) -> list[str]:
-    return [re.sub("-{3,}", "---", " ".join(line.split())) for line in text.splitlines() if line.strip()]
-
-
-def commands_of(block: Block) -> Iterator[tuple[str, str]]:
-    """Each command with what is shown below it."""
-    _, *parts = re.split(r"^\$ ", f"\n{block.text}", flags=re.MULTILINE)
-    for part in parts:
-        command = re.match(r"(?:.*\\\n)*.*\n", part)
-        assert command is not None
-        yield command[0], part[command.end() :]
-
-
-class Terminal:
-    """A program on a terminal of its own, so that it shows what people see and not what files get."""
-
-    def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
-        self._reader, writer = pty.openpty()
-        self._seen = b""
-        self.process = subprocess.Popen(
-            ["bash", "-c", command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=writer,
-            stderr=writer,
-            start_new_session=True,
-        )
-        os.close(writer)
-
-    def finish(self) -> tuple[int, str]:
-        """Its exit code and all that it showed."""
-        limit = threading.Timer(PATIENCE_SECONDS, self.process.kill)
-        limit.start()
-        while self._read(PATIENCE_SECONDS):
-            pass
-        code = self.process.wait()
-        limit.cancel()
-        return code, self._take()
-
-    def press_enter(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"\n")
-        self.process.stdin.flush()
-
-    def wait_for(self, shown: str) -> str:
-        """Read on until it shows that; what it showed."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not is_as_shown(shown, self._text()) and time.monotonic() < deadline:
-            self._read(0.5)
-        return self._take()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        os.close(self._reader)
-
-    def _read(self, seconds: float) -> bool:
-        if not select.select([self._reader], [], [], seconds)[0]:
-            return self.process.poll() is None
-        try:
-            read = os.read(self._reader, 65536)
-        except OSError:  # how Linux says that nobody writes there any more
-            return False
-        self._seen += read
-        return bool(read)
-
-    def _text(self) -> str:
-        return self._seen.decode("utf-8", "replace").replace("\r", "")
-
-    def _take(self) -> str:
-        text, self._seen = self._text(), b""
-        return text
-
-
-@dataclass
-class Reader:
-    """Somebody who follows a page, and notices when something else happens than it says."""
-
-    folder: Path
-    environment: dict[str, str]
-    port: str
-    terminals: dict[str, Terminal] = field(default_factory=dict)
-    interpreter: subprocess.Popen[str] | None = None
-    printed: str = ""
-
-    def follow(self, block: Block) -> None:
-        text = block.text.replace(PORT, self.port)
-        block = Block(block.where, block.kind, block.words, block.options, text)
-        if "title" in block.options:
-            self.write(block)
-        elif "by-hand" not in block.words and block.kind != "text":
-            getattr(self, f"follow_{block.kind}")(block)
-
-    def write(self, block: Block) -> None:
-        file = self.folder / block.options["title"]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if block.kind == "diff":
-            file.write_text(edited(file.read_text(), block))
-        else:
-            file.write_text((file.read_text() if "add" in block.words else "") + block.text)
-
-    def follow_console(self, block: Block) -> None:
-        if "terminal" in block.options:
-            self.follow_other_terminal(block, block.options["terminal"])
-            return
-        commands = list(commands_of(block))
-        codes = [0] * (len(commands) - 1) + [int(block.options.get("exit", "0"))]
-        for (command, shown), expected in zip(commands, codes, strict=True):
-            terminal = Terminal(command, self.folder, self.environment)
-            code, found = terminal.finish()
-            terminal.close()
-            assert code == expected, f"{block.where}: {command}{found}[exit code {code}]"
-            assert not shown.strip() or is_as_shown(shown, found), (
-                f"{block.where}: {command}showed:\n{found}"
-            )
-
-    def follow_other_terminal(self, block: Block, name: str) -> None:
-        shown = block.text
-        if shown.startswith("$ "):
-            ((command, shown),) = commands_of(block)
-            self.terminals[name] = Terminal(command, self.folder, self.environment)
-        else:
-            self.terminals[name].press_enter()
-        found = self.terminals[name].wait_for(shown)
-        assert is_as_shown(shown, found), f"{block.where}: terminal {name} shows:\n{found}"
-
-    def follow_python(self, block: Block) -> None:
-        if self.interpreter is None:
-            self.interpreter = subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", INTERPRETER],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        assert self.interpreter.stdin is not None
-        assert self.interpreter.stdout is not None
-        self.interpreter.stdin.write(json.dumps([block.where, block.text]) + "\n")
-        self.interpreter.stdin.flush()
-        self.printed, failed = json.loads(self.interpreter.stdout.readline())
-        assert bool(failed) == ("raises" in block.words), f"{block.where}: {failed or 'no error'}"
-        self.printed += failed
-
-    def follow_sql(self, block: Block) -> None:
-        url = self.environment.get("STRANDLINE_DATABASE_URL")
-        if url is None:
-            server = embedded.running(self.folder / ".strandline")
-            assert server is not None, f"{block.where}: no database runs"
-            url = server.url
-        psql = [str(cluster.binaries() / "psql"), "-X", "-v", "ON_ERROR_STOP=1", "-d", url.replace("+psycopg", "")]
-        done = subprocess.run([*psql, "-f", "-"], input=block.text, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{block.where}: {done.stderr}"
-        self.printed = done.stdout
-
-    def follow_output(self, block: Block) -> None:
-        assert is_as_shown(block.text, self.printed), f"{block.where}: it printed:\n{self.printed}"
-
-    def close(self) -> None:
-        for terminal in self.terminals.values():
-            terminal.close()
-        if self.interpreter is not None:
-            self.interpreter.communicate(timeout=PATIENCE_SECONDS)
-
-
-def edited(content: str, block: Block) -> str:
-    """The file after the diff."""
-    lines = block.text.splitlines(keepends=True)
-    before = "".join(line[1:] for line in lines if line[0] != "+")
-    after = "".join(line[1:] for line in lines if line[0] != "-")
-    assert content.count(before) == 1, f"{block.where}: its lines stand {content.count(before)} times in the file"
-    return content.replace(before, after)
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 
 
 @pytest.fixture
@@ -312,6 +89,7 @@ def reader(home: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
         "HOME": str(home / "home"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "TTY_COMPATIBLE": "0",  # rich then writes no escape codes, and still as wide as it is told
+        "NO_COLOR": "1",
         "COLUMNS": "120",
     }
     if request.node.callspec.params["page"] != TUTORIAL:
@@ -323,7 +101,164 @@ def reader(home: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
     reader.close()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_what_a_page_says_happens(page: Path, reader: Reader) -> None:
-    for block in blocks(page):
-        reader.follow(block)
+@every_page
+def test_what_a_page_says_happens(page: Path, request: pytest.FixtureRequest) -> None:
+    found = blocks(page)
+    reader: Reader | None = request.getfixturevalue("reader") if any(map(needs_reader, found)) else None
+    for block in found:
+        if reader is not None:
+            reader.follow(block)
+
+
+def needs_reader(block: Block) -> bool:
+    return block.kind != "text" and "by-hand" not in block.words
+
+
+def test_the_tutorial_ends_with_the_code_of_the_example(tmp_path: Path) -> None:
+    reader = Reader(tmp_path, {}, PORT)
+    for block in blocks(TUTORIAL):
+        if "title" in block.options:
+            reader.write(block)
+
+    assert classes([tmp_path / "pipeline.py"]) == classes((ROOT / "examples" / "sales").glob("*.py"))
+
+
+def classes(files: Iterable[Path]) -> dict[str, str]:
+    nodes = [node for file in files for node in ast.parse(file.read_text()).body]
+    return {node.name: ast.dump(node) for node in nodes if isinstance(node, ast.ClassDef)}
+
+
+def test_the_reference_names_every_command_and_option() -> None:
+    for name, options in commands(typer.main.get_command(app)):
+        assert options_in(name) == options, name
+
+
+def test_the_reference_names_every_option_of_the_sample() -> None:
+    there = {word for action in sample._parser()._actions for word in action.option_strings}
+
+    assert options_in("python -m strandline.sample") == there - {"-h", "--help"}
+
+
+def commands(group: Any, above: str = "strandline") -> Iterator[tuple[str, set[str]]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{above} {name}")
+        else:
+            words = {word for parameter in command.params for word in parameter.opts}
+            yield f"{above} {name}", {word for word in words if word.startswith("--")}
+
+
+def options_in(command: str) -> set[str]:
+    sections = re.split(r"^## ", reference("command-line"), flags=re.MULTILINE)
+    (section,) = [each for each in sections if re.match(rf"`{re.escape(command)}[` ]", each)]
+    return set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))
+
+
+def test_the_reference_names_all_that_a_merge_counts() -> None:
+    counted = [name.replace("_", " ") for merged in (scd.Merged, fact.Merged) for name in merged().counts()]
+
+    assert not missing(counted, rows_of("command-line"))
+
+
+def test_the_reference_names_every_setting_and_no_other() -> None:
+    own = {f"STRANDLINE_{name.upper()}" for name in Settings.model_fields if name != "schemas"}
+    own |= {f"STRANDLINE_SCHEMAS__{name.upper()}" for name in Schemas.model_fields}
+
+    assert (
+        rows_of("settings") & {word for word in rows_of("settings") if word.startswith("STRANDLINE_")} == own
+    )
+    assert not missing(HttpSource.__annotations__, rows_of("settings"))
+
+
+def test_the_reference_names_every_error_with_its_exit_code() -> None:
+    there = {
+        name: kind.exit_code for name, kind in vars(errors).items() if is_a(kind, errors.StrandlineError)
+    }
+    told = re.findall(r"^\| `(\w+)` \| (\d) \|", reference("errors"), re.MULTILINE)
+
+    assert {name: int(code) for name, code in told} == there
+    assert set(re.findall(r"^[│├└─ ]*(\w+)$", reference("errors"), re.MULTILINE)) == set(there)
+
+
+def test_the_reference_names_every_public_name() -> None:
+    for module in map(import_module, ["strandline", *(f"strandline.{part}" for part in PARTS)]):
+        assert not missing(module.__all__, names_known_in(module)), module.__name__
+
+
+def names_known_in(module: ModuleType) -> set[str]:
+    """A part may leave to the package's list what is there as well."""
+    sections = re.split(r"^## ", reference("public-api"), flags=re.MULTILINE)
+    wanted = ("`strandline`", f"`{module.__name__}`")
+    cells = [
+        cell
+        for each in sections
+        if each.startswith(wanted)
+        for cell in re.findall(r"^\| (.+?) \|", each, re.MULTILINE)
+    ]
+    return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+
+
+def test_the_reference_names_every_column_type() -> None:
+    there = {name for name, kind in vars(column_type).items() if is_a(kind, TypeDecorator)} - {
+        "TypeDecorator"
+    }
+
+    assert {word.partition("(")[0] for word in rows_of("column-types")} >= there
+
+
+def test_the_reference_names_every_table_and_column() -> None:
+    for table in state.OWN_TABLES.sorted_tables:
+        assert not missing(table.c.keys(), columns_in(f"`{table.name}`")), table.name
+    assert not missing(raw.raw_table("any.stream", cursor=None).c.keys(), columns_in("The raw log"))
+    assert not missing(staging.OWN_COLUMNS, columns_in("Staging"))
+    assert not missing(calendar.COLUMNS, columns_in("`dim_date`"))
+    audit = [name for name in Audited.__annotations__ if not name.startswith("_")]
+    own = [name for name in Dimension.__annotations__ if name != "dimension_name"]
+    assert not missing([*own, *audit], columns_in("Dimensions"))
+    assert not missing(audit, columns_in("Facts"))
+
+
+def columns_in(heading: str) -> set[str]:
+    sections = re.split(r"^##+ ", reference("database"), flags=re.MULTILINE)
+    (section,) = [each for each in sections if each.startswith(f"{heading}\n")]
+    return set(re.findall(r"`(\w+)`", section))
+
+
+@every_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_index_leads_to_every_page() -> None:
+    linked = re.findall(r"\]\(([^)#]+)\)", (DOCS / "index.md").read_text())
+
+    assert {(DOCS / target).resolve() for target in linked} | {DOCS / "index.md"} == set(PAGES)
+
+
+def reference(name: str) -> str:
+    return (REFERENCE / f"{name}.md").read_text()
+
+
+def rows_of(name: str) -> set[str]:
+    """What stands in the first cells of a page's tables, each part by itself where there are several."""
+    cells = re.findall(r"^\| (.+?) \|", reference(name), re.MULTILINE)
+    return {part.strip("` ") for cell in cells for part in cell.split(",")}
+
+
+def missing(wanted: Iterable[str], found: set[str]) -> list[str]:
+    return [each for each in wanted if each not in found]
+
+
+def is_a(kind: object, base: type) -> bool:
+    return isinstance(kind, type) and issubclass(kind, base)

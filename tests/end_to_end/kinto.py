@@ -182,19 +182,28 @@ def customers(dice: random.Random, ids: Iterable[str]) -> dict[str, Data]:
 def orders(dice: random.Random, ids: Iterable[str], *, shop: Shop) -> dict[str, Data]:
     """Drawn orders of anybody who was ever a customer, of some who are to come, and of nobody known."""
     buyers = [*sorted(shop.written["customers"]), *TO_COME, None]
-    now = datetime.now(UTC)
-    since, age = shop.opened_at - timedelta(hours=1), now - shop.opened_at
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    # Before any customer was there; between the changes that the test makes (most); ordered ahead.
+    times = [
+        (shop.opened_at - hour, shop.opened_at),
+        *[(shop.opened_at, now)] * 4,
+        (now, now + hour),
+    ]
     return {
         order_id: {
             "customer": dice.choice(buyers),
-            # Most of them lately, between the changes that the test makes; some before any customer.
-            "placed_at": (dice.choice((since, now - age, now - age)) + age * dice.random()).isoformat(),
+            "placed_at": moment_between(dice, *dice.choice(times)).isoformat(),
             "status": dice.choice(STATUSES),
             "quantity": dice.randint(1, 9),
             "total": round(dice.uniform(1, 5000), 2),
         }
         for order_id in ids
     }
+
+
+def moment_between(dice: random.Random, first: datetime, last: datetime) -> datetime:
+    """Any instant from the first to the last."""
+    return first + (last - first) * dice.random()
 
 
 def seed(shop: Shop, dice: random.Random, *, customers_: int, orders_: int) -> None:

@@ -271,7 +271,6 @@ ROUNDS = (
     kinto.add,
     kinto.arrive,
     kinto.change,
-    kinto.nothing,
 )
 
 
@@ -316,7 +315,7 @@ def test_after_every_run_the_star_is_what_kinto_says(warehouse: Database, shop: 
 
         before = every_row(warehouse)
         again = load(warehouse, shop)
-        # At least the one at the mark is read again; more of them where Kinto's clock, which gives every write
+        # At least the one at the mark is read again; more where Kinto's clock, which gives every write
         # a millisecond of its own, has run ahead of the run's start.
         assert [it.stored for it in again.streams] == [0, 0], (happens.__doc__, again)
         assert all(it.records < 700 for it in again.streams)

@@ -1,7 +1,7 @@
-"""Promises 2, 3 and 4: any history, however it is cut into batches, leaves what a plain loop leaves, and only once.
+"""Promises 2, 3 and 4: any history, however it is cut into batches, leaves what a plain loop leaves, once.
 
-The oracle below is written from the design alone and shares no code with the merge. What goes in goes in through
-`run`: JSON bytes, contract, mapper, raw log, staging, merge.
+The oracle below is written from the design alone and shares no code with the merge. What goes in goes in
+through `run`: JSON bytes, contract, mapper, raw log, staging, merge.
 """
 
 import itertools
@@ -97,7 +97,9 @@ class Change:
         """As the feed sends it."""
         if self.is_deleted:
             return json.dumps({"id": key, "at": at.isoformat(), "gone": True}).encode()
-        said = {name: getattr(self, name) for name in ("origin", "nickname", "is_active", "segment", "budget")}
+        said = {
+            name: getattr(self, name) for name in ("origin", "nickname", "is_active", "segment", "budget")
+        }
         return json.dumps({"id": key, "at": at.isoformat(), **said}).encode()
 
 
@@ -120,10 +122,7 @@ def naive_history(sent: list[Sent]) -> list[Version]:
     """What a plain loop makes of everything that was ever sent, in the order in which it was sent."""
     found: list[Version] = []
     for key in sorted({key for key, _, _ in sent}):
-        standing: dict[datetime, Change] = {}
-        for whose, at, change in sent:
-            if whose == key:
-                standing[at] = change
+        standing = {at: change for whose, at, change in sent if whose == key}
         found += _timeline(key, sorted(standing.items()))
     return found
 
@@ -196,7 +195,11 @@ class Bed:
         """The versions of a case, in the oracle's words."""
         table = DimPerson.table()
         named = [column.name for column in DimPerson.attributes()]
-        query = select(table).where(table.c.source_id.startswith(prefix)).order_by(table.c.source_id, table.c.version)
+        query = (
+            select(table)
+            .where(table.c.source_id.startswith(prefix))
+            .order_by(table.c.source_id, table.c.version)
+        )
         with self.database.connect() as connection:
             rows = connection.execute(query).mappings().all()
         found = [
@@ -216,9 +219,11 @@ class Bed:
         return sorted(found, key=lambda version: (version.source_id, version.number))
 
     def row_versions(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row: it changes with every write, also with an identical one."""
+        """PostgreSQL's own mark of who wrote a row; it changes with every write, also an identical one."""
         with self.database.connect() as connection:
-            found = connection.execute(text("SELECT person_key, xmin::text FROM warehouse.dim_person ORDER BY 1"))
+            found = connection.execute(
+                text("SELECT person_key, xmin::text FROM warehouse.dim_person ORDER BY 1")
+            )
             return [tuple(row) for row in found]
 
     def wipe(self) -> None:
@@ -226,7 +231,9 @@ class Bed:
         table = DimPerson.table()
         with self.database.begin() as connection:
             connection.execute(delete(table).where(DimPerson.key_column() > 0))
-            connection.execute(text("TRUNCATE raw.feed_people, staging.feed_people__dim_person, strandline.applied_mark"))
+            connection.execute(
+                text("TRUNCATE raw.feed_people, staging.feed_people__dim_person, strandline.applied_mark")
+            )
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +264,9 @@ def _last_words(sent: list[Sent]) -> list[bytes]:
 @example([[Change("a", 0, origin="x")], [Change("a", 0, origin="y"), Change("a", 1, segment="x")]])
 @example([[Change("a", 0, segment="x"), Change("a", 1, is_deleted=True)], [Change("a", 1, segment="x")]])
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_history_in_any_batches_leaves_what_a_plain_loop_leaves(bed: Bed, batches: list[list[Change]]) -> None:
+def test_any_history_in_any_batches_leaves_what_a_plain_loop_leaves(
+    bed: Bed, batches: list[list[Change]]
+) -> None:
     """… or is refused, exactly where a second record at one instant would make a turning point vanish."""
     prefix, clock, sent = bed.begin(), dict[str, datetime](), list[Sent]()
     for batch in batches:
@@ -282,7 +291,9 @@ def test_any_history_in_any_batches_leaves_what_a_plain_loop_leaves(bed: Bed, ba
 
 @given(st.lists(changes, min_size=1, max_size=12), st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_one_batch_or_one_record_at_a_time_is_the_same(bed: Bed, batch: list[Change], data: st.DataObject) -> None:
+def test_one_batch_or_one_record_at_a_time_is_the_same(
+    bed: Bed, batch: list[Change], data: st.DataObject
+) -> None:
     """The order of arrival within a batch matters only for what happened at one instant."""
     prefix = bed.begin()
     sent = _sent(prefix, batch, {})

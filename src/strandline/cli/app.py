@@ -56,7 +56,6 @@ def run(
     """Read what is new and merge it."""
     from strandline.cli import commands, output, progress
 
-    output.send_logs_to_stderr()
     settings = commands.read_settings(database_url, app)
     with stoppable():
         with importing(settings.app):
@@ -87,7 +86,6 @@ def demo(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Load a sample CRM and a sample shop, let a day pass, load again, and look at the result."""
     from strandline.cli import demo, output, progress
 
-    output.send_logs_to_stderr()
     with stoppable(), progress.shown(sys.stderr) as shown:
         demo.play(database_url=database_url, as_json=as_json, progress=shown)
 

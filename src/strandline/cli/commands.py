@@ -42,7 +42,7 @@ def warehouse(settings: Settings) -> Iterator[Any]:
     from strandline.warehouse.database import Database
 
     given = settings.database_url
-    # An empty one is a mistake, a secret that is not set say, and no wish for a warehouse that nobody looks into.
+    # An empty one is a mistake, say a secret that is not set; nobody would look into the folder's own.
     database = Database(embedded.start(settings.home).url if given is None else given, settings.schemas)
     try:
         yield database

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import structlog
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,12 +26,6 @@ def console() -> Console:
 def print_json(value: object) -> None:
     """One document on stdout."""
     sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False, indent=2) + "\n")
-
-
-def send_logs_to_stderr() -> None:
-    """Stdout is for data: a log line in between would break a document that a program reads."""
-    # Looked up for each line, since progress bars put themselves in front of stderr while they move.
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def print_error(error: StrandlineError, *, as_json: bool) -> None:

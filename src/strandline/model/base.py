@@ -1,7 +1,8 @@
 """The declarative base of every table: names of constraints, schemas by layer, comments, audit columns."""
 
 import re
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import date, datetime
 from decimal import Decimal
 from inspect import cleandoc
 from typing import Any, ClassVar, Final
@@ -11,7 +12,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import JSON
 
-from strandline.model.type import Exact, UtcDateTime
+from strandline.errors import DeclarationError
+from strandline.model.type import Day, Exact, UtcDateTime
 
 RAW: Final = "raw"
 STAGING: Final = "staging"
@@ -53,6 +55,7 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(schema=WAREHOUSE, naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
+        date: Day(),
         datetime: UtcDateTime(),
         Decimal: Exact(),
         int: BigInteger(),
@@ -68,6 +71,25 @@ class Base(DeclarativeBase):
             table = cls.__table__
             assert isinstance(table, Table)
             table.comment = summary(cls)
+
+
+OF_DIMENSIONS: Final = ("version", "valid_from", "valid_to", "is_current", "is_inferred", "is_deleted")
+OF_AUDIT: Final = (
+    *("created_at", "updated_at", "synced_at", "source_system", "source_id", "schema_version", "run_id"),
+)
+OF_STAGE: Final = ("raw_id", "effective_at")
+RESERVED: Final = frozenset((*OF_DIMENSIONS, *OF_AUDIT, *OF_STAGE))
+"""What a model's own columns cannot be called: the columns that strandline fills, on its stage too."""
+
+
+def refuse_reserved(model: type, columns: Iterable[str]) -> None:
+    """Raise DeclarationError for the first of these columns that has a name of strandline's own."""
+    for name in columns:
+        if name in RESERVED:
+            raise DeclarationError(
+                f"{model.__name__}.{name}: strandline has a column of that name itself",
+                hint=f"Call it something more telling, such as {snake_case(model.__name__)}_{name}.",
+            )
 
 
 class Audited:

@@ -134,7 +134,7 @@ class _Author:
         if mapped is None:
             return [f"{value} = None"]
         if mapped.method is not None:
-            self.names[f"method_{value}"] = getattr(self.mapper, mapped.method.__name__)
+            self.names[f"method_{value}"] = getattr(self.mapper, mapped.column.name)
             return [f"{value} = method_{value}(record)"]
         lines = [f"{value} = record"]
         maybe_none = False

@@ -23,17 +23,19 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Enum,
     Identity,
     Index,
     Integer,
     String,
     Table,
+    and_,
     or_,
 )
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, synonym
 
 from strandline.errors import DeclarationError
-from strandline.model.base import Audited, Base, BigKey, snake_case
+from strandline.model.base import Audited, Base, BigKey, refuse_reserved, snake_case
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Attribute, role
 
 BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
@@ -135,6 +137,7 @@ def _declare_keys(cls: type[Dimension]) -> None:
 
 def _constrain(cls: type[Dimension]) -> None:
     table = cls.table()
+    refuse_reserved(cls, (column.name for column in cls.attributes()))
     for column in cls.attributes():
         column.info["required"] = not column.nullable
         column.nullable = True
@@ -148,12 +151,9 @@ def _constrain(cls: type[Dimension]) -> None:
     )
     required = cls.required()
     if required:
-        filled = " AND ".join(f"{column.name} IS NOT NULL" for column in required)
+        filled = and_(*(column.is_not(None) for column in required))
         free = or_(table.c.is_inferred, cls.key_column() < 0)
-        clause = f"{free.compile(compile_kwargs={'literal_binds': True})} OR ({filled})".replace(
-            f"{table.fullname}.", ""
-        )
-        table.append_constraint(CheckConstraint(clause, name="required"))
+        table.append_constraint(CheckConstraint(or_(free, filled), name="required"))
     member = (table.c.source_system, table.c.source_id)
     latest = table.c.is_current | table.c.is_deleted
     Index(None, *member, table.c.valid_from, unique=True)
@@ -169,7 +169,7 @@ def placeholder(column: Column[Any], *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]
     """What stands in a column of a member that nothing is known of, so that a report shows a word and not a
     gap.
     """
-    if not (column.info["required"] and isinstance(column.type, String)):
+    if not column.info["required"] or not isinstance(column.type, String) or isinstance(column.type, Enum):
         return None
     return word[: column.type.length] if column.type.length else word
 

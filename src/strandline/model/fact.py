@@ -6,7 +6,7 @@ from sqlalchemy import Column, Index, Table
 from sqlalchemy.orm import Mapped, mapped_column
 
 from strandline.errors import DeclarationError
-from strandline.model.base import Audited, Base
+from strandline.model.base import Audited, Base, refuse_reserved
 from strandline.model.calendar import Calendar
 from strandline.model.column import (
     UNKNOWN_KEY,
@@ -85,6 +85,7 @@ def _check(cls: type[Fact]) -> None:
             f"{cls.__name__} has no grain", hint="Declare what one row is: order_id: Mapped[str] = grain()."
         )
     columns = set(cls.table().c.keys())
+    refuse_reserved(cls, (column.name for column in cls.table().c if role(column) is not None))
     for name, reference in {**cls.references(), **cls.date_references()}.items():
         where = f"{cls.__name__}.{name}: references({reference.dimension.__name__})"
         for option, column in (("as_of", reference.as_of), ("on", reference.on)):

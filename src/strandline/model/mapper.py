@@ -30,7 +30,7 @@ from strandline.model.path import Step, nearest, resolve
 UNSET: Final[Any] = object()
 
 R = TypeVar("R", bound=BaseModel)
-M = TypeVar("M", Dimension, Fact)
+M = TypeVar("M", bound=Dimension | Fact)
 
 
 class Named(Protocol):

@@ -69,7 +69,7 @@ class Reading:
     @cached_property
     def raw(self) -> Table:
         """Its raw log."""
-        return raw.raw_table(self.stream.qualified_name, cursor=self.stream.cursor_type)
+        return raw.raw_table(self.stream.qualified_name, cursor=self.stream.cursor_type)  # type: ignore[arg-type]  # a class is hashable
 
 
 @dataclass
@@ -143,6 +143,7 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
             hint=f"Write a Mapper[{added.stream.contract.__name__}, {added.target}].",
         )
     for other in others:
+        _check_table_names(added.stream, other.stream, where=where)
         same_name = other.stream.source is not added.stream.source
         if same_name and other.stream.source_name == added.stream.source_name:
             raise DeclarationError(
@@ -158,6 +159,15 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
     _check_tombstones(added, where=where)
 
 
+def _check_table_names(added: Stream, other: Stream, *, where: str) -> None:
+    names = added.qualified_name, other.qualified_name
+    if names[0] != names[1] and raw.table_name(names[0]) == raw.table_name(names[1]):
+        raise DeclarationError(
+            f"{where}: {names[0]} and {names[1]} would share the raw log {raw.table_name(names[0])}",
+            hint='Set another name = "…" on one of the sources.',
+        )
+
+
 def _check_tombstones(added: Sync, *, where: str) -> None:
     """A deleted record says only its key, so a fact must be found by it."""
     if added.stream.deleted is None or not issubclass(added.model, Fact):
@@ -165,6 +175,7 @@ def _check_tombstones(added: Sync, *, where: str) -> None:
     grain = added.model.grain()
     declared = added.mapper.mapped[grain[0].name].declared
     by_key = len(grain) == 1 and declared is not None and (declared.path,) == added.stream.key
+    by_key = by_key and declared is not None and declared.using is None
     if not by_key or not isinstance(grain[0].type, String):
         raise DeclarationError(
             f"{where}: the stream has deletions, and a deleted record could not be found in {added.target}",

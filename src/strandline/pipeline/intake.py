@@ -5,7 +5,7 @@ Nothing here touches the database. Records that fail are kept as entries as well
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,13 +16,18 @@ from xxhash import xxh3_128_digest
 
 from strandline.errors import RecordRejected
 from strandline.model.conversion import FAILURES, Conversion
+from strandline.model.type import fits_in_utc
 from strandline.pipeline.definition import Sync
+from strandline.source.contract import Record, show
 from strandline.source.cursor import CursorValue
 from strandline.source.page import Page
 from strandline.source.stream import Stream
 from strandline.source.tombstone import Described
 from strandline.warehouse import raw
 from strandline.warehouse.quarantine import Reject
+
+Reader = Callable[[bytes], tuple[Record, str | None, CursorValue | None]]
+"""(payload) → (record, natural key, cursor value)"""
 
 
 @dataclass
@@ -53,6 +58,35 @@ class Chunk:
     """Bytes of the pages."""
 
 
+def _storable(stream: Stream) -> Reader:
+    """The stream's reader, which also refuses a cursor value that the raw log could not hold."""
+    read = stream.compile_reader()
+    if stream.cursor is None or stream.cursor.field == stream.effective_at:
+        return read
+    field = stream.cursor.field
+    where = f"{stream.contract.__name__}.{field}"
+
+    def read_checked(payload: bytes) -> tuple[Record, str | None, CursorValue | None]:
+        found = read(payload)
+        if not _can_store(found[2]):
+            raise RecordRejected(
+                f"{where}: {show(found[2])} is nothing that PostgreSQL can store",
+                field=field,
+                rule="cursor",
+            )
+        return found
+
+    return read_checked
+
+
+def _can_store(value: CursorValue | None) -> bool:
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return not isinstance(value, datetime) or fits_in_utc(value)
+
+
 class Intake:
     """Takes in the pages of one stream; numbers the entries from `next_raw_id` on."""
 
@@ -63,7 +97,7 @@ class Intake:
         self.next_raw_id = 1
         self.highest: CursorValue | None = None
         self.chunk = Chunk()
-        self._read_record = stream.compile_reader()
+        self._read_record = _storable(stream)
 
     def empty(self) -> Chunk:
         """What has been taken in so far, which is then the caller's."""
@@ -92,6 +126,9 @@ class Intake:
                 self._take_reject(payload, raw_id, page, number, error)
                 continue
             effective_at = (getattr(record, effective_field) if effective_field else None) or fetched_at
+            if not fits_in_utc(effective_at):
+                self._take_reject(payload, raw_id, page, number, self._timeless(effective_at))
+                continue
             digest = xxh3_128_digest(payload)
             add(
                 (
@@ -120,6 +157,8 @@ class Intake:
                 target.tombstone(entry.raw_id, entry.source_id, entry.effective_at, entry.fetched_at)
             return
         try:
+            if self.stream.deleted is not None:
+                self.stream.tombstone(entry.payload)  # a flag that says neither yes nor no is still a reject
             record, source_id, _ = self._read_record(entry.payload)
             if source_id is None:
                 raise self._keyless()
@@ -191,14 +230,15 @@ class Intake:
                 payload,
                 xxh3_128_digest(payload),
                 operation,
-                known.cursor_value,
-                known.effective_at,
+                known.cursor_value if _can_store(known.cursor_value) else None,
+                known.effective_at if _can_store(known.effective_at) else None,
                 self.run_id,
                 number,
                 page.fetched_at,
             )
         )
-        self._see(known.cursor_value)
+        if _can_store(known.cursor_value):
+            self._see(known.cursor_value)
 
     def _keyless(self) -> RecordRejected:
         field = ".".join(self.stream.key)
@@ -206,6 +246,15 @@ class Intake:
             f"{self.stream.contract.__name__}.{field}: the record has no natural key",
             field=field,
             rule="natural_key",
+        )
+
+    def _timeless(self, effective_at: datetime) -> RecordRejected:
+        field = self.stream.effective_at or ""
+        return RecordRejected(
+            f"{self.stream.contract.__name__}.{field}: {effective_at.isoformat()} lies outside the years 1 to"
+            " 9999 in UTC",
+            field=field,
+            rule="year",
         )
 
     def _request(self, page: Page, number: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 
-from strandline.errors import OrderBroken, TooManyRejects
+from strandline.errors import OrderBroken, SourceError, TooManyRejects
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.intake import Chunk, Intake, Target
 from strandline.source.stream import Source
@@ -83,6 +83,8 @@ class Load:
         self._resume(min(target.applied for target in self.targets), self.last_raw_id)
 
     def _resume(self, first: int, last: int) -> None:
+        if first < last:
+            self._forget_rejects()
         while first < last:
             with self.connection.begin():
                 batch = raw.entries_after(self.connection, self.reading.raw, first, up_to=last)
@@ -93,6 +95,16 @@ class Load:
             first = batch[-1].raw_id if batch else last
             self.figures.resumed += len(batch)
             self.report(self.figures)
+
+    def _forget_rejects(self) -> None:
+        """What is tried again may be right by now, after a contract or mapper was mended."""
+        name, applied = self.stream.qualified_name, [target.applied for target in self.targets]
+        with self.connection.begin():
+            quarantine.forget(self.connection, stream=name, target="", after=max(applied))
+            for target in self.targets:
+                quarantine.forget(
+                    self.connection, stream=name, target=target.sync.target, after=target.applied
+                )
 
     def read(self, source: Source) -> None:
         """Read the stream from its mark to its end, store what is new and move the mark.
@@ -112,6 +124,10 @@ class Load:
             self._store(is_end=True)
         except OrderBroken:
             self._take_mark_back()
+            raise
+        except SourceError:
+            # What has been read is kept, and an ordered stream goes on from there.
+            self._store(is_end=False)
             raise
         finally:
             pages.close()
@@ -188,15 +204,24 @@ class Load:
         try:
             with self.connection.begin_nested():
                 staging.stage(self.database, self.connection, target.staged, rows)
-        except REFUSED:
+        except REFUSED as error:
             columns = list(target.staged.c)
             wrong = {row[0]: (row[1], found) for row in rows if (found := faults(columns, row))}
             if not wrong:
-                raise
-            sound = [row for row in rows if row[0] not in wrong]
-            staging.stage(self.database, self.connection, target.staged, sound)
-            return [_misfit(target, raw_id, source_id, found) for raw_id, (source_id, found) in wrong.items()]
+                return self._copy_halves(target, rows, why=str(error).partition("\n")[0])
+            misfits = [
+                _misfit(target, raw_id, source_id, found) for raw_id, (source_id, found) in wrong.items()
+            ]
+            return misfits + self._copy_to_stage(target, [row for row in rows if row[0] not in wrong])
         return []
+
+    def _copy_halves(self, target: Target, rows: list[tuple[Any, ...]], *, why: str) -> list[Reject]:
+        """Nothing looks wrong, and yet the table does not take them: find the row by trying."""
+        if len(rows) == 1:
+            raw_id, source_id = rows[0][:2]
+            return [_misfit(target, raw_id, source_id, [("", why)])]
+        middle = len(rows) // 2
+        return self._copy_to_stage(target, rows[:middle]) + self._copy_to_stage(target, rows[middle:])
 
     def _move_mark(self, *, is_end: bool) -> None:
         """At the end of the stream, or where order is promised and verified after every chunk."""
@@ -222,4 +247,5 @@ class Load:
 
 def _misfit(target: Target, raw_id: int, source_id: str, found: list[tuple[str, str]]) -> Reject:
     mapper, (column, why) = target.conversion.mapper.__name__, found[0]
-    return Reject(raw_id, source_id, target.sync.target, column, "type", f"{mapper}.{column}: {why}")
+    where = f"{mapper}.{column}" if column else mapper
+    return Reject(raw_id, source_id, target.sync.target, column, "type", f"{where}: {why}")

@@ -23,20 +23,15 @@ def merge(
     LateChange.
     """
     model = target.sync.model
-    stream = load.stream.qualified_name
+    stream, source_system = load.stream.qualified_name, load.stream.source_name
+    log = late.Log(load.reading.raw, source_system, stream, target.sync.target, target.applied)
     _lock(connection, model)
-    staging.analyze(database, connection, target.staged)
-    late.refuse(
-        connection,
-        staged=target.staged,
-        raw=load.reading.raw,
-        applied=target.applied,
-        stream=stream,
-        target=target.sync.target,
-    )
+    columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
+    staging.analyze(database, connection, target.staged, columns=columns)
     if issubclass(model, Fact):
-        counts = _merge_fact(database, connection, model, load, target, run_id)
+        counts = _merge_fact(database, connection, model, log, target, run_id)
     else:
+        late.refuse(connection, staged=target.staged, log=log)
         counts = _merge_dimension(database, connection, model, load, target, run_id)
     state.move_applied_mark(connection, stream, target.sync.target, raw_id=load.last_raw_id, run_id=run_id)
     return counts
@@ -64,7 +59,7 @@ def facts_of(dimension: type[Dimension]) -> Iterator[type[Fact]]:
 
 
 def _merge_fact(
-    database: Database, connection: Connection, model: type[Fact], load: Load, target: Target, run_id: int
+    database: Database, connection: Connection, model: type[Fact], log: late.Log, target: Target, run_id: int
 ) -> dict[str, int]:
     mapped = target.sync.mapper.mapped
     sources = {name: mapped[name].source for name in model.references()}
@@ -73,9 +68,9 @@ def _merge_fact(
         connection,
         fact=model,
         staged=target.staged,
-        stream=load.stream.qualified_name,
-        source_system=load.stream.source_name,
+        log=log,
         sources={name: source for name, source in sources.items() if source is not None},
+        waiting=_who_may_wait(database, connection, model),
         run_id=run_id,
     )
     return merged.counts()
@@ -113,10 +108,26 @@ def _merge_dimension(
             source_system=load.stream.source_name,
             run_id=run_id,
         )
-        for it in facts_of(model)
-        if inspect(connection).has_table(it.table().name, schema=_schema(database, it))
+        for it in _existing_facts_of(database, connection, model)
     )
     return {**merged.counts(), "facts_moved": moved}
+
+
+def _who_may_wait(database: Database, connection: Connection, model: type[Fact]) -> list[type[Fact]]:
+    """The facts that look at a dimension whose members this fact infers."""
+    inferring = {it.dimension for it in model.references().values() if it.missing == "infer"}
+    found = [it for dimension in inferring for it in _existing_facts_of(database, connection, dimension)]
+    return list(dict.fromkeys(found))
+
+
+def _existing_facts_of(
+    database: Database, connection: Connection, dimension: type[Dimension]
+) -> list[type[Fact]]:
+    """Those whose tables are there: a model may be declared that no pipeline of this warehouse fills."""
+    there = inspect(connection)
+    return [
+        it for it in facts_of(dimension) if there.has_table(it.table().name, schema=_schema(database, it))
+    ]
 
 
 def _schema(database: Database, model: type[Fact]) -> str | None:

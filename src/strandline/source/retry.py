@@ -14,15 +14,13 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
-import structlog
 import tenacity
 
+from strandline import log
 from strandline.errors import RateLimited, SourceUnavailable
 from strandline.source import prefetch
 
 T = TypeVar("T")
-
-log = structlog.get_logger("strandline.source")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +112,7 @@ def _transient(state: tenacity.RetryCallState) -> Transient:
 
 
 def _report(state: tenacity.RetryCallState, where: str) -> None:
-    log.warning(
+    log.warn(
         "retrying",
         where=where,
         attempt=state.attempt_number,
@@ -135,7 +133,9 @@ def _given_up(last: tenacity.Future, *, policy: Retry, where: str, seconds: floa
     if isinstance(error, Transient) and error.rate_limited:
         return RateLimited(message, hint=_rate_hint(error.retry_after, policy))
     hint = error.hint if isinstance(error, Transient) else None
-    return SourceUnavailable(message, hint=hint or "Check that the source is up and reachable, then run again.")
+    return SourceUnavailable(
+        message, hint=hint or "Check that the source is up and reachable, then run again."
+    )
 
 
 def _rate_hint(asked: timedelta | None, policy: Retry) -> str:

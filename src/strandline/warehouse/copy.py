@@ -123,7 +123,9 @@ def _is(kind: type | tuple[type, ...], word: str) -> Callable[[Any, Any], str | 
 def _moment(type_: Any, value: Any) -> str | None:
     if not isinstance(value, datetime):
         return f"is a {type(value).__name__}, not a moment"
-    return "has no time zone" if value.tzinfo is None and type_.timezone else None
+    if type_.timezone:
+        return "has no time zone" if value.tzinfo is None else None
+    return "has a time zone, and the column has none" if value.tzinfo is not None else None
 
 
 CHECKS: Final[tuple[tuple[type, Callable[[Any, Any], str | None]], ...]] = (

@@ -7,7 +7,7 @@ record again restates its row in place, and only when something in it differs; a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -35,7 +35,7 @@ from sqlalchemy.dialects import postgresql
 
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, missing_column, role
 from strandline.model.fact import Fact
-from strandline.warehouse import key, state
+from strandline.warehouse import key, late, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.scd import differ
 
@@ -49,6 +49,7 @@ class Merged:
     deleted: int = 0
     inferred: int = 0
     rejected: int = 0
+    facts_moved: int = 0
 
     def counts(self) -> dict[str, int]:
         """The figures by name."""
@@ -80,21 +81,23 @@ def merge(
     *,
     fact: type[Fact],
     staged: Table,
-    stream: str,
-    source_system: str,
+    log: late.Log,
     sources: Mapping[str, str],
+    waiting: Sequence[type[Fact]],
     run_id: int,
 ) -> Merged:
     """Bring the fact up to what is staged. `sources` names, by reference, whose natural keys the staged ones
-    are.
+    are; `waiting` are the facts that may wait for a member that is inferred here.
 
     Staging the same records again changes nothing. The caller owns the transaction.
     """
-    batch = _Batch(fact, staged, stream, source_system, sources, run_id)
-    # In this order: whoever was ever mentioned is a member, and what cannot stand supersedes nothing, so that it
-    # does not matter which records came in one batch.
+    batch = _Batch(fact, staged, log.stream, log.source_system, sources, run_id)
+    # In this order: whoever was ever mentioned is a member, and what cannot stand supersedes nothing, so that
+    # it does not matter which records came in one batch.
     rejected = _reject_missing(connection, batch)
     inferred = _infer_missing(database, connection, batch)
+    moved = _welcome(connection, batch, waiting) if inferred else 0
+    late.forget_superseded(connection, fact=fact, staged=staged, log=log)
     _forget_superseded(connection, batch)
     resolved = _resolve(connection, batch)
     deleted = connection.execute(_delete(batch)).rowcount
@@ -102,7 +105,7 @@ def merge(
     inserted = connection.execute(
         _insert(batch, resolved), execution_options={"preserve_rowcount": True}
     ).rowcount
-    return Merged(inserted, updated, deleted, inferred, rejected)
+    return Merged(inserted, updated, deleted, inferred, rejected, moved)
 
 
 def _infer_missing(database: Database, connection: Connection, batch: _Batch) -> int:
@@ -117,6 +120,22 @@ def _infer_missing(database: Database, connection: Connection, batch: _Batch) ->
         )
         for name, reference in batch.fact.references().items()
         if reference.missing == "infer"
+    )
+
+
+def _welcome(connection: Connection, batch: _Batch, waiting: Sequence[type[Fact]]) -> int:
+    return sum(
+        key.welcome(
+            connection,
+            fact=fact,
+            dimension=reference.dimension,
+            source_system=batch.source_of(name),
+            members=batch.members(name),
+            run_id=batch.run_id,
+        )
+        for name, reference in batch.fact.references().items()
+        if reference.missing == "infer"
+        for fact in waiting
     )
 
 

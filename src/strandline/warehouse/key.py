@@ -142,17 +142,48 @@ def follow(
         if reference.dimension is not dimension:
             continue
         if reference.missing == "unknown":
-            moved += connection.execute(_arrive(fact, name, dimension, event, source_system, run_id)).rowcount
+            new = select(event.c.source_id).where(event.c.changed, event.c.current_key.is_(None))
+            moved += connection.execute(
+                _arrive(fact, name, dimension, source_system, members=new, run_id=run_id)
+            ).rowcount
         moved += connection.execute(_move(fact, name, dimension, event, source_system, run_id)).rowcount
     return moved
 
 
+def welcome(
+    connection: Connection,
+    *,
+    fact: type[Fact],
+    dimension: type[Dimension],
+    source_system: str,
+    members: Select[Any],
+    run_id: int,
+) -> int:
+    """Give a fact the keys of these members where it waits for them: another fact has had them inferred."""
+    waiting = [
+        name
+        for name, reference in fact.references().items()
+        if reference.dimension is dimension and reference.missing == "unknown"
+    ]
+    return sum(
+        connection.execute(
+            _arrive(fact, name, dimension, source_system, members=members, run_id=run_id)
+        ).rowcount
+        for name in waiting
+    )
+
+
 def _arrive(
-    fact: type[Fact], name: str, dimension: type[Dimension], event: Table, source_system: str, run_id: int
+    fact: type[Fact],
+    name: str,
+    dimension: type[Dimension],
+    source_system: str,
+    *,
+    members: Select[Any],
+    run_id: int,
 ) -> Any:
     table, waiting = fact.table(), missing_column(name)
-    new = select(event.c.source_id).where(event.c.changed, event.c.current_key.is_(None))
-    version = span(dimension, source_system, new)
+    version = span(dimension, source_system, members)
     return (
         update(table)
         .where(

@@ -1,49 +1,112 @@
 """Late changes, found before they can do harm: what lies before what is already known of its member.
 
 What is known is in the raw log: the latest effective time among the entries that have been applied. A stale
-copy of something applied before is no change and leaves the stage. Anything else that is late stops the
-merge, for splitting history backwards is not yet done, and a wrong history is worse than none.
+copy of something applied before is no change and leaves the stage. Anything else that is late stops the merge
+of a dimension, for splitting history backwards is not yet done, and a wrong history is worse than none. A
+fact has no history: what is late there has been superseded already, and leaves the stage.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, delete, func, literal, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    delete,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from strandline.errors import LateChange
 from strandline.model.dimension import Dimension
+from strandline.model.fact import Fact
+from strandline.warehouse import state
 from strandline.warehouse.scd import differ
 
 
-def refuse(
-    connection: Connection, *, staged: Table, raw: Table, applied: int, stream: str, target: str
-) -> None:
-    """Raise LateChange when something staged lies before what has been applied up to this `raw_id`."""
-    if applied == 0:
+@dataclass(frozen=True)
+class Log:
+    """As much of a stream's raw log as has been applied to a target: up to an entry, without its rejects."""
+
+    raw: Table
+    source_system: str
+    stream: str
+    target: str
+    applied: int
+
+    def holds(self, entry: FromClause) -> ColumnElement[bool]:
+        """Whether this entry of the log has been applied."""
+        noted = state.reject.c
+        rejected = (
+            select(literal(1))
+            .where(noted.stream == self.stream, noted.raw_id == entry.c.raw_id)
+            .where(noted.target.in_(["", self.target]))
+        )
+        return and_(entry.c.raw_id <= self.applied, ~rejected.exists())
+
+
+def refuse(connection: Connection, *, staged: Table, log: Log) -> None:
+    """Raise LateChange when something staged lies before what has been applied of its member."""
+    if log.applied == 0:
         return
-    late = _late(staged, raw, applied).subquery("late")
+    late = _late(staged, log).subquery("late")
     if connection.scalar(select(func.count()).select_from(late)) == 0:
         return
-    connection.execute(_forget_stale(staged, raw, applied))
+    connection.execute(_forget_stale(staged, log))
     left = connection.execute(select(late).order_by(late.c.source_id, late.c.raw_id)).all()
     if left:
         first = left[0]
         raise LateChange(
-            f"{stream} → {target}: {len(left)} records lie before what is known of their members, such as"
-            f" {first.source_id!r} at {first.effective_at.isoformat()},"
+            f"{log.stream} → {log.target}: {len(left)} records lie before what is known of their members,"
+            f" such as {first.source_id!r} at {first.effective_at.isoformat()},"
             f" known up to {first.known.isoformat()}",
             hint="Nothing was merged and nothing is lost: the records are in the raw log. Declare"
             " effective_at=READ_TIME on the stream if its times are not in the order of its changes.",
         )
 
 
-def _late(staged: Table, raw: Table, applied: int) -> Select[Any]:
-    known = (
-        select(func.max(raw.c.effective_at).label("known"))
-        .where(raw.c.source_id == staged.c.source_id, raw.c.raw_id <= applied)
+def forget_superseded(connection: Connection, *, fact: type[Fact], staged: Table, log: Log) -> None:
+    """Take off a fact's stage what a later record has superseded already: of one record, or of one grain.
+
+    A fact keeps no history, so the latest word stands, in whatever order the words arrive.
+    """
+    if log.applied == 0:
+        return
+    late = _late(staged, log).subquery()
+    connection.execute(delete(staged).where(staged.c.raw_id.in_(select(late.c.raw_id))))
+    row = fact.table()
+    known = _known(log, row.c.source_id)
+    held = (
+        select(staged.c.raw_id)
+        .join(row, and_(*(row.c[it.name] == staged.c[it.name] for it in fact.grain())))
+        .join(known, known.c.known > staged.c.effective_at)
+        .where(row.c.source_system == log.source_system, row.c.source_id != staged.c.source_id)
+    )
+    connection.execute(delete(staged).where(staged.c.raw_id.in_(held)))
+
+
+def _known(log: Log, source_id: ColumnElement[Any]) -> LateralFromClause:
+    """Up to when something is known of whom the natural key names."""
+    entry = log.raw.alias("entry")
+    return (
+        select(func.max(entry.c.effective_at).label("known"))
+        .where(entry.c.source_id == source_id, log.holds(entry))
         .lateral("before")
     )
+
+
+def _late(staged: Table, log: Log) -> Select[Any]:
+    known = _known(log, staged.c.source_id)
     return (
         select(staged.c.raw_id, staged.c.source_id, staged.c.effective_at, known.c.known)
         .select_from(staged)
@@ -51,16 +114,16 @@ def _late(staged: Table, raw: Table, applied: int) -> Select[Any]:
     )
 
 
-def _forget_stale(staged: Table, raw: Table, applied: int) -> Any:
+def _forget_stale(staged: Table, log: Log) -> Any:
     """Take off the stage what repeats, byte for byte, the last word on its member at its instant."""
-    late = _late(staged, raw, applied).subquery()
-    own, before = raw.alias("own"), raw.alias("before")
+    late = _late(staged, log).subquery()
+    own, before = log.raw.alias("own"), log.raw.alias("before")
     last_word = (
         select(before.c.payload_hash)
         .where(
             before.c.source_id == staged.c.source_id,
             before.c.effective_at == staged.c.effective_at,
-            before.c.raw_id <= applied,
+            log.holds(before),
         )
         .order_by(before.c.raw_id.desc())
         .limit(1)

@@ -31,7 +31,8 @@ def _note_crashed(connection: Connection) -> None:
         if lock.hold(connection, f"run:{run_id}"):
             connection.execute(
                 update(state.run)
-                .where(state.run.c.run_id == run_id)
+                # Asked again under the row's lock: it may have ended well since it was looked up.
+                .where(state.run.c.run_id == run_id, state.run.c.status == "running")
                 .values(status="crashed", finished_at=func.now())
             )
 

@@ -6,10 +6,19 @@ PostgreSQL's advisory locks end with the session that holds them, so a run that 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from strandline.errors import WarehouseBusy
+
+HOLDER: Final = text("""
+    SELECT pid, backend_start
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32 | objid::bigint) = hashtextextended(:name, 0)
+""")
 
 
 def _number(name: str) -> object:
@@ -23,11 +32,21 @@ def hold(connection: Connection, name: str) -> bool:
 
 def hold_stream(connection: Connection, stream: str) -> None:
     """Be the only writer of this stream from now on, or raise WarehouseBusy."""
-    if not hold(connection, f"stream:{stream}"):
+    name = f"stream:{stream}"
+    if not hold(connection, name):
         raise WarehouseBusy(
-            f"{stream}: another run is reading this stream",
+            f"{stream}: another run is reading this stream{_describe_holder(connection, name)}",
             hint="Wait until it has ended (strandline status shows it), then run again.",
         )
+
+
+def _describe_holder(connection: Connection, name: str) -> str:
+    """Which session has the lock and since when it is connected; nothing if it has just given it back."""
+    holder = connection.execute(HOLDER, {"name": f"strandline:{name}"}).one_or_none()
+    if holder is None:
+        return ""
+    since = f", connected since {holder.backend_start:%Y-%m-%d %H:%M:%S} UTC" if holder.backend_start else ""
+    return f" (PostgreSQL session {holder.pid}{since})"
 
 
 def release_all(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from strandline.warehouse import raw, state
@@ -38,14 +38,27 @@ def keep(connection: Connection, *, stream: str, rejects: Sequence[Reject], run_
             "target": reject.target,
             "raw_id": reject.raw_id,
             "source_id": reject.source_id,
-            "field": reject.field,
+            "field": _storable(reject.field),
             "rule": reject.rule,
-            "reason": reject.reason.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode(),
+            "reason": _storable(reject.reason),
             "run_id": run_id,
         }
         for reject in rejects
     ]
     connection.execute(insert(state.reject).on_conflict_do_nothing(), rows)
+
+
+def _storable(words: str) -> str:
+    """The words with what PostgreSQL cannot hold as text spelled out."""
+    return words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def forget(connection: Connection, *, stream: str, target: str, after: int) -> None:
+    """Take back what was noted of records behind this entry of the raw log: they are to be tried again."""
+    noted = state.reject.c
+    connection.execute(
+        delete(state.reject).where(noted.stream == stream, noted.target == target, noted.raw_id > after)
+    )
 
 
 def commonest_reason(connection: Connection, *, stream: str, after: int) -> str | None:

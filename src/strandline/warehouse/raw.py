@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
+from xxhash import xxh32_hexdigest
 
 from strandline.model.base import NAMING, RAW
 from strandline.warehouse.copy import copy
@@ -52,14 +53,20 @@ Entry = tuple[int, str | None, bytes, bytes, str, Any, datetime | None, int, int
 fetched_at)"""
 
 BATCH: Final = 10_000
+NAME_BYTES: Final = 63
 
 
 def table_name(stream: str) -> str:
     """What the tables of a stream are called: `crm.customers` has `crm_customers`.
 
-    PostgreSQL cuts names at 63 bytes without a word; so do we, before it does.
+    PostgreSQL cuts names at 63 bytes without a word; a longer one ends in its own hash instead, so that two
+    names with a long beginning in common stay two.
     """
-    return stream.replace(".", "_")[:63]
+    name = stream.replace(".", "_")
+    if len(name.encode()) <= NAME_BYTES:
+        return name
+    kept = name.encode()[: NAME_BYTES - 9].decode(errors="ignore")
+    return f"{kept}_{xxh32_hexdigest(name.encode())}"
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it

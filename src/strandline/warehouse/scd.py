@@ -8,7 +8,7 @@ member in a batch become several versions. Then
     close      the first change of a member ends its open version
     replace    … unless that version is inferred, or begins at this very instant: then it is filled in place
     open       every other change that is no deletion begins a version; the next change ends it
-    overwrite  the last record's type 1 values go to every version of the member, and the first record's type 0
+    overwrite  the last record's type 1 values go to every version of the member; the first record's type 0
                values stay, unless a later record says what was at that very instant
 
 A deletion only ends. The member's last version is then marked `is_deleted`, and a later record opens the next
@@ -47,7 +47,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
     tuple_,
     update,
 )
@@ -335,7 +334,7 @@ def _replace(batch: Batch) -> Any:
 
 
 def _correct_first(batch: Batch) -> Any:
-    """A later record at the very instant at which a member began is its first word now, which type 0 keeps."""
+    """A later record of the very instant at which a member began is its first word now; type 0 keeps it."""
     d, e, s = batch.table.c, batch.event.c, batch.staged.c
     names = [column.name for column in batch.dimension.attributes(0)]
     return (

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, func, insert, select, text
+from sqlalchemy import Column, Connection, Table, func, insert, select, text, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateSchema
 
@@ -136,13 +136,18 @@ def _refuse_differences(database: Database, catalog: Catalog, tables: Sequence[T
             continue
         for column in table.c:
             wanted, found = _spelled(database, column), there.get(column.name)
-            qualified = database.qualified(table)
+            qualified, name = (
+                database.qualified(table),
+                database.engine.dialect.identifier_preparer.quote(column.name),
+            )
             if found is None:
                 wrong.append(f"{table.name}.{column.name} is not there")
-                mend.append(f"ALTER TABLE {qualified} ADD COLUMN {column.name} {wanted};")
+                mend.append(f"ALTER TABLE {qualified} ADD COLUMN {name} {wanted};")
             elif found != wanted:
                 wrong.append(f"{table.name}.{column.name} is {found}, and its model says {wanted}")
-                mend.append(f"ALTER TABLE {qualified} ALTER COLUMN {column.name} TYPE {wanted};")
+                mend.append(
+                    f"ALTER TABLE {qualified} ALTER COLUMN {name} TYPE {wanted} USING {name}::{wanted};"
+                )
     if wrong:
         raise SchemaOutOfDate(
             f"{database.shown}: the tables differ from their models: {'; '.join(wrong)}",
@@ -161,7 +166,8 @@ def _fill_calendar(connection: Connection, model: type[Calendar]) -> None:
     changed.
     """
     table, span = model.table(), model.span
-    edges = [describe(day, fiscal_start_month=span.fiscal_start_month) for day in (span.first, span.last)]
+    ends = sorted({span.first, span.last})
+    edges = [describe(day, fiscal_start_month=span.fiscal_start_month) for day in ends]
     wanted = (span.last - span.first).days + 1
     count = connection.scalar(select(func.count()).where(table.c.full_date.between(span.first, span.last)))
     at_edges = select(table).where(table.c.date_key.in_([edge["date_key"] for edge in edges]))
@@ -172,6 +178,8 @@ def _fill_calendar(connection: Connection, model: type[Calendar]) -> None:
         return
     statement = postgresql.insert(table)
     changed = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=[table.c.date_key], set_=changed), list(rows(span))
+    differs = tuple_(*(table.c[name] for name in changed)).is_distinct_from(tuple_(*changed.values()))
+    add_or_correct = statement.on_conflict_do_update(
+        index_elements=[table.c.date_key], set_=changed, where=differs
     )
+    connection.execute(add_or_correct, list(rows(span)))

@@ -29,6 +29,7 @@ from strandline.model.column import Reference, role
 from strandline.warehouse.copy import copy
 from strandline.warehouse.database import Database
 
+EVENT_COLUMNS: Final = ("raw_id", "source_id", "effective_at")
 OWN_COLUMNS: Final = ("raw_id", "source_id", "effective_at", "synced_at", "is_deleted")
 
 
@@ -67,6 +68,8 @@ def stage(database: Database, connection: Connection, table: Table, rows: Sequen
     copy(connection, database.qualified(table), columns=list(table.c), rows=rows)
 
 
-def analyze(database: Database, connection: Connection, table: Table) -> None:
-    """Tell the planner what is staged; nobody else does before the merge."""
-    connection.execute(text(f"ANALYZE {database.qualified(table)}"))
+def analyze(database: Database, connection: Connection, table: Table, *, columns: Sequence[str] = ()) -> None:
+    """Tell the planner what is staged, in all columns or in these; nobody else does before the merge."""
+    # Values of every column are sorted for it: the three that events are made of take a quarter of the time.
+    only = f" ({', '.join(columns)})" if columns else ""
+    connection.execute(text(f"ANALYZE {database.qualified(table)}{only}"))

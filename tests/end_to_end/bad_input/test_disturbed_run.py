@@ -1,4 +1,4 @@
-"""A run that is stopped, or that another run is in the way of: nothing half done stays, and the next one goes on."""
+"""A run that is stopped, killed or not the only one: nothing half done stays, and the next one goes on."""
 
 import signal
 import subprocess
@@ -55,16 +55,17 @@ def states(warehouse: Database) -> list[str]:
         return list(connection.scalars(text("SELECT status FROM strandline.run ORDER BY run_id")))
 
 
-def members(warehouse: Database) -> int:
+def members(warehouse: Database) -> object:
     with warehouse.begin() as connection:
-        counted = text("SELECT count(*) FROM warehouse.dim_customer WHERE customer_key > 0")
-        return connection.execute(counted).scalar_one()
+        return connection.scalar(text("SELECT count(*) FROM warehouse.dim_customer WHERE customer_key > 0"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_stopped_run_says_so_and_the_next_one_goes_on(
     project: Project, gate: Gate, warehouse: Database, how: signal.Signals
 ) -> None:
+    if signal.getsignal(how) is signal.SIG_IGN:
+        pytest.skip(f"{how.name} is ignored here, as a shell has it for what runs in its background")
     process = start_and_reach(project, gate)
     process.send_signal(how)
     stopped = project.finish(process)
@@ -88,7 +89,7 @@ def test_of_two_runs_at_once_the_second_is_told_to_wait(
     second = project.strandline("run", "crm")
 
     assert second.code == 1
-    assert "crm.customers: another run is reading this stream" in second.error
+    assert "crm.customers: another run is reading this stream (PostgreSQL session " in second.error
     assert "Wait until it has ended (strandline status shows it), then run again." in second.error
     assert members(warehouse) == 0
 

@@ -13,6 +13,6 @@ def warn(event: str, **facts: object) -> None:
     import structlog
 
     if not structlog.is_configured():
-        # Stdout is for data. Stderr is looked up for each line, since progress bars put themselves in front of it.
+        # Stdout is for data. Stderr is looked up for each line: progress bars put themselves in front of it.
         structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     structlog.get_logger("strandline").warning(event, **facts)

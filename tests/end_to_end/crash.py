@@ -2,9 +2,9 @@
 
     python crash.py API_URL
 
-imports everything once and then reads a line for every run that is wanted: the day, the database's URL, and after
-how many seconds to kill it (or "undisturbed"). It forks a child for the run and answers with its exit code. So a
-kill hits a run, and not the imports before it.
+imports everything once and then reads a line for every run that is wanted: the day, the database's URL, and
+after how many seconds to kill it (or "undisturbed"). It forks a child for the run and answers with its exit
+code. So a kill hits a run, and not the imports before it.
 """
 
 import os

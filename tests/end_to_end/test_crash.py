@@ -1,7 +1,7 @@
 """kill -9 at random points of a run, each followed by a re-run, which leaves what an undisturbed run leaves.
 
-Half of the kills hit a first load, half a day of changes. Audit columns and surrogate numbers aside, everything
-is compared: members, versions, facts and whom they point at, the raw log, rejects and marks.
+Half of the kills hit a first load, half a day of changes. Audit columns and surrogate numbers aside,
+everything is compared: members, versions, facts and whom they point at, the raw log, rejects and marks.
 """
 
 import json

@@ -84,7 +84,7 @@ def status(
 @app.command()
 def demo(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Load a sample CRM and a sample shop, let a day pass, load again, and look at the result."""
-    from strandline.cli import demo, output, progress
+    from strandline.cli import demo, progress
 
     with stoppable(), progress.shown(sys.stderr) as shown:
         demo.play(database_url=database_url, as_json=as_json, progress=shown)

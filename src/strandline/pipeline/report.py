@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL
+from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, StrandlineError
 
 
 @dataclass
@@ -25,7 +25,18 @@ class StreamReport:
     mark_after: str | None = None
     seconds: float = 0.0
     error: str | None = None
+    kind: str | None = None
+    """The error's name in the tree of `errors`."""
     hint: str | None = None
+
+    def fail(self, error: StrandlineError) -> None:
+        """Note why it failed."""
+        self.status, self.kind, self.error, self.hint = (
+            "failed",
+            type(error).__name__,
+            error.message,
+            error.hint,
+        )
 
 
 @dataclass

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -159,11 +159,7 @@ class _Run:
             load.read(source)
             told.status = "partial" if load.figures.rejected else "done"
         except StrandlineError as error:
-            told.status, told.error, told.hint = (
-                "failed",
-                f"{type(error).__name__}: {error.message}",
-                error.hint,
-            )
+            told.fail(error)
         told.seconds = round(time.monotonic() - began, 3)
         if load is not None:
             told.__dict__.update(asdict(load.figures))
@@ -195,9 +191,8 @@ class _Run:
     def _note(self, told: StreamReport) -> None:
         if self.connection.in_transaction():
             self.connection.rollback()
-        figures: dict[str, Any] = {name: value for name, value in asdict(told).items() if name != "hint"}
         with self.connection.begin():
-            ledger.note_stream(self.connection, self.report.run_id, figures)
+            ledger.note_stream(self.connection, self.report.run_id, asdict(told))
         self.progress.finished(told)
 
     def merge(self, loads: list[Load]) -> None:
@@ -232,6 +227,6 @@ class _Run:
 
     def _fail(self, load: Load, error: StrandlineError) -> None:
         told = next(it for it in self.report.streams if it.stream == load.stream.qualified_name)
-        told.status, told.error, told.hint = "failed", f"{type(error).__name__}: {error.message}", error.hint
+        told.fail(error)
         with self.connection.begin():
-            ledger.mark_failed(self.connection, self.report.run_id, told.stream, error=told.error)
+            ledger.correct_stream(self.connection, self.report.run_id, asdict(told))

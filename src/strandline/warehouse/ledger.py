@@ -50,11 +50,11 @@ def note_stream(connection: Connection, run_id: int, figures: Mapping[str, Any])
     connection.execute(insert(state.run_stream).values(run_id=run_id, **figures))
 
 
-def mark_failed(connection: Connection, run_id: int, stream: str, *, error: str) -> None:
-    """Note that a stream was read but could not be merged."""
+def correct_stream(connection: Connection, run_id: int, figures: Mapping[str, Any]) -> None:
+    """Write a stream's line anew: it was read, and then could not be merged."""
     noted = state.run_stream.c
-    failed = update(state.run_stream).where(noted.run_id == run_id, noted.stream == stream)
-    connection.execute(failed.values(status="failed", error=error))
+    corrected = update(state.run_stream).where(noted.run_id == run_id, noted.stream == figures["stream"])
+    connection.execute(corrected.values(**figures))
 
 
 def note_target(connection: Connection, run_id: int, figures: Mapping[str, Any]) -> None:

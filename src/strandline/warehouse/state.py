@@ -72,6 +72,8 @@ run_stream = Table(
     Column("mark_after", Text),
     Column("seconds", Double, nullable=False, server_default="0"),
     Column("error", Text),
+    Column("kind", Text, comment="The name of the error"),
+    Column("hint", Text, comment="What to type next"),
     comment="The ledger: what a run read of each stream",
 )
 

@@ -12,7 +12,17 @@ from sqlalchemy.orm import Mapped
 from strandline.model import Dimension, Fact, Mapper, attribute, event_time, field, grain, references
 from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.pipeline.load import Load
-from strandline.source import Cursor, HttpSource, PageNumber, Pages, Record, Retry, Source, SourceSettings, stream
+from strandline.source import (
+    Cursor,
+    HttpSource,
+    PageNumber,
+    Pages,
+    Record,
+    Retry,
+    Source,
+    SourceSettings,
+    stream,
+)
 from strandline.testing import ScriptedApi, Status, assert_drawn
 from strandline.warehouse.database import Database
 from tests.memory import Given, pages
@@ -117,22 +127,23 @@ def mark(database: Database, name: str) -> str | None:
     return None if found is None else found.removeprefix("datetime:2026-01-01T").removesuffix(":00+00:00")
 
 
-def test_rejects_are_kept_with_their_reason_and_the_rest_goes_on(warehouse: Database, api: ScriptedApi) -> None:
+def test_rejects_are_kept_with_their_reason_and_the_rest_goes_on(
+    warehouse: Database, api: ScriptedApi
+) -> None:
     """Refused by the contract, by the mapper, by the column: through COPY nothing else is said than before."""
-    wrong = [
+    wrong: list[dict[str, Any]] = [
         {"id": "naive", "changed": "2026-01-01T00:00:00"},
         {"id": "method", "height": -1},
         {"id": "long", "label": "thirteen char"},
         {"id": "nul", "label": "a\0b"},
-        {"id": "surrogate", "label": "\ud800"},
         {"id": "big", "height": 2**31},
         {"id": "flag", "gone": "perhaps"},
     ]
     records = [{**plant(number), **it} for number, it in enumerate(wrong)]
-    api.serve("/unordered", [*map(_ascii, records), plant(20), plant(21)])
+    api.serve("/unordered", [*records, plant(20), plant(21)])
     report = load(warehouse, api)
 
-    assert (report.status, report.exit_code, report.streams[0].rejected) == ("partial", 3, 7)
+    assert (report.status, report.exit_code, report.streams[0].rejected) == ("partial", 3, 6)
     assert count(warehouse, "warehouse.dim_plant") == 2
     with warehouse.connect() as connection:
         assert_drawn(
@@ -144,18 +155,11 @@ def test_rejects_are_kept_with_their_reason_and_the_rest_goes_on(warehouse: Data
             | method    | DimPlant | height  | ValueError     | GardenPlant.height: a height of -1 |
             | long      | DimPlant | label   | type           | GardenPlant.label: 'thirteen char' is 13 characters long, and the column holds 12 |
             | nul       | DimPlant | label   | type           | GardenPlant.label: 'a\\x00b' holds a NUL character, which PostgreSQL cannot store |
-            | surrogate | ''       | label   | string_unicode | ∅ |
             | big       | DimPlant | height  | type           | GardenPlant.height: 2147483648 is outside a 32-bit integer |
             | flag      | ''       | gone    | tombstone_flag | Plant.gone: is neither yes, no nor a time, got 'perhaps' |
             """,
             ordered=True,
         )
-
-
-def _ascii(record: dict[str, Any]) -> bytes:
-    import json
-
-    return json.dumps(record).encode()
 
 
 def test_too_many_rejects_stop_the_stream_before_anything_is_merged(
@@ -165,8 +169,8 @@ def test_too_many_rejects_stop_the_stream_before_anything_is_merged(
     api.serve("/unordered", [plant(number, height=-1 if number < 4 else 1) for number in range(12)])
     report = load(warehouse, api, rejects=Rejects(count=3, share=0.1))
 
-    assert report.streams[0].error is not None
-    assert "TooManyRejects: garden.unordered: 4 of 12 records were rejected" in report.streams[0].error
+    assert report.streams[0].kind == "TooManyRejects"
+    assert "4 of 12 records were rejected" in str(report.streams[0].error)
     assert count(warehouse, "warehouse.dim_plant") == 0
     assert count(warehouse, "strandline.reject") == 4
     assert load(warehouse, api, rejects=Rejects(count=3, share=0.1)).status == "failed"
@@ -216,7 +220,7 @@ def test_the_mark_of_an_ordered_stream_moves_with_every_chunk(warehouse: Databas
     report = load(warehouse, api, "ordered")
 
     assert report.status == "failed"
-    assert "SourceUnavailable" in str(report.streams[0].error)
+    assert report.streams[0].kind == "SourceUnavailable"
     assert (mark(warehouse, "ordered"), count(warehouse, "raw.garden_ordered")) == ("00:10", 10)
     assert count(warehouse, "warehouse.dim_plant") == 0
 
@@ -230,7 +234,9 @@ def test_the_mark_of_an_ordered_stream_moves_with_every_chunk(warehouse: Databas
 
 def test_the_mark_of_an_unordered_stream_moves_at_its_end_only(warehouse: Database, api: ScriptedApi) -> None:
     """What was read before the source died is kept all the same."""
-    api.serve("/unordered", [plant(number) for number in range(25, 0, -1)], page_size=5, since_field="changed")
+    api.serve(
+        "/unordered", [plant(number) for number in range(25, 0, -1)], page_size=5, since_field="changed"
+    )
     api.fail("/unordered", Status(500), request=3)
     load(warehouse, api)
     assert (mark(warehouse, "unordered"), count(warehouse, "raw.garden_unordered")) == (None, 10)
@@ -259,19 +265,23 @@ def test_an_order_that_does_not_hold_takes_the_mark_back(warehouse: Database, ap
     api.serve("/ordered", [plant(minute) for minute in minutes], page_size=5, since_field="changed")
     report = load(warehouse, api, "ordered")
 
-    assert "OrderBroken" in str(report.streams[0].error)
+    assert report.streams[0].kind == "OrderBroken"
     assert report.streams[0].mark_after == report.streams[0].mark_before
     assert (mark(warehouse, "ordered"), count(warehouse, "warehouse.dim_plant")) == ("00:01", 1)
 
-    api.serve("/ordered", [plant(minute) for minute in sorted(set(minutes))], page_size=5, since_field="changed")
+    api.serve(
+        "/ordered", [plant(minute) for minute in sorted(set(minutes))], page_size=5, since_field="changed"
+    )
     assert load(warehouse, api, "ordered").status == "done"
     assert count(warehouse, "warehouse.dim_plant") == 19
 
 
 def test_running_again_rewrites_no_row_of_any_table(warehouse: Database, api: ScriptedApi) -> None:
     """Promise 2: not even with what was there."""
+    api.serve("/unordered", map(plant, range(5)))
+    load(warehouse, api)
     gone = {**plant(6), "id": "P2", "gone": True}
-    api.serve("/unordered", [*map(plant, range(5)), gone, plant(7, height=-1)])
+    api.serve("/unordered", [plant(0), plant(8, label="new"), gone, plant(7, height=-1)])
     load(warehouse, api)
     written = _row_versions(warehouse)
     load(warehouse, api)
@@ -286,7 +296,9 @@ def _row_versions(database: Database) -> dict[str, list[tuple[str, str]]]:
     with database.connect() as connection:
         names = [f"{schema}.{table}" for schema, table in connection.execute(text(TABLES))]
         return {
-            name: [tuple(row) for row in connection.execute(text(f"SELECT ctid::text, xmin::text FROM {name}"))]
+            name: [
+                tuple(row) for row in connection.execute(text(f"SELECT ctid::text, xmin::text FROM {name}"))
+            ]
             for name in names
         }
 

@@ -115,7 +115,9 @@ class CarrierScan(Mapper[Scan, DimScan]):
 
 def load(database: Database, stream_name: str, *records: Given) -> RunReport:
     """One run of one stream."""
-    mapper: type[Mapper[Any, Any]] = {"parcels": CarrierParcel, "legs": CarrierLeg}.get(stream_name, CarrierScan)
+    mapper: type[Mapper[Any, Any]] = {"parcels": CarrierParcel, "legs": CarrierLeg}.get(
+        stream_name, CarrierScan
+    )
     pipeline = Pipeline(stream_name)
     pipeline.sync(Carrier.streams()[stream_name], mapper, rejects=Rejects(count=1000))
     report = run(pipeline, database, sources={"carrier": Carrier(*records)})

@@ -51,7 +51,7 @@ def note_stream(connection: Connection, run_id: int, figures: Mapping[str, Any])
 
 
 def correct_stream(connection: Connection, run_id: int, figures: Mapping[str, Any]) -> None:
-    """Write a stream's line anew: it was read, and then could not be merged."""
+    """Write a stream's line anew: what was read was not, or not all, merged."""
     noted = state.run_stream.c
     corrected = update(state.run_stream).where(noted.run_id == run_id, noted.stream == figures["stream"])
     connection.execute(corrected.values(**figures))

@@ -27,7 +27,7 @@ demo: $(STAMP) ## Load a star schema from two sample APIs, twice, and look at it
 	@$(BIN)/strandline demo
 
 test: $(STAMP) ## Run the tests, on real servers
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 check: lint types layers coverage ## All that must pass before a merge
 
@@ -44,7 +44,7 @@ layers: $(STAMP) ## Who may import whom
 
 coverage: $(STAMP) ## The tests, and what they do not reach
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

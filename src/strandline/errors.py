@@ -16,8 +16,7 @@
     │   ├── PermissionMissing       grant it
     │   ├── WarehouseFull           free some space, then run again
     │   ├── WarehouseBusy           another run holds the stream: wait for it
-    │   ├── SchemaOutOfDate         a table differs from its model: migrate
-    │   └── LateChange              a change lies before what is already known
+    │   └── SchemaOutOfDate         a table differs from its model: migrate
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
     └── TooManyRejects              fix contract or source; nothing was merged
 
@@ -115,10 +114,6 @@ class WarehouseBusy(WarehouseError):
 
 class SchemaOutOfDate(WarehouseError):
     """A table in the database differs from its model."""
-
-
-class LateChange(WarehouseError):
-    """A change lies before what is already known of its member."""
 
 
 class RecordRejected(StrandlineError):

@@ -1,4 +1,4 @@
-"""Loading: rejects are kept and the rest goes on, marks move with what they vouch for, and a failure is resumed."""
+"""Loading: rejects are kept and the rest goes on, marks move with their records, a failure is resumed."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,7 @@ import pytest
 from pydantic import AwareDatetime
 from sqlalchemy import Integer, String, text
 from sqlalchemy.orm import Mapped
+from tests.memory import Given, pages
 
 from strandline.model import Dimension, Fact, Mapper, attribute, event_time, field, grain, references
 from strandline.pipeline import Pipeline, Rejects, RunReport, run
@@ -25,7 +26,6 @@ from strandline.source import (
 )
 from strandline.testing import ScriptedApi, Status, assert_drawn
 from strandline.warehouse.database import Database
-from tests.memory import Given, pages
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -130,7 +130,7 @@ def mark(database: Database, name: str) -> str | None:
 def test_rejects_are_kept_with_their_reason_and_the_rest_goes_on(
     warehouse: Database, api: ScriptedApi
 ) -> None:
-    """Refused by the contract, by the mapper, by the column: through COPY nothing else is said than before."""
+    """Refused by the contract, by the mapper, or by the column, which COPY tells."""
     wrong: list[dict[str, Any]] = [
         {"id": "naive", "changed": "2026-01-01T00:00:00"},
         {"id": "method", "height": -1},
@@ -157,15 +157,82 @@ def test_rejects_are_kept_with_their_reason_and_the_rest_goes_on(
             | nul       | DimPlant | label   | type           | GardenPlant.label: 'a\\x00b' holds a NUL character, which PostgreSQL cannot store |
             | big       | DimPlant | height  | type           | GardenPlant.height: 2147483648 is outside a 32-bit integer |
             | flag      | ''       | gone    | tombstone_flag | Plant.gone: is neither yes, no nor a time, got 'perhaps' |
-            """,
+            """,  # noqa: E501  # drawn as it is
             ordered=True,
         )
+
+
+class Memo(Record):
+    """A memo; what is in it is nobody's business."""
+
+    id: str
+    content: dict[str, Any]
+
+
+class Desk(Source):
+    """Memos."""
+
+    def __init__(self, *memos: Given) -> None:
+        super().__init__()
+        self.memos = memos
+
+    @stream(Memo, key="id")
+    def memos_sent(self) -> Pages:
+        """What it was given."""
+        return pages(self.memos)
+
+
+class DimMemo(Dimension):
+    """A memo."""
+
+    content: Mapped[dict[str, Any]] = attribute()
+
+
+class DeskMemo(Mapper[Memo, DimMemo]):
+    """Memos."""
+
+    content = field("content")
+
+
+def test_a_row_that_only_the_server_can_refuse_is_found_by_trying(warehouse: Database) -> None:
+    """A NUL deep in JSON looks like nothing from outside; the two bad ones of forty go, the others stay."""
+    pipeline = Pipeline("desk")
+    pipeline.sync(Desk.memos_sent, DeskMemo)
+    memos = [{"id": str(it), "content": {"a": ["\0" if it in (7, 30) else "b"]}} for it in range(40)]
+    report = run(pipeline, warehouse, sources={"desk": Desk(*memos)})
+
+    assert (report.status, report.streams[0].rejected) == ("partial", 2)
+    assert report.targets[0].counts["members"] == 38
+    with warehouse.connect() as connection:
+        assert_drawn(
+            connection,
+            text("SELECT source_id, field, rule, reason FROM strandline.reject"),
+            """
+            | source_id | field | rule | reason                                          |
+            | 7         | ''    | type | DeskMemo: unsupported Unicode escape sequence |
+            | 30        | ''    | type | DeskMemo: unsupported Unicode escape sequence |
+            """,
+        )
+
+
+def test_what_was_rejected_is_rejected_again_when_it_is_resumed(
+    warehouse: Database, api: ScriptedApi
+) -> None:
+    """Also a deletion's flag that says neither yes nor no: it must not pass as a record the second time."""
+    records = [{**plant(1), "gone": "perhaps"}, plant(2, height=-1), {"id": "P3"}, plant(4)]
+    api.serve("/unordered", records)
+    nothing = Rejects(count=0, share=0)
+    assert load(warehouse, api, rejects=nothing).status == "failed"
+
+    again = load(warehouse, api)
+    assert (again.status, again.streams[0].resumed, again.streams[0].rejected) == ("partial", 4, 3)
+    assert (count(warehouse, "warehouse.dim_plant"), count(warehouse, "strandline.reject")) == (1, 3)
 
 
 def test_too_many_rejects_stop_the_stream_before_anything_is_merged(
     warehouse: Database, api: ScriptedApi
 ) -> None:
-    """Promise 6. The records are kept, so when the contract or the threshold is mended nothing is read again."""
+    """Promise 6. The records are kept, so when contract or threshold is mended nothing is read again."""
     api.serve("/unordered", [plant(number, height=-1 if number < 4 else 1) for number in range(12)])
     report = load(warehouse, api, rejects=Rejects(count=3, share=0.1))
 
@@ -214,7 +281,7 @@ def test_a_rejected_record_does_not_make_later_ones_late(warehouse: Database, ap
 
 
 def test_the_mark_of_an_ordered_stream_moves_with_every_chunk(warehouse: Database, api: ScriptedApi) -> None:
-    """When the source dies on page 3, two pages are safe; the next run asks only for what comes after them."""
+    """When the source dies on page 3, two pages are safe; the next run asks for what comes after them."""
     api.serve("/ordered", [plant(number) for number in range(1, 26)], page_size=5, since_field="changed")
     api.fail("/ordered", Status(500), request=3)
     report = load(warehouse, api, "ordered")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Mapped
+from tests.memory import Given, pages
 
 from strandline.errors import DeclarationError
 from strandline.model import Dimension, Mapper, attribute, field
@@ -17,7 +18,6 @@ from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.source import Cursor, Pages, Record, Source, stream
 from strandline.warehouse.database import Database
 from strandline.warehouse.raw import table_name
-from tests.memory import Given, pages
 
 
 class Parcel(Record):
@@ -113,11 +113,12 @@ class CarrierScan(Mapper[Scan, DimScan]):
     scan_label = field("id")
 
 
+MAPPERS: dict[str, type[Mapper[Any, Any]]] = {"parcels": CarrierParcel, "legs": CarrierLeg}
+
+
 def load(database: Database, stream_name: str, *records: Given) -> RunReport:
     """One run of one stream."""
-    mapper: type[Mapper[Any, Any]] = {"parcels": CarrierParcel, "legs": CarrierLeg}.get(
-        stream_name, CarrierScan
-    )
+    mapper = MAPPERS.get(stream_name, CarrierScan)
     pipeline = Pipeline(stream_name)
     pipeline.sync(Carrier.streams()[stream_name], mapper, rejects=Rejects(count=1000))
     report = run(pipeline, database, sources={"carrier": Carrier(*records)})
@@ -252,7 +253,7 @@ def test_long_names_that_begin_alike_stay_apart() -> None:
 
 def test_two_streams_whose_logs_would_share_a_table_are_refused_when_declared() -> None:
     class Ship(Source):
-        """ship_log.entries"""
+        """Its log is ship_log.entries."""
 
         name = "ship"
 
@@ -262,7 +263,7 @@ def test_two_streams_whose_logs_would_share_a_table_are_refused_when_declared() 
             return pages()
 
     class ShipLog(Source):
-        """ship_log.entries"""
+        """Its log is ship_log.entries."""
 
         @stream(Parcel, key="id")
         def entries(self) -> Pages:

@@ -8,14 +8,15 @@ import psycopg
 import pytest
 from pydantic import AwareDatetime
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped
+from tests.memory import Given, pages
 
 from strandline.model import Dimension, Mapper, attribute, field
 from strandline.pipeline import Pipeline, RunReport, run
 from strandline.source import Pages, Record, Source, stream
 from strandline.warehouse import ledger, lock
 from strandline.warehouse.database import Database
-from tests.memory import Given, pages
 
 
 class Boat(Record):
@@ -144,7 +145,9 @@ def _status(database: Database, run_id: int) -> str:
 
 def _wait_for_death(database: Database, run_id: int) -> None:
     """Until the session is gone nobody else gets its lock; asking with a wait instead of a sleep."""
-    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as it:
+    with psycopg.connect(
+        database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    ) as it:
         it.execute("SET lock_timeout = '20s'")
         it.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"strandline:run:{run_id}"])
 
@@ -182,7 +185,7 @@ def test_a_merge_waits_for_one_that_writes_the_same_dimension(warehouse: Databas
             with other.begin():
                 other.execute(text("SET LOCAL lock_timeout = '50ms'"))
                 lock.share_and_take(other, shared=["DimBoat"], exclusive=["FactOther"])
-                with pytest.raises(Exception, match="lock timeout"):
+                with pytest.raises(OperationalError, match="lock timeout"):
                     lock.share_and_take(other, shared=[], exclusive=["DimBoat"])
         with other.begin():
             other.execute(text("SET LOCAL lock_timeout = '50ms'"))

@@ -163,7 +163,7 @@ house.sync(Phone.calls, PhoneCall)
 
 @dataclass(frozen=True)
 class GuestSent:
-    """A guest's record, so many minutes after the last of that guest."""
+    """A guest's record, and the minute at which it took effect."""
 
     guest: str
     minutes: int
@@ -172,9 +172,10 @@ class GuestSent:
 
 @dataclass(frozen=True)
 class VisitSent:
-    """A visit's record; sent again it restates the visit."""
+    """A visit's record, and the minute at which it was said; of one visit the latest word stands."""
 
     number: int
+    minutes: int
     happened: int
     guest: str | None
     host: str | None
@@ -184,9 +185,10 @@ class VisitSent:
 
 @dataclass(frozen=True)
 class CallSent:
-    """A call's record."""
+    """A call's record, and the minute at which it was said."""
 
     number: int
+    minutes: int
     guest: str | None
     is_deleted: bool
 
@@ -195,10 +197,13 @@ Sent = GuestSent | VisitSent | CallSent
 whom = st.sampled_from([None, "", *GUESTS])
 gone = st.sampled_from([False, False, False, True])
 guests = st.builds(
-    GuestSent, st.sampled_from(GUESTS), st.integers(1, 3), st.sampled_from(["x", "y", None, "gone"])
+    GuestSent, st.sampled_from(GUESTS), st.integers(1, 8), st.sampled_from(["x", "y", None, "gone"])
 )
-visits = st.builds(VisitSent, st.integers(1, 4), st.integers(-2, 9), whom, whom, st.integers(0, 2), gone)
-calls = st.builds(CallSent, st.integers(1, 3), whom, gone)
+minutes = st.integers(1, 4)
+visits = st.builds(
+    VisitSent, st.integers(1, 4), minutes, st.integers(-2, 9), whom, whom, st.integers(0, 2), gone
+)
+calls = st.builds(CallSent, st.integers(1, 3), minutes, whom, gone)
 loads = st.lists(st.lists(st.one_of(guests, visits, calls), min_size=1, max_size=8), min_size=1, max_size=4)
 
 
@@ -238,32 +243,31 @@ class Oracle:
     """Knows everything that was sent."""
 
     def __init__(self) -> None:
-        self.clock: dict[str, int] = {}
-        self.records: dict[str, list[tuple[int, str | None]]] = {}
+        self.records: dict[str, dict[int, str | None]] = {}
         self.mentioned: set[str] = set()
         self.visits: dict[int, VisitSent] = {}
         self.calls: dict[int, CallSent] = {}
 
-    def hear(self, it: Sent) -> int:
-        """Take note; when it took effect."""
+    def hear(self, it: Sent) -> None:
+        """Take note; of what is said of one minute the last stands."""
         match it:
             case GuestSent():
-                now = self.clock[it.guest] = self.clock.get(it.guest, 0) + it.minutes
-                self.records.setdefault(it.guest, []).append((now, it.level))
-                return now
+                self.records.setdefault(it.guest, {})[it.minutes] = it.level
+                if it.level != "gone":
+                    self.mentioned.add(it.guest)
             case VisitSent():
-                self.visits[it.number] = it
+                if it.number not in self.visits or self.visits[it.number].minutes <= it.minutes:
+                    self.visits[it.number] = it
                 if it.guest and not it.is_deleted:
                     self.mentioned.add(it.guest)
             case CallSent():
-                self.calls[it.number] = it
-        self.clock["facts"] = self.clock.get("facts", 0) + 1
-        return self.clock["facts"]
+                if it.number not in self.calls or self.calls[it.number].minutes <= it.minutes:
+                    self.calls[it.number] = it
 
     def versions(self, guest: str) -> list[Span]:
         """The guest's versions; an inferred one has no level and no beginning."""
         found: list[Span] = []
-        for at, level in self.records.get(guest, []):
+        for at, level in sorted(self.records.get(guest, {}).items()):
             is_open = bool(found) and found[-1][1] is None
             if level == "gone":
                 if is_open:
@@ -322,7 +326,8 @@ class Bed:
             CallSent: self.phone.call_records,
         }
         for it in batch:
-            at = START + timedelta(minutes=oracle.hear(it))
+            oracle.hear(it)
+            at = START + timedelta(minutes=it.minutes)
             sinks[type(it)].append(_payload(prefix, next(self._numbers), at, it))
         return run(house, self.database, sources={"desk": self.desk, "phone": self.phone})
 
@@ -418,12 +423,18 @@ def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:
 
 
 @given(loads)
-@example([[CallSent(1, "a", False)], [VisitSent(1, 0, "a", None, 0, False)]])
+@example([[CallSent(1, 1, "a", False)], [VisitSent(1, 1, 0, "a", None, 0, False)]])
 @example(
-    [[VisitSent(1, 0, "a", "b", 0, False)], [VisitSent(2, 0, "b", "a", 0, False)], [GuestSent("b", 1, "x")]]
+    [
+        [VisitSent(1, 1, 0, "a", "b", 0, False)],
+        [VisitSent(2, 1, 0, "b", "a", 0, False)],
+        [GuestSent("b", 1, "x")],
+    ]
 )
-@example([[VisitSent(1, 0, "a", None, 0, False), VisitSent(1, 0, "b", None, 0, False)]])
-@example([[VisitSent(1, 0, "a", None, 0, False)], [GuestSent("a", 1, "gone")], [GuestSent("a", 1, "x")]])
+@example([[VisitSent(1, 1, 0, "a", None, 0, False), VisitSent(1, 2, 0, "b", None, 0, False)]])
+@example([[VisitSent(1, 1, 0, "a", None, 0, False)], [GuestSent("a", 1, "gone")], [GuestSent("a", 2, "x")]])
+@example([[VisitSent(1, 1, 5, "a", "a", 0, False), GuestSent("a", 4, "x")], [GuestSent("a", 2, "y")]])
+@example([[GuestSent("a", 1, "x"), VisitSent(1, 1, 5, "a", "a", 0, False)], [GuestSent("a", 1, "gone")]])
 @settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_fact_points_at_the_version_of_its_time_whatever_arrives_first(
     bed: Bed, batches: list[list[Sent]]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
 from strandline.pipeline.definition import Reading
@@ -105,6 +105,24 @@ class Load:
                 quarantine.forget(
                     self.connection, stream=name, target=target.sync.target, after=target.applied
                 )
+
+    def stage_again(self, target: Target, entries: Select[Any], members: Table) -> None:
+        """Stage everything that these members' entries of the raw log say, instead of what is staged of them.
+
+        The caller owns the transaction.
+        """
+        theirs = target.staged.c.source_id.in_(select(members.c.source_id))
+        self.connection.execute(delete(target.staged).where(theirs))
+        options = {"yield_per": raw.BATCH}
+        for batch in self.connection.execute(entries, execution_options=options).partitions():
+            for entry in batch:
+                self._intake.take_again(entry, [target])
+            rejects = self._intake.empty().rejects
+            rows, target.rows = target.rows, []
+            rejects += self._copy_to_stage(target, rows)
+            quarantine.keep(
+                self.connection, stream=self.stream.qualified_name, rejects=rejects, run_id=self.run_id
+            )
 
     def read(self, source: Source) -> None:
         """Read the stream from its mark to its end, store what is new and move the mark.

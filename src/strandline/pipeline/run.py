@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Final
 
 from sqlalchemy import Connection
 
@@ -27,6 +26,7 @@ from strandline.pipeline.report import Progress, RunReport, Silence, StreamRepor
 from strandline.source.stream import Source
 from strandline.warehouse import ledger, lock, schema, staging, state
 from strandline.warehouse.database import Database
+
 
 def run(
     pipeline: Pipeline,
@@ -58,7 +58,7 @@ def run(
 def _frozen() -> Iterator[None]:
     """Keep the garbage collector from walking again and again through all that was there before the run.
 
-    Reading takes a tenth less time so. Its thresholds stay: answers of httpx are cycles, and each holds a page.
+    Reading takes a tenth less time so. Its thresholds stay: an answer of httpx is a cycle that holds a page.
     """
     if gc.get_freeze_count():  # somebody else's doing, and theirs to undo
         yield

@@ -37,7 +37,7 @@ from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, 
 from strandline.model.fact import Fact
 from strandline.warehouse import key, late, state
 from strandline.warehouse.database import Database
-from strandline.warehouse.scd import differ
+from strandline.warehouse.event import differ
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     update,
 )
 
@@ -37,11 +38,18 @@ ALWAYS: ColumnElement[Any] = literal_column("'-infinity'::timestamptz")
 NEVER: ColumnElement[Any] = literal_column("'infinity'::timestamptz")
 
 
-def span(dimension: type[Dimension], source_system: str, members: Select[Any]) -> Subquery:
+def span(
+    dimension: type[Dimension],
+    source_system: str,
+    members: Select[Any],
+    *,
+    without: Select[Any] | None = None,
+) -> Subquery:
     """The versions of these members (a select of natural keys) as (key, source_id, lower, upper),
-    half-open.
+    half-open; `without` selects keys of versions that no longer count.
     """
     table = dimension.table()
+    counts = true() if without is None else dimension.key_column().not_in(without)
     following = func.lead(table.c.valid_from, 1).over(
         partition_by=table.c.source_id, order_by=table.c.valid_from
     )
@@ -52,7 +60,7 @@ def span(dimension: type[Dimension], source_system: str, members: Select[Any]) -
             case((table.c.version == 1, ALWAYS), else_=table.c.valid_from).label("lower"),
             func.coalesce(following, NEVER).label("upper"),
         )
-        .where(table.c.source_system == source_system, table.c.source_id.in_(members))
+        .where(table.c.source_system == source_system, table.c.source_id.in_(members), counts)
         .subquery()
     )
 
@@ -129,24 +137,26 @@ def follow(
     dimension: type[Dimension],
     event: Table,
     source_system: str,
+    retired: Select[Any] | None,
     run_id: int,
 ) -> int:
     """Move the keys of facts after their members: those that waited for one, and those that a new version
     takes over.
 
-    `event` is what the merge of the dimension left. Costs what the touched members' facts cost, not the
-    table.
+    `event` is what the merge of the dimension left, `retired` selects the keys of versions that are about to
+    go. Costs what the touched members' facts cost, not the table.
     """
     moved = 0
     for name, reference in fact.references().items():
         if reference.dimension is not dimension:
             continue
         if reference.missing == "unknown":
-            new = select(event.c.source_id).where(event.c.changed, event.c.current_key.is_(None))
+            new = select(event.c.source_id).where(event.c.current_key.is_(None))
             moved += connection.execute(
                 _arrive(fact, name, dimension, source_system, members=new, run_id=run_id)
             ).rowcount
-        moved += connection.execute(_move(fact, name, dimension, event, source_system, run_id)).rowcount
+        move = _move(fact, name, dimension, source_system, event=event, retired=retired, run_id=run_id)
+        moved += connection.execute(move).rowcount
     return moved
 
 
@@ -196,11 +206,20 @@ def _arrive(
 
 
 def _move(
-    fact: type[Fact], name: str, dimension: type[Dimension], event: Table, source_system: str, run_id: int
+    fact: type[Fact],
+    name: str,
+    dimension: type[Dimension],
+    source_system: str,
+    *,
+    event: Table,
+    retired: Select[Any] | None,
+    run_id: int,
 ) -> Any:
     table = fact.table()
-    touched = select(event.c.source_id).where(event.c.changed, event.c.current_key.is_not(None))
-    right, held = span(dimension, source_system, touched).alias("answering"), dimension.table().alias("held")
+    is_moved = or_(event.c.is_rebuilt, and_(event.c.changed, event.c.current_key.is_not(None)))
+    touched = select(event.c.source_id).where(is_moved)
+    right = span(dimension, source_system, touched, without=retired).alias("answering")
+    held = dimension.table().alias("held")
     return (
         update(table)
         .where(

@@ -1,9 +1,9 @@
-"""Late changes, found before they can do harm: what lies before what is already known of its member.
+"""What arrives late: records that do not lie after everything that is known of their member or fact.
 
-What is known is in the raw log: the latest effective time among the entries that have been applied. A stale
-copy of something applied before is no change and leaves the stage. Anything else that is late stops the merge
-of a dimension, for splitting history backwards is not yet done, and a wrong history is worse than none. A
-fact has no history: what is late there has been superseded already, and leaves the stage.
+What is known is in the raw log: the latest effective time among the entries that have been applied. A fact
+keeps no history, so what is late there has been superseded already and leaves the stage. A member of a
+dimension with a late record has its history rebuilt from all of its entries (see `rebuild`); `find` tells
+which members these are.
 """
 
 from __future__ import annotations
@@ -12,26 +12,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     FromClause,
+    MetaData,
     Select,
     Table,
+    Text,
     and_,
     delete,
     func,
+    insert,
     literal,
-    not_,
-    or_,
     select,
+    text,
 )
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from strandline.errors import LateChange
-from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.warehouse import state
-from strandline.warehouse.scd import differ
+
+LATE_MEMBER = Table(
+    "late_member",
+    MetaData(),
+    Column("source_id", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+"""The members of one merge whose history has to be rebuilt."""
 
 
 @dataclass(frozen=True)
@@ -46,33 +55,55 @@ class Log:
 
     def holds(self, entry: FromClause) -> ColumnElement[bool]:
         """Whether this entry of the log has been applied."""
+        return and_(entry.c.raw_id <= self.applied, self.accepted(entry))
+
+    def accepted(self, entry: FromClause) -> ColumnElement[bool]:
+        """Whether this entry of the log is not in the quarantine."""
         noted = state.reject.c
         rejected = (
             select(literal(1))
             .where(noted.stream == self.stream, noted.raw_id == entry.c.raw_id)
             .where(noted.target.in_(["", self.target]))
         )
-        return and_(entry.c.raw_id <= self.applied, ~rejected.exists())
+        return ~rejected.exists()
 
 
-def refuse(connection: Connection, *, staged: Table, log: Log) -> None:
-    """Raise LateChange when something staged lies before what has been applied of its member."""
+def find(connection: Connection, *, staged: Table, log: Log) -> int:
+    """Put into LATE_MEMBER whoever has a staged record at or before the latest applied one; how many.
+
+    A record at the very instant of the latest one counts: it corrects what was said of that instant.
+    """
+    LATE_MEMBER.create(connection)
     if log.applied == 0:
-        return
-    late = _late(staged, log).subquery("late")
-    if connection.scalar(select(func.count()).select_from(late)) == 0:
-        return
-    connection.execute(_forget_stale(staged, log))
-    left = connection.execute(select(late).order_by(late.c.source_id, late.c.raw_id)).all()
-    if left:
-        first = left[0]
-        raise LateChange(
-            f"{log.stream} → {log.target}: {len(left)} records lie before what is known of their members,"
-            f" such as {first.source_id!r} at {first.effective_at.isoformat()},"
-            f" known up to {first.known.isoformat()}",
-            hint="Nothing was merged and nothing is lost: the records are in the raw log. Declare"
-            " effective_at=READ_TIME on the stream if its times are not in the order of its changes.",
+        return 0
+    known = _known(log, staged.c.source_id)
+    late = (
+        select(staged.c.source_id)
+        .distinct()
+        .select_from(staged)
+        .join(known, known.c.known >= staged.c.effective_at)
+    )
+    connection.execute(insert(LATE_MEMBER).from_select(["source_id"], late))
+    connection.execute(text("ANALYZE late_member"))
+    return connection.scalar(select(func.count()).select_from(LATE_MEMBER)) or 0
+
+
+def entries(log: Log, *, up_to: int) -> Select[Any]:
+    """All entries of the late members up to this one, without those in the quarantine, oldest first."""
+    entry = log.raw
+    return (
+        select(
+            entry.c.raw_id,
+            entry.c.source_id,
+            entry.c.payload,
+            entry.c.operation,
+            entry.c.effective_at,
+            entry.c.fetched_at,
         )
+        .join(LATE_MEMBER, LATE_MEMBER.c.source_id == entry.c.source_id)
+        .where(entry.c.raw_id <= up_to, log.accepted(entry))
+        .order_by(entry.c.raw_id)
+    )
 
 
 def forget_superseded(connection: Connection, *, fact: type[Fact], staged: Table, log: Log) -> None:
@@ -112,52 +143,3 @@ def _late(staged: Table, log: Log) -> Select[Any]:
         .select_from(staged)
         .join(known, known.c.known > staged.c.effective_at)
     )
-
-
-def _forget_stale(staged: Table, log: Log) -> Any:
-    """Take off the stage what repeats, byte for byte, the last word on its member at its instant."""
-    late = _late(staged, log).subquery()
-    own, before = log.raw.alias("own"), log.raw.alias("before")
-    last_word = (
-        select(before.c.payload_hash)
-        .where(
-            before.c.source_id == staged.c.source_id,
-            before.c.effective_at == staged.c.effective_at,
-            log.holds(before),
-        )
-        .order_by(before.c.raw_id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    is_late = staged.c.raw_id.in_(select(late.c.raw_id))
-    return delete(staged).where(is_late, own.c.raw_id == staged.c.raw_id, own.c.payload_hash == last_word)
-
-
-def refuse_vanishing(
-    connection: Connection, *, dimension: type[Dimension], staged: Table, event: Table, stream: str
-) -> None:
-    """Raise LateChange when a second record at the very instant of a version would make that version vanish.
-
-    That is so when it undoes the change that opened the version, or deletes the member at that instant, or
-    brings it back at the instant of its deletion.
-    """
-    latest, e, s = dimension.table().c, event.c, staged.c
-    before = dimension.table().alias("version_before")
-    names = [column.name for column in dimension.attributes(2)]
-    at_start = and_(e.effective_at == latest.valid_from, not_(e.was_inferred))
-    adjoins = and_(before.c.source_system == latest.source_system, before.c.source_id == latest.source_id)
-    is_as_before = not_(differ([before.c[name] for name in names], [s[name] for name in names]))
-    undoes = select(literal(1)).where(adjoins, before.c.valid_to == latest.valid_from, is_as_before).exists()
-    returns_at_end = and_(e.was_deleted, e.effective_at == latest.valid_to)
-    vanishing = (
-        select(e.source_id, e.effective_at)
-        .where(e.changed, e.position == 1, e.current_key == dimension.key_column(), s.raw_id == e.raw_id)
-        .where(or_(and_(at_start, or_(e.is_deleted, undoes)), returns_at_end))
-    )
-    found = connection.execute(vanishing.limit(1)).first()
-    if found:
-        raise LateChange(
-            f"{stream} → {dimension.__name__}: {found.source_id!r} has a second, different record at"
-            f" {found.effective_at.isoformat()} that makes a version vanish",
-            hint="Nothing was merged and nothing is lost: the records are in the raw log.",
-        )

@@ -40,6 +40,9 @@ SPELLINGS: Final = {
     "int": "integer",
 }
 
+REAL_BITS: Final = 24
+"""A float of so many bits or fewer is PostgreSQL's real, and of more its double precision."""
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -124,6 +127,8 @@ def _spelled(database: Database, column: Column[Any]) -> str:
     """A column's type as PostgreSQL writes it."""
     written = column.type.compile(database.engine.dialect).lower().replace(", ", ",")
     name, bracket, rest = written.partition("(")
+    if name == "float" and bracket:
+        return "real" if int(rest.rstrip(")")) <= REAL_BITS else "double precision"
     return SPELLINGS.get(name.strip(), name.strip()) + bracket + rest
 
 

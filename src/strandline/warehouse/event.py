@@ -1,0 +1,255 @@
+"""Events: what the staged records of a batch say happened to each member, and which of it is a change.
+
+There is one event a member and instant; of two records at one instant the later log entry stands. An event
+is a *change* when it differs from what was valid before it: from the event before, or, for a member's first,
+from its latest version. So equal neighbours collapse, and several changes of one member in a batch become
+several versions. For members with a late record everything is staged that was ever sent, and nothing was
+before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    and_,
+    case,
+    false,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    text,
+    tuple_,
+)
+
+from strandline.model.dimension import Dimension
+from strandline.warehouse.late import LATE_MEMBER
+
+
+@cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
+def event_table() -> Table:
+    """The events of one merge, in a table that lives as long as its transaction."""
+    return Table(
+        "scd_event",
+        MetaData(),
+        Column("raw_id", BigInteger),
+        Column("source_id", Text),
+        Column("effective_at", DateTime(timezone=True)),
+        Column("is_deleted", Boolean),
+        Column("events", Integer, comment="of this member in the batch"),
+        Column("first_raw_id", BigInteger, comment="of the member's first record in the batch"),
+        Column("is_last", Boolean, comment="the member's last record that is no deletion"),
+        Column("changed", Boolean),
+        Column("position", Integer, comment="1, 2 … among the member's changes"),
+        Column("next_at", DateTime(timezone=True), comment="when the next change comes"),
+        Column("ends_deleted", Boolean, comment="the next change is a deletion, and the last"),
+        Column("current_key", BigInteger, comment="the version that was the latest before"),
+        Column("current_durable_key", BigInteger),
+        Column("current_version", Integer),
+        Column("was_inferred", Boolean),
+        Column("is_rebuilt", Boolean, comment="worked out from all records of the member"),
+        Column("kept_key", BigInteger, comment="of the version that survives a rebuild as this one"),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is about to be merged: the events, and whose they are."""
+
+    dimension: type[Dimension]
+    staged: Table
+    event: Table
+    source_system: str
+    run_id: int
+
+    @property
+    def table(self) -> Table:
+        """The dimension's table."""
+        return self.dimension.table()
+
+    @property
+    def key(self) -> Column[Any]:
+        """The surrogate key's column."""
+        return self.dimension.key_column()
+
+    @property
+    def is_completing(self) -> ColumnElement[bool]:
+        """The change fills its member's inferred version in place."""
+        e = self.event.c
+        return and_(e.position == 1, not_(e.is_deleted), func.coalesce(e.was_inferred, false()))
+
+    @property
+    def is_opening(self) -> ColumnElement[bool]:
+        """The change begins a version of its own."""
+        return and_(self.event.c.changed, not_(self.event.c.is_deleted), not_(self.is_completing))
+
+
+def open_batch(
+    connection: Connection, *, dimension: type[Dimension], staged: Table, source_system: str, run_id: int
+) -> Batch:
+    """Work out the events of what is staged, into a table that ends with the transaction."""
+    event, found = event_table(), _events(dimension, staged, source_system)
+    event.create(connection)
+    connection.execute(insert(event).from_select(list(found.selected_columns.keys()), found))
+    connection.execute(text("ANALYZE scd_event"))
+    return Batch(dimension, staged, event, source_system, run_id)
+
+
+def _events(dimension: type[Dimension], staged: Table, source_system: str) -> Select[Any]:
+    compared = _compared(dimension, staged, source_system)
+    c = compared.c
+    change: dict[str, Any] = {"partition_by": [c.source_id, c.changed], "order_by": c.effective_at}
+    next_deleted = func.lead(c.is_deleted).over(**change)
+    is_final = func.lead(c.effective_at, 2).over(**change).is_(None)
+    return select(
+        c.raw_id,
+        c.source_id,
+        c.effective_at,
+        c.is_deleted,
+        c.events,
+        c.first_raw_id,
+        c.is_last,
+        c.changed,
+        func.row_number().over(**change).label("position"),
+        func.lead(c.effective_at).over(**change).label("next_at"),
+        and_(func.coalesce(next_deleted, false()), is_final).label("ends_deleted"),
+        c.current_key,
+        c.current_durable_key,
+        c.current_version,
+        c.was_inferred,
+        c.is_rebuilt,
+    )
+
+
+def _compared(dimension: type[Dimension], staged: Table, source_system: str) -> Any:
+    """Every event beside what was valid before it, and whether it changed that."""
+    table = dimension.table()
+    e = _ordered(dimension, staged)
+    latest = and_(
+        table.c.source_system == source_system,
+        table.c.source_id == e.c.source_id,
+        or_(table.c.is_current, table.c.is_deleted),
+        LATE_MEMBER.c.source_id.is_(None),
+    )
+    names = [column.name for column in dimension.attributes(2)]
+    stored = [table.c[name] for name in names]
+    before = [e.c[f"before_{name}"] for name in names]
+    now = [e.c[f"now_{name}"] for name in names]
+    latest_key = dimension.key_column()
+    first_changed = case(
+        (or_(latest_key.is_(None), table.c.is_inferred), not_(e.c.is_deleted)),
+        else_=or_(e.c.is_deleted != table.c.is_deleted, and_(not_(e.c.is_deleted), differ(now, stored))),
+    )
+    later_changed = or_(e.c.is_deleted != e.c.was_gone, and_(not_(e.c.is_deleted), differ(now, before)))
+    return (
+        select(
+            *(
+                e.c[name]
+                for name in (
+                    "raw_id",
+                    "source_id",
+                    "effective_at",
+                    "is_deleted",
+                    "events",
+                    "first_raw_id",
+                    "is_last",
+                )
+            ),
+            case((e.c.number == 1, first_changed), else_=later_changed).label("changed"),
+            latest_key.label("current_key"),
+            dimension.durable_key_column().label("current_durable_key"),
+            table.c.version.label("current_version"),
+            table.c.is_inferred.label("was_inferred"),
+            LATE_MEMBER.c.source_id.is_not(None).label("is_rebuilt"),
+        )
+        .select_from(
+            e.outerjoin(LATE_MEMBER, LATE_MEMBER.c.source_id == e.c.source_id).outerjoin(table, latest)
+        )
+        .subquery("compared")
+    )
+
+
+def _ordered(dimension: type[Dimension], staged: Table) -> Any:
+    """The staged records as events, each with the one before it."""
+    # A model may call its columns as it likes, so theirs are prefixed and ours are not.
+    names = [column.name for column in dimension.attributes(2)]
+    s = staged.c
+    at_one_instant = func.row_number().over(
+        partition_by=[s.source_id, s.effective_at], order_by=s.raw_id.desc()
+    )
+    record = select(
+        s.raw_id,
+        s.source_id,
+        s.effective_at,
+        s.is_deleted,
+        *(s[name].label(f"now_{name}") for name in names),
+        at_one_instant.label("tie"),
+    ).subquery("record")
+    r = record.c
+    member: dict[str, Any] = {"partition_by": r.source_id, "order_by": r.effective_at}
+    from_last = func.row_number().over(
+        partition_by=[r.source_id, r.is_deleted], order_by=r.effective_at.desc()
+    )
+    return (
+        select(
+            r.raw_id,
+            r.source_id,
+            r.effective_at,
+            r.is_deleted,
+            *(r[f"now_{name}"] for name in names),
+            func.row_number().over(**member).label("number"),
+            func.lag(r.is_deleted).over(**member).label("was_gone"),
+            *(func.lag(r[f"now_{name}"]).over(**member).label(f"before_{name}") for name in names),
+            func.count().over(partition_by=r.source_id).label("events"),
+            func.first_value(r.raw_id)
+            .over(partition_by=r.source_id, order_by=[r.is_deleted, r.effective_at])
+            .label("first_raw_id"),
+            and_(not_(r.is_deleted), from_last == 1).label("is_last"),
+        )
+        .where(r.tie == 1)
+        .subquery("ordered")
+    )
+
+
+def differ(one: Sequence[ColumnElement[Any]], other: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
+    """Whether two rows of columns differ anywhere; NULL equals NULL, and each column is compared as its own
+    type.
+    """
+    if not one:
+        return false()
+    return tuple_(*one).is_distinct_from(tuple_(*other))
+
+
+def numbered(batch: Batch) -> Any:
+    """The changes that begin a version: `opened` counts them within the member, `number` those of all members
+    that no version is kept for.
+    """
+    e = batch.event.c
+    is_missing = case((e.kept_key.is_(None), 1), else_=0)
+    return (
+        select(
+            *e,
+            func.sum(is_missing).over(order_by=[e.source_id, e.effective_at]).label("number"),
+            func.row_number().over(partition_by=e.source_id, order_by=e.effective_at).label("opened"),
+        )
+        .where(batch.is_opening)
+        .subquery("numbered")
+    )

@@ -1,0 +1,181 @@
+"""Histories rebuilt: what becomes of a member's versions when a record of it arrives late.
+
+Its events are worked out anew from all of its entries in the raw log, as if it had never been seen, and then
+laid over the versions that are there:
+
+    adopt    a new version takes the key of the old one that began at the same instant, or that was inferred
+    retire   an old version that no new one took over steps aside …
+    renew    … those that were taken over become what they now have to be, and the missing ones are opened
+    remove   when the facts have moved, the retired versions go
+
+A member of whom nothing is left, since its only record was withdrawn at its own instant, is known by its key
+still, and so becomes inferred. So surrogate keys live as long as their versions do, and whatever the order of
+arrival, the history comes out the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Interval,
+    MetaData,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from strandline.model.dimension import BEGINNING, placeholder
+from strandline.warehouse.event import Batch, differ, numbered
+from strandline.warehouse.late import LATE_MEMBER
+from strandline.warehouse.scd import written
+
+RETIRED = Table(
+    "scd_retired",
+    MetaData(),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+"""The versions that go when the facts have moved away from them."""
+
+AN_INSTANT: ColumnElement[Any] = literal_column("interval '1 microsecond'", Interval)
+
+
+RETIRED_KEYS = select(RETIRED.c.key)
+
+
+def lay_over(connection: Connection, batch: Batch) -> int:
+    """Lay the new histories over the old versions, but for those that are missing: the merge opens them. How
+    many versions are to be removed, once the facts have moved.
+    """
+    adopt(connection, batch)
+    retired = retire(connection, batch)
+    renew(connection, batch)
+    return retired
+
+
+def adopt(connection: Connection, batch: Batch) -> None:
+    """Find who survives: the key of each version that stays, and the durable key of its member."""
+    e, d = batch.event.c, batch.table.c
+    is_member = and_(e.is_rebuilt, d.source_system == batch.source_system, d.source_id == e.source_id)
+    begins_there = or_(d.valid_from == e.effective_at, and_(d.is_inferred, e.position == 1))
+    connection.execute(
+        update(batch.event)
+        .where(is_member, e.changed, not_(e.is_deleted), begins_there)
+        .values(kept_key=batch.key)
+    )
+    durable = batch.dimension.durable_key_column()
+    connection.execute(update(batch.event).where(is_member).values(current_durable_key=durable))
+
+
+def retire(connection: Connection, batch: Batch) -> int:
+    """Set aside the versions that nobody took over; how many they are. What is left of nobody is inferred."""
+    RETIRED.create(connection)
+    e, table = batch.event.c, batch.table
+    taken_over = select(literal(1)).where(e.kept_key == batch.key).exists()
+    out = (
+        select(batch.key)
+        .join(LATE_MEMBER, LATE_MEMBER.c.source_id == table.c.source_id)
+        .where(table.c.source_system == batch.source_system, ~taken_over)
+    )
+    connection.execute(insert(RETIRED).from_select(["key"], out))
+    _spare_withdrawn(connection, batch)
+    aside = update(table).where(batch.key == RETIRED.c.key)
+    # One instant long, so that they are in nobody's way among the current ones.
+    gone = {"valid_to": table.c.valid_from + AN_INSTANT, "is_current": False, "is_deleted": False}
+    retired: int = connection.execute(aside.values(**gone)).rowcount
+    _infer_withdrawn(connection, batch)
+    return retired
+
+
+def _withdrawn(batch: Batch) -> Any:
+    """The late members that have no version any more."""
+    e = batch.event.c
+    opening = select(literal(1)).where(e.source_id == LATE_MEMBER.c.source_id, batch.is_opening).exists()
+    return select(LATE_MEMBER.c.source_id).where(~opening)
+
+
+def _spare_withdrawn(connection: Connection, batch: Batch) -> None:
+    """Keep the first version of a withdrawn member: facts may point at it."""
+    table = batch.table
+    first = select(func.min(batch.key)).where(
+        table.c.source_system == batch.source_system, table.c.source_id.in_(_withdrawn(batch))
+    )
+    spared = first.group_by(table.c.source_id)
+    connection.execute(delete(RETIRED).where(RETIRED.c.key.in_(spared)))
+
+
+def _infer_withdrawn(connection: Connection, batch: Batch) -> None:
+    table = batch.table
+    retired = select(RETIRED.c.key)
+    nothing: dict[str, Any] = {column.name: placeholder(column) for column in batch.dimension.attributes()}
+    inferred = {
+        "version": 1,
+        "valid_from": BEGINNING,
+        "valid_to": None,
+        "is_current": True,
+        "is_inferred": True,
+        "is_deleted": False,
+    }
+    connection.execute(
+        update(table)
+        .where(
+            table.c.source_system == batch.source_system,
+            table.c.source_id.in_(_withdrawn(batch)),
+            batch.key.not_in(retired),
+            not_(table.c.is_inferred),
+        )
+        .values(**nothing, **inferred, **written(batch))
+    )
+
+
+def renew(connection: Connection, batch: Batch) -> int:
+    """Make the surviving versions what they now have to be, where they are not; how many were written.
+
+    First those that end, then those that are the latest of their member: there may be one of these at a time.
+    """
+    n = numbered(batch)
+    is_latest = or_(n.c.next_at.is_(None), n.c.ends_deleted)
+    return sum(
+        connection.execute(_renew(batch, n, wanted)).rowcount for wanted in (not_(is_latest), is_latest)
+    )
+
+
+def _renew(batch: Batch, n: Any, wanted: ColumnElement[bool]) -> Any:
+    table, dimension = batch.table, batch.dimension
+    s, f = batch.staged.alias("s"), batch.staged.alias("f")
+    becomes: dict[str, Any] = {
+        "version": n.c.opened,
+        "valid_from": n.c.effective_at,
+        "valid_to": n.c.next_at,
+        "is_current": n.c.next_at.is_(None),
+        "is_inferred": literal(False),
+        "is_deleted": n.c.ends_deleted,
+        **{column.name: s.c[column.name] for column in dimension.attributes(2)},
+        **{column.name: f.c[column.name] for column in dimension.attributes(0)},
+    }
+    completed = {column.name: s.c[column.name] for column in dimension.attributes(1)}
+    return (
+        update(table)
+        .where(batch.key == n.c.kept_key, wanted, s.c.raw_id == n.c.raw_id, f.c.raw_id == n.c.first_raw_id)
+        .where(differ([table.c[name] for name in becomes], list(becomes.values())))
+        .values(**becomes, **completed, synced_at=s.c.synced_at, **written(batch))
+    )
+
+
+def remove(connection: Connection, batch: Batch) -> None:
+    """Delete the retired versions; no fact points at them any more."""
+    connection.execute(delete(batch.table).where(batch.key.in_(select(RETIRED.c.key))))

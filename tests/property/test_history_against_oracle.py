@@ -40,6 +40,8 @@ class Person(Record):
     is_active: bool | None = None
     segment: str | None = None
     budget: Decimal | None = None
+    rank: str | None = None
+    place: str | None = None
 
 
 class Feed(Source):
@@ -65,6 +67,8 @@ class DimPerson(Dimension):
     events: Mapped[bool | None] = attribute()
     number: Mapped[str | None] = attribute(String(20), scd=2)
     deleted: Mapped[Decimal | None] = attribute(Money, scd=2)
+    before: Mapped[str | None] = attribute(String(20), scd=3)
+    now: Mapped[str | None] = attribute(String(20), scd=6)
 
 
 class FeedPerson(Mapper[Person, DimPerson]):
@@ -75,6 +79,8 @@ class FeedPerson(Mapper[Person, DimPerson]):
     events = field("is_active")
     number = field("segment")
     deleted = field("budget")
+    before = field("rank")
+    now = field("place")
 
 
 people = Pipeline("people")
@@ -93,14 +99,15 @@ class Change:
     is_active: bool | None = None
     segment: str | None = None
     budget: str | None = None
+    rank: str | None = None
+    place: str | None = None
 
     def payload(self, key: str, at: datetime) -> bytes:
         """As the feed sends it."""
         if self.is_deleted:
             return json.dumps({"id": key, "at": at.isoformat(), "gone": True}).encode()
-        said = {
-            name: getattr(self, name) for name in ("origin", "nickname", "is_active", "segment", "budget")
-        }
+        fields = ("origin", "nickname", "is_active", "segment", "budget", "rank", "place")
+        said = {name: getattr(self, name) for name in fields}
         return json.dumps({"id": key, "at": at.isoformat(), **said}).encode()
 
 
@@ -127,7 +134,7 @@ def naive_history(sent: list[Sent]) -> list[Version]:
         timeline = _timeline(key, sorted(standing.items()))
         was_there = any(not change.is_deleted for whose, _, change in sent if whose == key)
         # Whose every record was withdrawn at its own instant is known by the key still.
-        nothing = Version(key, 1, BEGINNING, None, is_deleted=False, values=(None,) * 5)
+        nothing = Version(key, 1, BEGINNING, None, is_deleted=False, values=(None,) * 10)
         found += timeline or ([nothing] if was_there else [])
     return found
 
@@ -141,19 +148,31 @@ def _timeline(key: str, moments: list[tuple[datetime, Change]]) -> list[Version]
                 versions[-1].valid_to = at
             is_open = False
             continue
-        tracked = (change.segment, None if change.budget is None else Decimal(change.budget))
+        budget = None if change.budget is None else Decimal(change.budget)
+        tracked = (change.segment, budget, change.place)
         if is_open and versions[-1].values == tracked:
             continue
         if is_open:
             versions[-1].valid_to = at
         versions.append(Version(key, len(versions) + 1, at, None, is_deleted=False, values=tracked))
         is_open = True
-    said = [change for _, change in moments if not change.is_deleted]
+    said = [(at, change) for at, change in moments if not change.is_deleted]
     for version in versions:
-        version.values = (said[0].origin, said[-1].nickname, said[-1].is_active, *version.values)
+        first, last = said[0][1], said[-1][1]
+        segment, budget, place = version.values
+        rank = (last.rank, *_memory_of_rank(said))
+        version.values = (
+            first.origin, last.nickname, last.is_active, segment, budget, *rank, place, last.place,
+        )  # fmt: skip
     if versions and not is_open:
         versions[-1].is_deleted = True
     return versions
+
+
+def _memory_of_rank(said: list[tuple[datetime, Change]]) -> tuple[str | None, datetime | None]:
+    """What the rank was before it last changed, and when that was."""
+    steps = [(one.rank, at) for (_, one), (at, other) in itertools.pairwise(said) if one.rank != other.rank]
+    return steps[-1] if steps else (None, None)
 
 
 values = st.sampled_from([None, "", "x", "y", "Ünï😀", "NULL"])
@@ -167,6 +186,8 @@ changes = st.builds(
     is_active=st.sampled_from([None, True, False]),
     segment=st.sampled_from([None, "x", "y"]),
     budget=st.sampled_from([None, None, "0.1", "99999999999999.99"]),
+    rank=st.sampled_from([None, "x", "y"]),
+    place=st.sampled_from([None, None, "x"]),
 )
 histories = st.lists(st.lists(changes, max_size=9), min_size=1, max_size=4)
 
@@ -191,7 +212,10 @@ class Bed:
     def history(self, prefix: str) -> list[Version]:
         """The versions of a case, in the oracle's words."""
         table = DimPerson.table()
-        named = [column.name for column in DimPerson.attributes()]
+        named = (
+            "origin", "nickname", "events", "number", "deleted",
+            "before", "previous_before", "before_changed_at", "now", "current_now",
+        )  # fmt: skip
         query = (
             select(table)
             .where(table.c.source_id.startswith(prefix))
@@ -284,9 +308,9 @@ def test_one_batch_or_one_record_at_a_time_is_the_same(
 
 
 SEVEN = (
-    Change("", 1, origin="first", segment="x"),
-    Change("", 2, segment="x", nickname="same segment"),
-    Change("", 3, segment="y"),
+    Change("", 1, origin="first", segment="x", rank="low"),
+    Change("", 2, segment="x", nickname="same segment", rank="high"),
+    Change("", 3, segment="y", rank="high", place="x"),
     Change("", 4, is_deleted=True),
     Change("", 5, segment="y"),
     Change("", 6, segment="x", budget="0.1"),

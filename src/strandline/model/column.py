@@ -11,13 +11,24 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Column, Text
 from sqlalchemy.orm import MappedColumn, mapped_column
+from sqlalchemy.types import NullType
 
 from strandline.errors import DeclarationError
-from strandline.model.type import exactly
+from strandline.model.type import UtcDateTime, exactly
 
 ROLE: Final = "strandline"
 
 Missing = Literal["infer", "unknown", "reject"]
+
+SCD_TYPES: Final[dict[int | tuple[int, ...], tuple[int, ...]]] = {
+    0: (0,),
+    1: (1,),
+    2: (2,),
+    3: (3,),
+    6: (1, 2),
+    (1, 2): (1, 2),
+    (2, 1): (1, 2),
+}
 
 UNKNOWN_KEY: Final = -1
 NOT_APPLICABLE_KEY: Final = -2
@@ -27,11 +38,33 @@ NOT_APPLICABLE_KEY: Final = -2
 class Attribute:
     """A describing column of a dimension; `scd` numbers what a change does to it, as Kimball's types do.
 
-    0 keeps the first value, 1 overwrites it on every version, 2 opens a new version.
+    0 keeps the first value, 1 overwrites it on every version, 2 opens a new version, 3 overwrites it and
+    keeps the value before. (1, 2), which is type 6, opens a new version and keeps today's value beside it.
     """
 
-    scd: int
+    scd: tuple[int, ...]
     pii: bool = False
+
+
+@dataclass(frozen=True)
+class Current:
+    """Beside a column of type 6: the value that it has now, on every version."""
+
+    of: str
+
+
+@dataclass(frozen=True)
+class Previous:
+    """Beside a column of type 3: the value that it had before its last change."""
+
+    of: str
+
+
+@dataclass(frozen=True)
+class ChangedAt:
+    """Beside a column of type 3: when its last change took effect."""
+
+    of: str
 
 
 @dataclass(frozen=True)
@@ -78,18 +111,49 @@ def _declared(meaning: object, type_: Any, **arguments: Any) -> MappedColumn[Any
 
 
 def attribute(
-    type_: Any = None, /, *, scd: int = 1, pii: bool = False, comment: str | None = None
+    type_: Any = None,
+    /,
+    *,
+    scd: int | tuple[int, ...] = 1,
+    pii: bool = False,
+    comment: str | None = None,
 ) -> MappedColumn[Any]:
     """A describing column of a dimension. `pii=True` marks what points at a person.
+
+    `scd` says what a change does: 0 nothing, the first value stays; 1 overwrites it on every version; 2 opens
+    a new version; 3 overwrites it and keeps the value before as `previous_<column>`, with the time of the
+    change as `<column>_changed_at`; 6, or (1, 2), opens a new version and keeps today's value on all of them
+    as `current_<column>`.
 
     Whether a value is required follows from the annotation: `Mapped[str]` must be filled, `Mapped[str |
     None]` may be empty. The unknown, not-applicable and inferred members are free of it.
     """
-    if scd not in (0, 1, 2):
+    if scd not in SCD_TYPES:
         raise DeclarationError(
-            f"attribute(scd={scd!r}): not a type that is known", hint="Give scd=0, 1 or 2."
+            f"attribute(scd={scd!r}): not a type that is known",
+            hint="Give scd=0, 1, 2, 3 or 6, which is (1, 2).",
         )
-    return _declared(Attribute(scd, pii), type_, comment=comment)
+    return _declared(Attribute(SCD_TYPES[scd], pii), type_, comment=comment)
+
+
+def companions(
+    name: str, declared: MappedColumn[Any], annotation: Any
+) -> dict[str, tuple[Any, MappedColumn[Any]]]:
+    """The columns that a column of type 3 or 6 brings along, by name: (annotation, column)."""
+    meaning = role(declared.column)
+    if not isinstance(meaning, Attribute):
+        return {}
+    type_ = None if isinstance(declared.column.type, NullType) else declared.column.type
+    if meaning.scd == (3,):
+        previous = _declared(Previous(name), type_, nullable=True, comment=f"{name} before its last change")
+        changed_at = _declared(
+            ChangedAt(name), UtcDateTime, nullable=True, comment=f"When the last change of {name} took effect"
+        )
+        return {f"previous_{name}": (annotation, previous), f"{name}_changed_at": (None, changed_at)}
+    if meaning.scd == (1, 2):
+        current = _declared(Current(name), type_, nullable=True, comment=f"{name} as it is now")
+        return {f"current_{name}": (annotation, current)}
+    return {}
 
 
 def grain(type_: Any = None, /, *, comment: str | None = None) -> MappedColumn[Any]:

@@ -15,6 +15,7 @@ having two open versions. What is required is required of real members only, hen
 NULL.
 """
 
+import inspect
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -32,11 +33,21 @@ from sqlalchemy import (
     and_,
     or_,
 )
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, synonym
+from sqlalchemy.orm import Mapped, MappedColumn, declared_attr, mapped_column, synonym
 
 from strandline.errors import DeclarationError
 from strandline.model.base import Audited, Base, BigKey, refuse_reserved, snake_case
-from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Attribute, role
+from strandline.model.column import (
+    NOT_APPLICABLE_KEY,
+    ROLE,
+    UNKNOWN_KEY,
+    Attribute,
+    ChangedAt,
+    Current,
+    Previous,
+    companions,
+    role,
+)
 
 BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """From when members that no source dated are valid: unknown, not applicable and inferred ones."""
@@ -83,6 +94,7 @@ class Dimension(Audited, Base):
         if not cls.__dict__.get("__abstract__", False):
             cls.dimension_name = snake_case(cls.__name__.removeprefix("Dim"))
             _declare_keys(cls)
+            _declare_companions(cls)
         super().__init_subclass__(**arguments)
         if "__table__" in cls.__dict__:
             _constrain(cls)
@@ -105,8 +117,36 @@ class Dimension(Audited, Base):
     @classmethod
     def attributes(cls, *scd: int) -> list[Column[Any]]:
         """The declared columns in order, of these types only when some are given."""
-        declared = [column for column in cls.table().c if isinstance(role(column), Attribute)]
-        return [column for column in declared if not scd or role(column).scd in scd]  # type: ignore[attr-defined]  # narrowed above
+        return [
+            column
+            for column in cls.table().c
+            if isinstance(meaning := role(column), Attribute) and (not scd or set(scd) & set(meaning.scd))
+        ]
+
+    @classmethod
+    def filled(cls) -> dict[str, str]:
+        """Which columns of a version a record fills, and from which attribute: each from itself, and the
+        current value of type 6 from its own.
+        """
+        own = {column.name: column.name for column in cls.attributes()}
+        return own | {column.name: column.info[ROLE].of for column in cls.companions(Current)}
+
+    @classmethod
+    def overwritten(cls) -> dict[str, str]:
+        """Which columns are the same on every version of a member, and which attribute's last value it is."""
+        same = {column.name: column.name for column in cls.attributes(1, 3) if role(column).scd != (1, 2)}  # type: ignore[attr-defined]  # an Attribute
+        return same | {column.name: column.info[ROLE].of for column in cls.companions(Current)}
+
+    @classmethod
+    def companions(cls, kind: type[Current | Previous | ChangedAt]) -> list[Column[Any]]:
+        """The columns of this kind that attributes of type 3 or 6 have brought along."""
+        return [column for column in cls.table().c if isinstance(role(column), kind)]
+
+    @classmethod
+    def placeholders(cls, *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]) -> dict[str, str | None]:
+        """What stands in the filled columns of a member that nothing is known of."""
+        attributes = cls.table().c
+        return {name: placeholder(attributes[of], word=word) for name, of in cls.filled().items()}
 
     @classmethod
     def required(cls) -> list[Column[Any]]:
@@ -133,6 +173,17 @@ def _declare_keys(cls: type[Dimension]) -> None:
     )
     setattr(cls, f"{name}_key", key)
     setattr(cls, f"{name}_durable_key", durable)
+
+
+def _declare_companions(cls: type[Dimension]) -> None:
+    annotations = inspect.get_annotations(cls)
+    for name, declared in list(cls.__dict__.items()):
+        if isinstance(declared, MappedColumn):
+            for other, (annotation, column) in companions(name, declared, annotations.get(name)).items():
+                if annotation is not None:
+                    annotations[other] = annotation
+                setattr(cls, other, column)
+    cls.__annotations__ = annotations
 
 
 def _constrain(cls: type[Dimension]) -> None:
@@ -175,7 +226,7 @@ def placeholder(column: Column[Any], *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]
 
 
 def _special(cls: type[Dimension], *, key: int, word: str) -> dict[str, object]:
-    row: dict[str, object] = {column.name: placeholder(column, word=word) for column in cls.attributes()}
+    row: dict[str, object] = {**cls.placeholders(word=word)}
     row |= {
         cls.key_column().name: key,
         cls.durable_key_column().name: key,

@@ -253,3 +253,12 @@ def numbered(batch: Batch) -> Any:
         .where(batch.is_opening)
         .subquery("numbered")
     )
+
+
+def written(batch: Batch) -> dict[str, Any]:
+    """The audit columns of a row that this merge writes."""
+    return {
+        "updated_at": func.now(),
+        "run_id": batch.run_id,
+        "schema_version": batch.dimension.__schema_version__,
+    }

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from strandline.model.column import UNKNOWN_KEY, missing_column
-from strandline.model.dimension import BEGINNING, Dimension, placeholder
+from strandline.model.dimension import BEGINNING, Dimension
 from strandline.model.fact import Fact
 from strandline.warehouse.database import Database
 
@@ -109,7 +109,9 @@ def infer(
         "is_current": literal(True),
         "is_inferred": literal(True),
         "is_deleted": literal(False),
-        **{column.name: literal(placeholder(column), column.type) for column in dimension.required()},
+        **{
+            name: literal(word, table.c[name].type) for name, word in dimension.placeholders().items() if word
+        },
         "created_at": func.now(),
         "updated_at": func.now(),
         "synced_at": func.now(),

@@ -37,10 +37,10 @@ from sqlalchemy import (
     update,
 )
 
-from strandline.model.dimension import BEGINNING, placeholder
-from strandline.warehouse.event import Batch, differ, numbered
+from strandline.model.dimension import BEGINNING
+from strandline.warehouse.event import Batch, differ, numbered, written
 from strandline.warehouse.late import LATE_MEMBER
-from strandline.warehouse.scd import written
+from strandline.warehouse.previous import remembered
 
 RETIRED = Table(
     "scd_retired",
@@ -121,7 +121,7 @@ def _spare_withdrawn(connection: Connection, batch: Batch) -> None:
 def _infer_withdrawn(connection: Connection, batch: Batch) -> None:
     table = batch.table
     retired = select(RETIRED.c.key)
-    nothing: dict[str, Any] = {column.name: placeholder(column) for column in batch.dimension.attributes()}
+    nothing: dict[str, Any] = {**batch.dimension.placeholders(), **dict.fromkeys(remembered(batch.dimension))}
     inferred = {
         "version": 1,
         "valid_from": BEGINNING,
@@ -167,7 +167,7 @@ def _renew(batch: Batch, n: Any, wanted: ColumnElement[bool]) -> Any:
         **{column.name: s.c[column.name] for column in dimension.attributes(2)},
         **{column.name: f.c[column.name] for column in dimension.attributes(0)},
     }
-    completed = {column.name: s.c[column.name] for column in dimension.attributes(1)}
+    completed = {name: s.c[of] for name, of in dimension.overwritten().items()}
     return (
         update(table)
         .where(batch.key == n.c.kept_key, wanted, s.c.raw_id == n.c.raw_id, f.c.raw_id == n.c.first_raw_id)

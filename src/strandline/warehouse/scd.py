@@ -5,11 +5,12 @@ Of the changes that `event` has found,
     close      the first of a member ends its open version
     complete   … unless that version is inferred: then it is filled in place
     open       every other one that is no deletion begins a version; the next change ends it
-    overwrite  the last record's type 1 values go to every version of the member
+    remember   what a type 3 column was before its last change is kept beside it (see `previous`)
+    overwrite  the last record's type 1 values go to every version of the member, and type 6's current ones
 
 A deletion only ends. The member's last version is then marked `is_deleted`, and a later record opens the next
 one, so that the gap shows. Members with a late record go through `rebuild` as well. Kimball & Ross, The Data
-Warehouse Toolkit (3rd ed.), chapter 5, types 0, 1 and 2.
+Warehouse Toolkit (3rd ed.), chapter 5, types 0 to 3 and 6.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from sqlalchemy import (
     update,
 )
 
-from strandline.warehouse import key
+from strandline.warehouse import key, previous
 from strandline.warehouse.database import Database
-from strandline.warehouse.event import Batch, differ, numbered
+from strandline.warehouse.event import Batch, differ, numbered, written
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,9 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
     closed = connection.execute(_close(batch)).rowcount
     completed = connection.execute(_complete(batch)).rowcount
     members, versions = _open(database, connection, batch)
-    overwritten = connection.execute(_overwrite(batch)).rowcount if batch.dimension.attributes(1) else 0
+    previous.remember(connection, batch)
+    overwritten = connection.execute(_overwrite(batch)).rowcount if batch.dimension.overwritten() else 0
     return Merged(members, versions, closed, completed, overwritten)
-
-
-def written(batch: Batch) -> dict[str, Any]:
-    """The audit columns of a row that this merge writes."""
-    return {
-        "updated_at": func.now(),
-        "run_id": batch.run_id,
-        "schema_version": batch.dimension.__schema_version__,
-    }
 
 
 def _close(batch: Batch) -> Any:
@@ -92,7 +85,7 @@ def _complete(batch: Batch) -> Any:
         update(batch.table)
         .where(batch.key == e.current_key, e.changed, batch.is_completing, s.raw_id == e.raw_id)
         .values(
-            **{column.name: s[column.name] for column in batch.dimension.attributes()},
+            **{name: s[of] for name, of in batch.dimension.filled().items()},
             valid_from=e.effective_at,
             valid_to=e.next_at,
             is_current=e.next_at.is_(None),
@@ -138,11 +131,12 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
         "is_current": n.next_at.is_(None),
         "is_inferred": literal(False),
         "is_deleted": n.ends_deleted,
-        **{column.name: s.c[column.name] for column in dimension.attributes(1, 2)},
+        **{name: s.c[of] for name, of in dimension.filled().items()},
         **{
             column.name: case((known, latest.c[column.name]), else_=f.c[column.name])
             for column in dimension.attributes(0)
         },
+        **{name: latest.c[name] for name in previous.remembered(dimension)},
         "created_at": func.now(),
         "updated_at": func.now(),
         "synced_at": s.c.synced_at,
@@ -154,13 +148,14 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
     joined: FromClause = opening.join(s, s.c.raw_id == n.raw_id)
     if dimension.attributes(0):
         joined = joined.join(f, f.c.raw_id == n.first_raw_id)
+    if dimension.attributes(0, 3):
         joined = joined.outerjoin(latest, latest.c[dimension.key_column().name] == n.current_key)
     return list(values), select(*values.values()).select_from(joined).where(n.kept_key.is_(None))
 
 
 def _overwrite(batch: Batch) -> Any:
     d, e, s = batch.table.c, batch.event.c, batch.staged.c
-    names = [column.name for column in batch.dimension.attributes(1)]
+    becomes = {name: s[of] for name, of in batch.dimension.overwritten().items()}
     has_other_versions = or_(e.events > 1, e.current_key.is_not(None), e.is_rebuilt)
     return (
         update(batch.table)
@@ -170,7 +165,7 @@ def _overwrite(batch: Batch) -> Any:
             e.is_last,
             has_other_versions,
             s.raw_id == e.raw_id,
-            differ([d[name] for name in names], [s[name] for name in names]),
+            differ([d[name] for name in becomes], list(becomes.values())),
         )
-        .values(**{name: s[name] for name in names}, synced_at=s.synced_at, **written(batch))
+        .values(**becomes, synced_at=s.synced_at, **written(batch))
     )

@@ -124,8 +124,8 @@ def _staged_name() -> object:
     return FactStaged
 
 
-def _type_three() -> object:
-    return attribute(scd=3)
+def _type_four() -> object:
+    return attribute(scd=4)
 
 
 def _no_grain() -> object:
@@ -172,7 +172,7 @@ def _policy() -> object:
         (_no_attribute, "DimEmpty has no attribute"),
         (_taken_name, "DimTaken.version: strandline has a column of that name itself"),
         (_staged_name, "FactStaged.effective_at: strandline has a column of that name itself"),
-        (_type_three, "attribute(scd=3): not a type that is known"),
+        (_type_four, "attribute(scd=4): not a type that is known"),
         (_no_grain, "FactGrainless has no grain"),
         (_as_of_nothing, "references(DimPart): as_of='used_at' is no column of FactAsOf"),
         (_date_without_on, "FactDateless.date_key: references(Week) needs the date that is meant"),

@@ -3,15 +3,12 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import Enum
 from typing import Any
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from pydantic import AwareDatetime
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped
 from tests.memory import Given, pages
@@ -38,13 +35,6 @@ from strandline.testing import assert_drawn
 from strandline.warehouse.database import Database
 
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
-
-
-class Colour(Enum):
-    """An enumeration, which PostgreSQL makes a type of."""
-
-    RED = "red"
-    BLUE = "blue"
 
 
 class Thing(Record):
@@ -86,35 +76,6 @@ class DimThing(Dimension):
     user: Mapped[str] = attribute(sa.String(5))
 
 
-class DimEveryType(Dimension):
-    """A column of every type that a model is likely to have."""
-
-    of_varchar: Mapped[str | None] = attribute(sa.String(10), scd=2)
-    of_text: Mapped[str | None] = attribute(scd=2)
-    of_char: Mapped[str | None] = attribute(sa.CHAR(3), scd=2)
-    of_bool: Mapped[bool | None] = attribute(scd=2)
-    of_small: Mapped[int | None] = attribute(sa.SmallInteger, scd=2)
-    of_integer: Mapped[int | None] = attribute(sa.Integer, scd=2)
-    of_big: Mapped[int | None] = attribute(scd=2)
-    of_float: Mapped[float | None] = attribute(scd=2)
-    of_real: Mapped[float | None] = attribute(sa.REAL, scd=2)
-    of_double: Mapped[float | None] = attribute(sa.Double, scd=2)
-    of_float53: Mapped[float | None] = attribute(sa.Float(53), scd=2)
-    of_money: Mapped[Decimal | None] = attribute(Money, scd=2)
-    of_numeric: Mapped[Decimal | None] = attribute(sa.Numeric, scd=2)
-    of_numeric9: Mapped[Decimal | None] = attribute(sa.Numeric(9), scd=2)
-    of_moment: Mapped[datetime | None] = attribute(scd=2)
-    of_local: Mapped[datetime | None] = attribute(sa.DateTime(timezone=False), scd=2)
-    of_day: Mapped[date | None] = attribute(scd=2)
-    of_time: Mapped[Any] = attribute(sa.Time, scd=2)
-    of_interval: Mapped[Any] = attribute(sa.Interval, scd=2)
-    of_uuid: Mapped[UUID | None] = attribute(scd=2)
-    of_json: Mapped[dict[str, Any] | None] = attribute(scd=2)
-    of_array: Mapped[list[str] | None] = attribute(postgresql.ARRAY(sa.Text), scd=2)
-    of_bytes: Mapped[bytes | None] = attribute(sa.LargeBinary, scd=2)
-    of_enum: Mapped[Colour | None] = attribute(sa.Enum(Colour, native_enum=False, length=10), scd=2)
-
-
 class Tide(Calendar):
     """A short calendar."""
 
@@ -146,90 +107,6 @@ class StoreSold(Mapper[Thing, FactSold]):
     sold_at = field("at")
     thing_key = field("owner")
     amount = field("amount")
-
-
-class StoreEveryType(Mapper[Thing, DimEveryType]):
-    """One value of every type."""
-
-    def of_varchar(self, record: Thing) -> str:
-        """A text."""
-        return "ünï"
-
-    of_text, of_char = field("id"), field("id")
-
-    def of_bool(self, record: Thing) -> bool:
-        """True."""
-        return True
-
-    def of_small(self, record: Thing) -> int:
-        """The largest."""
-        return 2**15 - 1
-
-    def of_integer(self, record: Thing) -> int:
-        """The smallest."""
-        return -(2**31)
-
-    def of_big(self, record: Thing) -> int:
-        """The largest."""
-        return 2**63 - 1
-
-    def of_float(self, record: Thing) -> float:
-        """Not a number, which equals itself here."""
-        return float("nan")
-
-    of_real = of_double = of_float53 = of_float
-
-    def of_money(self, record: Thing) -> Decimal:
-        """The largest."""
-        return Decimal("9999999999999999.99")
-
-    def of_numeric(self, record: Thing) -> Decimal:
-        """As many places as there are."""
-        return Decimal("0.1234567890123456789")
-
-    def of_numeric9(self, record: Thing) -> Decimal:
-        """Nine digits."""
-        return Decimal(123456789)
-
-    def of_moment(self, record: Thing) -> datetime:
-        """A moment."""
-        return AT
-
-    def of_local(self, record: Thing) -> datetime:
-        """A clock's time."""
-        return AT.replace(tzinfo=None)
-
-    def of_day(self, record: Thing) -> date:
-        """A day."""
-        return AT.date()
-
-    def of_time(self, record: Thing) -> object:
-        """A time of the day."""
-        return AT.time()
-
-    def of_interval(self, record: Thing) -> object:
-        """A while."""
-        return AT - datetime(2026, 1, 1, tzinfo=UTC)
-
-    def of_uuid(self, record: Thing) -> UUID:
-        """A UUID."""
-        return UUID(int=7)
-
-    def of_json(self, record: Thing) -> dict[str, Any]:
-        """An object, nested."""
-        return {"a": [1, None, {"b": "ü"}]}
-
-    def of_array(self, record: Thing) -> list[str]:
-        """A list."""
-        return ["a", "b,c", ""]
-
-    def of_bytes(self, record: Thing) -> bytes:
-        """Any bytes."""
-        return b"\x00\xff"
-
-    def of_enum(self, record: Thing) -> Colour:
-        """Red."""
-        return Colour.RED
 
 
 def load(database: Database, *things: Given, facts: bool = True) -> RunReport:
@@ -377,30 +254,6 @@ def test_the_database_itself_keeps_a_dimension_right(
 
 def _insert(row: dict[str, Any]) -> sa.Insert:
     return sa.insert(DimThing.table()).values(**{**ROW, **row})
-
-
-def test_a_column_of_every_type_goes_through_copy_and_comes_back_the_same(warehouse: Database) -> None:
-    """… and the table is found to be as its model says, and nothing to have changed, the next time."""
-    pipeline = Pipeline("types")
-    pipeline.sync(Store.stock, StoreEveryType)
-    run(pipeline, warehouse, sources={"store": Store({"id": "abc"})})
-    again = run(pipeline, warehouse, sources={"store": Store({"id": "abc", "at": "2026-01-06T12:00:00Z"})})
-
-    assert again.streams[0].error is None
-    assert not again.targets[0].changed
-    with warehouse.connect() as connection:
-        row = (
-            connection.execute(sa.select(DimEveryType.table()).where(DimEveryType.key_column() > 0))
-            .mappings()
-            .one()
-        )
-    mapper, record = StoreEveryType(), Thing(id="abc")
-    for name in (
-        it for it in vars(StoreEveryType) if it.startswith("of_") and it not in ("of_text", "of_char")
-    ):
-        expected = getattr(mapper, name)(record)
-        assert row[name] == expected or expected != expected, name
-        assert type(row[name]) is type(expected), name
 
 
 def test_a_table_that_differs_is_told_with_the_statement_that_mends_it(warehouse: Database) -> None:

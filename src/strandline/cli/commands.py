@@ -77,12 +77,23 @@ class Status:
 
 
 def status(name: str | None, *, database_url: str | None, runs: int, with_rejects: bool) -> Status:
-    """Read the ledger; empty where strandline has never run."""
+    """Read the ledger; empty where strandline has never run. Raises DeclarationError for a pipeline that
+    never ran where others did.
+    """
     from strandline.warehouse import ledger, quarantine
 
-    with warehouse(read_settings(database_url)) as database, database.begin() as connection:
+    settings = read_settings(database_url)
+    nothing = Status([], [], [] if with_rejects else None)
+    if settings.database_url is None and not settings.home.exists():
+        return nothing  # to look must not make a database
+    with warehouse(settings) as database, database.begin() as connection:
         if not ledger.exists(database, connection):
-            return Status([], [], [] if with_rejects else None)
+            return nothing
+        known = ledger.pipelines(connection)
+        if name is not None and known and name not in known:
+            raise DeclarationError(
+                f"there has been no run of {name!r}", hint=f"There were: {', '.join(known)}."
+            )
         return Status(
             ledger.runs(connection, pipeline=name, limit=runs),
             ledger.marks(connection),

@@ -128,8 +128,9 @@ def _used(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> d
 
 
 def shown_mark(mark: str | None) -> str:
-    """A mark without the type before it."""
-    return mark.partition(":")[2] if mark else ""
+    """A mark without the type before it; a moment to the second, in UTC as all marks are."""
+    kind, _, value = (mark or "").partition(":")
+    return value[:19].replace("T", " ") if kind == "datetime" else value
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -67,6 +67,11 @@ def exists(database: Database, connection: Connection) -> bool:
     return bool(connection.scalar(select(func.to_regclass(database.qualified(state.run)).is_not(None))))
 
 
+def pipelines(connection: Connection) -> list[str]:
+    """The pipelines that ever ran."""
+    return list(connection.scalars(select(state.run.c.pipeline).distinct().order_by(state.run.c.pipeline)))
+
+
 def runs(connection: Connection, *, pipeline: str | None, limit: int) -> list[dict[str, Any]]:
     """The latest runs, newest first, each with its streams and targets."""
     query = select(state.run).order_by(state.run.c.run_id.desc()).limit(limit)

@@ -1,7 +1,7 @@
 """The customers of the benchmark: 16 fields and some 580 bytes each, always the same ones.
 
 They look like what an ERP sends: "T" and "F", amounts as text, references as objects, a nested address,
-custom fields. A customer follows from its number alone, so that a smaller set is the beginning of a larger one.
+custom fields. A customer follows from its number alone, so a smaller set is the beginning of a larger one.
 """
 
 from __future__ import annotations

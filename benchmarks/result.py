@@ -44,16 +44,27 @@ def medians(trials: Sequence[Trial]) -> list[Trial]:
     ]
 
 
+def speed(trials: Sequence[Trial], records: int) -> float:
+    """How fast strandline is beside the hand-written script, which is 1: the median over the rounds.
+
+    Round by round, because the two trials of a round are neighbours in time and see the same machine.
+    """
+    ours, theirs = (
+        [it.seconds for it in trials if it.contestant == contestant and it.records == records]
+        for contestant in ("strandline", "handwritten")
+    )
+    return median(their / our for our, their in zip(ours, theirs, strict=True))
+
+
 def targets(trials: Sequence[Trial], no_op: Sequence[Trial]) -> list[Target]:
     """What the project promises of its speed, beside what was measured."""
-    by_group = {(it.contestant, it.records): it for it in medians(trials)}
-    small, large = (pick(size for _, size in by_group) for pick in (min, max))
-    speed = by_group["handwritten", large].seconds / by_group["strandline", large].seconds
-    memory = by_group["strandline", large].peak_mb / by_group["strandline", small].peak_mb
+    peaks = {it.records: it.peak_mb for it in medians(trials) if it.contestant == "strandline"}
+    small, large = min(peaks), max(peaks)
+    ratio, memory = speed(trials, large), peaks[large] / peaks[small]
     idle = median(it.seconds for it in no_op)
     return [
         Target(
-            f"speed beside the hand-written script, {large:,} records", "at least 0.5", speed, speed >= 0.5
+            f"speed beside the hand-written script, {large:,} records", "at least 0.5", ratio, ratio >= 0.5
         ),
         Target(
             f"peak memory of {large:,} records beside {small:,}", "0.8 to 1.2", memory, 0.8 <= memory <= 1.2
@@ -66,9 +77,8 @@ def show(trials: Sequence[Trial], no_op: Sequence[Trial]) -> None:
     """Print the medians, and what they were meant to be."""
     figures = Table(title="Medians", title_justify="left", box=SIMPLE)
     figures.add_column("contestant", no_wrap=True)
-    for heading in ("records", "seconds", "records/s", "CPU seconds", "peak MB", "speed"):
+    for heading in ("records", "seconds", "a second", "CPU s", "peak MB", "speed"):
         figures.add_column(heading, justify="right", no_wrap=True)
-    fastest = {it.records: it.seconds for it in medians(trials) if it.contestant == "handwritten"}
     for it in medians(trials):
         figures.add_row(
             it.contestant,
@@ -77,7 +87,7 @@ def show(trials: Sequence[Trial], no_op: Sequence[Trial]) -> None:
             f"{it.records / it.seconds:,.0f}",
             f"{it.cpu_seconds:.2f}",
             f"{it.peak_mb:.0f}",
-            f"{fastest[it.records] / it.seconds:.2f}",
+            f"{speed(trials, it.records):.2f}" if it.contestant == "strandline" else "1",
         )
     for it in medians(no_op):
         figures.add_row(

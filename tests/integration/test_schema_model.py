@@ -156,7 +156,7 @@ def test_constraints_and_indexes_are_called_by_one_convention(warehouse: Databas
             "ck_dim_thing_current",
             "ck_dim_thing_required",
             "ck_dim_thing_validity",
-            "ix_dim_thing_source_system_source_id_valid_from",
+            "ix_dim_thing_source_id_source_system_valid_from",
             "ix_fact_sold_thing_key_sold_at",
             "pk_dim_thing",
             "pk_fact_sold",
@@ -236,7 +236,7 @@ ROW = {
         ([{"is_deleted": True}], "ck_dim_thing_current"),
         ([{"group": None}], "ck_dim_thing_required"),
         ([{"user": None}], "ck_dim_thing_required"),
-        ([{}, {"is_current": False, "valid_to": AT.replace(year=2027)}], "ix_dim_thing_source_system"),
+        ([{}, {"is_current": False, "valid_to": AT.replace(year=2027)}], "ix_dim_thing_source_id_source_system"),
     ],
 )
 def test_the_database_itself_keeps_a_dimension_right(

@@ -6,6 +6,7 @@ usage or declaration, 3 done with rejects or with streams that failed.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -60,6 +61,7 @@ def run(
     with stoppable():
         with importing(settings.app):
             pipeline = commands.choose(name, settings)
+        gc.enable()
         with progress.shown(sys.stderr) as shown:
             report = commands.run(pipeline, settings, progress=shown)
     output.print_run(report, as_json=as_json)
@@ -86,6 +88,7 @@ def demo(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Load a sample CRM and a sample shop, let a day pass, load again, and look at the result."""
     from strandline.cli import demo, progress
 
+    gc.enable()
     with stoppable(), progress.shown(sys.stderr) as shown:
         demo.play(database_url=database_url, as_json=as_json, progress=shown)
 
@@ -156,6 +159,9 @@ def _stop(_signum: int, _frame: object) -> None:
 
 def main() -> int:
     """Run the command line; every known error ends here, and only here."""
+    # httpx brings a command line of its own, and loads what that needs where it can.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: not to be had
+    gc.disable()  # while modules are loaded nothing dies, and looking for it costs a tenth of the start
     try:
         app()
     except StrandlineError as error:

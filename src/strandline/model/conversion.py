@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 from sqlalchemy import Column, Dialect
+from sqlalchemy.types import TypeDecorator
 
 from strandline import natural_key
 from strandline.errors import RecordRejected
@@ -122,6 +123,9 @@ class _Author:
         if isinstance(role(column), Reference):
             self.names["member"] = natural_key.encode
             lines.append(f"{value} = member({value})")
+        elif (direct := self._decorator(column)) is not None:
+            self.names[f"bind_{name}"], self.names["dialect"] = direct, self.dialect
+            lines.append(f"{value} = bind_{name}({value}, dialect)")
         elif (bind := self._binder(column)) is not None:
             self.names[f"bind_{name}"] = bind
             lines.append(f"{value} = bind_{name}({value})")
@@ -155,6 +159,18 @@ class _Author:
             self.names[f"default_{value}"] = mapped.declared.default
             lines.append(f"if {value} is None: {value} = default_{value}")
         return lines
+
+    def _decorator(self, column: Column[Any]) -> Callable[[Any, Dialect], Any] | None:
+        """The conversion of a TypeDecorator itself, where that is all: it saves a call for every value."""
+        type_ = exactly(column.type).dialect_impl(self.dialect)
+        if (
+            not isinstance(type_, TypeDecorator)
+            or type(type_).bind_processor is not TypeDecorator.bind_processor
+        ):
+            return None
+        overrides = type(type_).process_bind_param is not TypeDecorator.process_bind_param
+        plain = type_.impl_instance.bind_processor(self.dialect) is None
+        return type_.process_bind_param if overrides and plain else None
 
     def _binder(self, column: Column[Any]) -> Callable[[Any], Any] | None:
         return exactly(column.type).dialect_impl(self.dialect).bind_processor(self.dialect)  # type: ignore[no-any-return]  # typed Any there

@@ -205,7 +205,8 @@ def _constrain(cls: type[Dimension]) -> None:
         filled = and_(*(column.is_not(None) for column in required))
         free = or_(table.c.is_inferred, cls.key_column() < 0)
         table.append_constraint(CheckConstraint(or_(free, filled), name="required"))
-    member = (table.c.source_system, table.c.source_id)
+    # The natural key's own part first: it tells two rows apart at once, where most have one source.
+    member = (table.c.source_id, table.c.source_system)
     latest = table.c.is_current | table.c.is_deleted
     Index(None, *member, table.c.valid_from, unique=True)
     Index(f"uq_{table.name}_latest", *member, unique=True, postgresql_where=latest, sqlite_where=latest)

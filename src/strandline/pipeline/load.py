@@ -11,6 +11,7 @@ the raw log.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,6 +71,7 @@ class Load:
         """The last entry of the raw log."""
         self._intake = Intake(self.stream, targets, run_id=run_id)
         self._started = datetime.now(UTC)
+        self._highest_key: str | None = None  # of a first read; every key lies behind ""
 
     def prepare(self) -> None:
         """Empty the stage, find the marks, and stage again what an earlier run stored and did not merge."""
@@ -78,6 +80,7 @@ class Load:
                 staging.empty(self.database, self.connection, target.staged)
             self.mark_before = state.read_mark_of(self.connection, self.stream.qualified_name)
             self.last_raw_id = raw.last(self.connection, self.reading.raw)
+        self._highest_key = None if self.last_raw_id else ""
         self.mark_after = self.mark_before
         self._intake.next_raw_id = max([self.last_raw_id, *(target.applied for target in self.targets)]) + 1
         self._resume(min(target.applied for target in self.targets), self.last_raw_id)
@@ -139,6 +142,7 @@ class Load:
                 self._intake.take(page, self.figures.pages)
                 if self._is_full(self._intake.chunk):
                     self._store(is_end=False)
+                    gc.collect(0)  # see run: nobody else does while a run goes on
             self._store(is_end=True)
         except OrderBroken:
             self._take_mark_back()
@@ -182,7 +186,7 @@ class Load:
         """Append the payloads that differ from their key's latest; their raw_ids, or None if all do."""
         table = self.reading.raw
         keys = [entry[1] for entry in chunk.entries if entry[1] is not None]
-        latest = raw.latest_hashes(self.connection, table, keys)
+        latest = {} if self._are_new(keys) else raw.latest_hashes(self.connection, table, keys)
         keyless = [entry[3] for entry in chunk.entries if entry[1] is None]
         seen = raw.keyless_hashes(self.connection, table, keyless)
         new = []
@@ -202,6 +206,13 @@ class Load:
         self.figures.stored += len(new)
         self.figures.unchanged += len(chunk.entries) - len(new)
         return None if len(new) == len(chunk.entries) else {entry[0] for entry in new}
+
+    def _are_new(self, keys: Sequence[str]) -> bool:
+        """Whether none of these keys can be in the log: a first read of ascending keys sees none again."""
+        if self._highest_key is None or not keys:
+            return False
+        before, self._highest_key = self._highest_key, max(self._highest_key, *keys)
+        return before < min(keys)
 
     def _stage(self, chunk: Chunk, *, kept: set[int] | None) -> None:
         """Stage what was stored, and note what was rejected of it; `kept` None means that all of it was."""

@@ -373,8 +373,11 @@ def _compile_key(model: type[Record], key: tuple[str, ...]) -> Callable[[Record]
     path = ", ".join(key)
 
     def encode(record: Record) -> str | None:
+        value: Any = value_of(record)
+        if type(value) is str and value and value.isascii() and "\0" not in value:
+            return value  # what `natural_key.encode` would give, for nearly every key there is
         try:
-            return natural_key.encode(value_of(record))
+            return natural_key.encode(value)
         except ValueError as error:
             raise RecordRejected(
                 f"{model.__name__}.{path}: {error}", field=path, rule="natural_key"

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
+from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -52,12 +53,15 @@ def copy(
     binary = all(known.get(name) is not None for name in types)
     raw = driver(connection)
     how = " (FORMAT BINARY)" if binary else ""
-    with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN{how}".encode()) as sink:
-        if binary:
-            sink.set_types(types)
-        write = sink.write_row
-        for row in rows:
-            write(row)
+    with raw.cursor() as cursor:
+        # What psycopg finds for bytea is written in Python, for a type that is not ours; this one is in C.
+        cursor.adapters.register_dumper(bytes, BytesBinaryDumper)
+        with cursor.copy(f"COPY {table} ({names}) FROM STDIN{how}".encode()) as sink:
+            if binary:
+                sink.set_types(types)
+            write = sink.write_row
+            for row in rows:
+                write(row)
 
 
 def _type_name(column: Column[Any], connection: Connection) -> str:

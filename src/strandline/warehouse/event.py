@@ -31,6 +31,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    literal,
     not_,
     or_,
     select,
@@ -79,6 +80,8 @@ class Batch:
     event: Table
     source_system: str
     run_id: int
+    is_single: bool
+    """Every member has one staged record."""
 
     @property
     def table(self) -> Table:
@@ -106,19 +109,23 @@ def open_batch(
     connection: Connection, *, dimension: type[Dimension], staged: Table, source_system: str, run_id: int
 ) -> Batch:
     """Work out the events of what is staged, into a table that ends with the transaction."""
-    event, found = event_table(), _events(dimension, staged, source_system)
+    is_single = _is_single(connection, staged)
+    event, found = event_table(), _events(dimension, staged, source_system, is_single=is_single)
     event.create(connection)
     connection.execute(insert(event).from_select(list(found.selected_columns.keys()), found))
     connection.execute(text("ANALYZE scd_event"))
-    return Batch(dimension, staged, event, source_system, run_id)
+    return Batch(dimension, staged, event, source_system, run_id, is_single)
 
 
-def _events(dimension: type[Dimension], staged: Table, source_system: str) -> Select[Any]:
-    compared = _compared(dimension, staged, source_system)
-    c = compared.c
-    change: dict[str, Any] = {"partition_by": [c.source_id, c.changed], "order_by": c.effective_at}
-    next_deleted = func.lead(c.is_deleted).over(**change)
-    is_final = func.lead(c.effective_at, 2).over(**change).is_(None)
+def _is_single(connection: Connection, staged: Table) -> bool:
+    """Whether no member has two staged records, as in most batches: then nothing has to be put in order."""
+    members = func.count(staged.c.source_id.distinct())
+    return bool(connection.scalar(select(func.count() == members).select_from(staged)))
+
+
+def _events(dimension: type[Dimension], staged: Table, source_system: str, *, is_single: bool) -> Select[Any]:
+    ordered = _single(dimension, staged) if is_single else _ordered(dimension, staged)
+    c = _compared(dimension, ordered, source_system).c
     return select(
         c.raw_id,
         c.source_id,
@@ -128,9 +135,7 @@ def _events(dimension: type[Dimension], staged: Table, source_system: str) -> Se
         c.first_raw_id,
         c.is_last,
         c.changed,
-        func.row_number().over(**change).label("position"),
-        func.lead(c.effective_at).over(**change).label("next_at"),
-        and_(func.coalesce(next_deleted, false()), is_final).label("ends_deleted"),
+        *(_only_change() if is_single else _place_of_change(c)),
         c.current_key,
         c.current_durable_key,
         c.current_version,
@@ -139,10 +144,30 @@ def _events(dimension: type[Dimension], staged: Table, source_system: str) -> Se
     )
 
 
-def _compared(dimension: type[Dimension], staged: Table, source_system: str) -> Any:
+def _place_of_change(compared: Any) -> list[ColumnElement[Any]]:
+    """Where the event stands among its member's changes."""
+    c = compared
+    change: dict[str, Any] = {"partition_by": [c.source_id, c.changed], "order_by": c.effective_at}
+    next_deleted = func.lead(c.is_deleted).over(**change)
+    is_final = func.lead(c.effective_at, 2).over(**change).is_(None)
+    return [
+        func.row_number().over(**change).label("position"),
+        func.lead(c.effective_at).over(**change).label("next_at"),
+        and_(func.coalesce(next_deleted, false()), is_final).label("ends_deleted"),
+    ]
+
+
+def _only_change() -> list[ColumnElement[Any]]:
+    return [
+        literal(1).label("position"),
+        literal(None, DateTime(timezone=True)).label("next_at"),
+        false().label("ends_deleted"),
+    ]
+
+
+def _compared(dimension: type[Dimension], ordered: Any, source_system: str) -> Any:
     """Every event beside what was valid before it, and whether it changed that."""
-    table = dimension.table()
-    e = _ordered(dimension, staged)
+    table, e = dimension.table(), ordered
     latest = and_(
         table.c.source_system == source_system,
         table.c.source_id == e.c.source_id,
@@ -229,6 +254,26 @@ def _ordered(dimension: type[Dimension], staged: Table) -> Any:
     )
 
 
+def _single(dimension: type[Dimension], staged: Table) -> Any:
+    """The same of records that are each their member's only one: a third of the cost, no sort, no window."""
+    names = [column.name for column in dimension.attributes(2)]
+    s = staged.c
+    return select(
+        s.raw_id,
+        s.source_id,
+        s.effective_at,
+        s.is_deleted,
+        *(s[name].label(f"now_{name}") for name in names),
+        literal(1).label("number"),
+        # Nothing was before, and nobody asks: the number is 1.
+        s.is_deleted.label("was_gone"),
+        *(s[name].label(f"before_{name}") for name in names),
+        literal(1).label("events"),
+        s.raw_id.label("first_raw_id"),
+        not_(s.is_deleted).label("is_last"),
+    ).subquery("ordered")
+
+
 def differ(one: Sequence[ColumnElement[Any]], other: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
     """Whether two rows of columns differ anywhere; NULL equals NULL, and each column is compared as its own
     type.
@@ -244,11 +289,13 @@ def numbered(batch: Batch) -> Any:
     """
     e = batch.event.c
     is_missing = case((e.kept_key.is_(None), 1), else_=0)
+    order = None if batch.is_single else [e.source_id, e.effective_at]  # which would sort the whole batch
+    in_member = func.row_number().over(partition_by=e.source_id, order_by=e.effective_at)
     return (
         select(
             *e,
-            func.sum(is_missing).over(order_by=[e.source_id, e.effective_at]).label("number"),
-            func.row_number().over(partition_by=e.source_id, order_by=e.effective_at).label("opened"),
+            func.sum(is_missing).over(order_by=order, rows=(None, 0)).label("number"),
+            (literal(1) if batch.is_single else in_member).label("opened"),
         )
         .where(batch.is_opening)
         .subquery("numbered")

@@ -119,7 +119,8 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
     opening = numbered(batch)
     n = opening.c
     number = literal(first_key - 1, BigInteger) + n.number
-    s, f, latest = batch.staged.alias("s"), batch.staged.alias("f"), batch.table.alias("latest")
+    s, latest = batch.staged.alias("s"), batch.table.alias("latest")
+    f = s if batch.is_single else batch.staged.alias("f")
     known = and_(n.current_key.is_not(None), not_(n.was_inferred))
     dimension = batch.dimension
     values: dict[str, Any] = {
@@ -146,7 +147,7 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
         "run_id": literal(batch.run_id, BigInteger),
     }
     joined: FromClause = opening.join(s, s.c.raw_id == n.raw_id)
-    if dimension.attributes(0):
+    if dimension.attributes(0) and f is not s:
         joined = joined.join(f, f.c.raw_id == n.first_raw_id)
     if dimension.attributes(0, 3):
         joined = joined.outerjoin(latest, latest.c[dimension.key_column().name] == n.current_key)

@@ -236,7 +236,7 @@ ROW = {
         ([{"is_deleted": True}], "ck_dim_thing_current"),
         ([{"group": None}], "ck_dim_thing_required"),
         ([{"user": None}], "ck_dim_thing_required"),
-        ([{}, {"is_current": False, "valid_to": AT.replace(year=2027)}], "ix_dim_thing_source_id_source_system"),
+        ([{}, {"is_current": False, "valid_to": AT.replace(year=2027)}], "ix_dim_thing_source_id"),
     ],
 )
 def test_the_database_itself_keeps_a_dimension_right(

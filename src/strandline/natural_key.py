@@ -1,19 +1,48 @@
 """The text form of a source's identifier: one rule for raw log, dimensions and facts, so that they always
 meet.
 
-A key part is text as it came; a number is its decimal text; a composite key is the compact JSON array of
-its parts. None and empty text are no key: whoever asks decides whether that is a reject. What PostgreSQL
-cannot hold as text (NUL, a lone surrogate) and what is no identity (a truth value, a float) is refused with
-ValueError.
+A key part is text as it came; a number is its decimal text, so that 1 and "1" are one key; a composite key is
+the compact JSON array of its parts. A source may declare that case or the spaces around a key tell nothing:
+then "A " is "a". None and empty text are no key: whoever asks decides whether that is a reject. What
+PostgreSQL cannot hold as text (NUL, a lone surrogate) and what is no identity (a truth value, a float) is
+refused with ValueError.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from uuid import UUID
+
+
+@dataclass(frozen=True)
+class NaturalKeys:
+    """Which spellings of a key a source means as one: those that differ in case, or in spaces around them."""
+
+    ignore_case: bool = False
+    ignore_spaces: bool = False
+
+    @property
+    def are_exact(self) -> bool:
+        """Whether every spelling is a key of its own."""
+        return not (self.ignore_case or self.ignore_spaces)
+
+    def encode(self, value: object) -> str | None:
+        """The natural key's text in the one spelling that stands for all, or None if there is no key."""
+        return encode(value) if self.are_exact else encode(self._spell(value))
+
+    def _spell(self, value: object) -> object:
+        if isinstance(value, tuple | list):
+            return [self._spell(part) for part in value]
+        if isinstance(value, Enum):
+            return self._spell(value.value)
+        if isinstance(value, str):
+            text = value.strip() if self.ignore_spaces else value
+            return text.casefold() if self.ignore_case else text
+        return value
 
 
 def encode(value: object) -> str | None:

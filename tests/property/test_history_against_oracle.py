@@ -42,6 +42,7 @@ class Person(Record):
     budget: Decimal | None = None
     rank: str | None = None
     place: str | None = None
+    turn: int | None = None
 
 
 class Feed(Source):
@@ -53,7 +54,7 @@ class Feed(Source):
         super().__init__()
         self.records: list[bytes] = []
 
-    @stream(Person, key="id", effective_at="at", deleted="gone")
+    @stream(Person, key="id", effective_at="at", tie_break="turn", deleted="gone")
     def people(self) -> Pages:
         """One page."""
         yield Page(self.records, number=1, request="feed", status=200, fetched_at=datetime.now(UTC), size=1)
@@ -101,12 +102,13 @@ class Change:
     budget: str | None = None
     rank: str | None = None
     place: str | None = None
+    turn: int | None = None
 
     def payload(self, key: str, at: datetime) -> bytes:
         """As the feed sends it."""
         if self.is_deleted:
-            return json.dumps({"id": key, "at": at.isoformat(), "gone": True}).encode()
-        fields = ("origin", "nickname", "is_active", "segment", "budget", "rank", "place")
+            return json.dumps({"id": key, "at": at.isoformat(), "gone": True, "turn": self.turn}).encode()
+        fields = ("origin", "nickname", "is_active", "segment", "budget", "rank", "place", "turn")
         said = {name: getattr(self, name) for name in fields}
         return json.dumps({"id": key, "at": at.isoformat(), **said}).encode()
 
@@ -130,12 +132,23 @@ def naive_history(sent: list[Sent]) -> list[Version]:
     """What a plain loop makes of everything that was ever sent, in the order in which it was sent."""
     found: list[Version] = []
     for key in sorted({key for key, _, _ in sent}):
-        standing = {at: change for whose, at, change in sent if whose == key}
-        timeline = _timeline(key, sorted(standing.items()))
+        standing = _standing([it for it in sent if it[0] == key])
+        moments = ((at, change) for (_, at), change in standing.items())
+        timeline = _timeline(key, sorted(moments, key=lambda it: it[0]))
         was_there = any(not change.is_deleted for whose, _, change in sent if whose == key)
         # Whose every record was withdrawn at its own instant is known by the key still.
         nothing = Version(key, 1, BEGINNING, None, is_deleted=False, values=(None,) * 10)
         found += timeline or ([nothing] if was_there else [])
+    return found
+
+
+def _standing(sent: list[Sent]) -> dict[tuple[str, datetime], Change]:
+    """What stands at each instant: of several records the one with the highest turn, then the last sent."""
+    found: dict[tuple[str, datetime], Change] = {}
+    for key, at, change in sent:
+        before = found.get((key, at))
+        if before is None or (change.turn or 0) >= (before.turn or 0):
+            found[key, at] = change
     return found
 
 
@@ -188,6 +201,7 @@ changes = st.builds(
     budget=st.sampled_from([None, None, "0.1", "99999999999999.99"]),
     rank=st.sampled_from([None, "x", "y"]),
     place=st.sampled_from([None, None, "x"]),
+    turn=st.sampled_from([None, None, None, 1, 2]),
 )
 histories = st.lists(st.lists(changes, max_size=9), min_size=1, max_size=4)
 
@@ -265,7 +279,7 @@ def _payloads(sent: list[Sent]) -> list[bytes]:
 
 
 def _last_words(sent: list[Sent]) -> list[bytes]:
-    standing = {(key, at): change for key, at, change in sent}
+    standing = _standing(sent)
     return [change.payload(key, at) for (key, at), change in sorted(standing.items(), key=lambda it: it[0])]
 
 
@@ -274,6 +288,8 @@ def _last_words(sent: list[Sent]) -> list[bytes]:
 @example([[Change("a", 0, origin="x")], [Change("a", 0, origin="y"), Change("a", 1, segment="x")]])
 @example([[Change("a", 0, segment="x"), Change("a", 1, is_deleted=True)], [Change("a", 1, segment="x")]])
 @example([[Change("a", 0)], [Change("a", 0, is_deleted=True)], [Change("a", 1)]])
+@example([[Change("a", 0, segment="x", turn=2)], [Change("a", 0, segment="y", turn=1)]])
+@example([[Change("a", 0, turn=1)], [Change("a", 0, is_deleted=True)], [Change("a", 1)]])
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_history_in_any_batches_and_any_order_leaves_what_a_plain_loop_leaves(
     bed: Bed, batches: list[list[Change]]

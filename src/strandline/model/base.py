@@ -77,7 +77,7 @@ OF_DIMENSIONS: Final = ("version", "valid_from", "valid_to", "is_current", "is_i
 OF_AUDIT: Final = (
     *("created_at", "updated_at", "synced_at", "source_system", "source_id", "schema_version", "run_id"),
 )
-OF_STAGE: Final = ("raw_id", "effective_at")
+OF_STAGE: Final = ("raw_id", "effective_at", "tie_break")
 RESERVED: Final = frozenset((*OF_DIMENSIONS, *OF_AUDIT, *OF_STAGE))
 """What a model's own columns cannot be called: the columns that strandline fills, on its stage too."""
 

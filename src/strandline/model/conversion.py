@@ -7,9 +7,10 @@ fails, the same steps are taken again one by one, to say which column it was and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,13 +18,13 @@ from pydantic import BaseModel
 from sqlalchemy import Column, Dialect
 from sqlalchemy.types import TypeDecorator
 
-from strandline import natural_key
 from strandline.errors import RecordRejected
 from strandline.model.calendar import Calendar, date_key
 from strandline.model.column import NOT_APPLICABLE_KEY, Reference, role
 from strandline.model.fact import Fact
 from strandline.model.mapper import UNSET, Mapped, Mapper, mappable, must_fill
 from strandline.model.type import exactly
+from strandline.natural_key import NaturalKeys
 
 FAILURES: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a mapper raises when a record is not as it expects. Anything else is a fault of the program and ends
@@ -35,6 +36,9 @@ Convert = Callable[[BaseModel, int, str, datetime, datetime], Row]
 *values)"""
 
 SHOWN: Final = 80
+
+EXACT: Final = NaturalKeys()
+NO_SOURCES: Final[Mapping[str, NaturalKeys]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,18 @@ class Empty(ValueError):
     """A column that must be filled got nothing."""
 
 
-def compile_mapper(mapper: type[Mapper[Any, Any]], dialect: Dialect) -> Conversion:
-    """Compile a mapper for the column types as this dialect binds them."""
-    author = _Author(mapper, dialect)
+def compile_mapper(
+    mapper: type[Mapper[Any, Any]],
+    dialect: Dialect,
+    *,
+    keys: NaturalKeys = EXACT,
+    keys_of: Mapping[str, NaturalKeys] = NO_SOURCES,
+) -> Conversion:
+    """Compile a mapper for the column types as this dialect binds them.
+
+    `keys` says how the source of its records spells natural keys, `keys_of` how other sources do, by name.
+    """
+    author = _Author(mapper, dialect, keys=keys, keys_of=keys_of)
     names = list(author.lines)
     values = "".join(f", v_{name}" for name in names)
     body = [line for lines in author.lines.values() for line in lines]
@@ -92,9 +105,18 @@ def _with_needed(name: str, author: _Author) -> list[str]:
 class _Author:
     """Writes the lines that fill each column, and keeps what they refer to."""
 
-    def __init__(self, mapper: type[Mapper[Any, Any]], dialect: Dialect) -> None:
+    def __init__(
+        self,
+        mapper: type[Mapper[Any, Any]],
+        dialect: Dialect,
+        *,
+        keys: NaturalKeys,
+        keys_of: Mapping[str, NaturalKeys],
+    ) -> None:
         self.mapper = mapper()
         self.dialect = dialect
+        self.keys = keys
+        self.keys_of = keys_of
         self.names: dict[str, Any] = {"Empty": Empty}
         self.lines: dict[str, list[str]] = {}
         self.needs: dict[str, str] = {}
@@ -121,8 +143,8 @@ class _Author:
         value = f"v_{name}"
         lines = self._fetch(value, mapped)
         if isinstance(role(column), Reference):
-            self.names["member"] = natural_key.encode
-            lines.append(f"{value} = member({value})")
+            self.names[f"member_{name}"] = self._keys_of(mapped).encode
+            lines.append(f"{value} = member_{name}({value})")
         elif (direct := self._decorator(column)) is not None:
             self.names[f"bind_{name}"], self.names["dialect"] = direct, self.dialect
             lines.append(f"{value} = bind_{name}({value}, dialect)")
@@ -133,6 +155,13 @@ class _Author:
             lines.append(f"if {value} is None: raise Empty('nothing there, and the column must be filled')")
         self.lines[name] = lines
         self.columns.append(column)
+
+    def _keys_of(self, mapped: Mapped | None) -> NaturalKeys:
+        """How the source that a reference names spells its keys."""
+        declared = mapped.declared if mapped else None
+        if declared is None or declared.source is None:
+            return self.keys
+        return declared.keys or self.keys_of.get(declared.source, EXACT)
 
     def _fetch(self, value: str, mapped: Mapped | None) -> list[str]:
         if mapped is None:

@@ -26,6 +26,7 @@ from strandline.model.column import Attribute, Degenerate, EventTime, Grain, Mea
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.path import Step, nearest, resolve
+from strandline.natural_key import NaturalKeys
 
 UNSET: Final[Any] = object()
 
@@ -37,6 +38,7 @@ class Named(Protocol):
     """A source, or whatever else has a source's name."""
 
     name: ClassVar[str]
+    natural_keys: ClassVar[NaturalKeys]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Field:
     default: Any
     using: Callable[[Any], Any] | None
     source: str | None
+    keys: NaturalKeys | None
+    """How that source spells its keys, where it is known."""
 
 
 def field(
@@ -63,8 +67,9 @@ def field(
     reference to a dimension the path gives the natural key of the member, as `source` calls it: the source of
     the record itself unless told.
     """
-    name = source if source is None or isinstance(source, str) else source.name
-    return Field(path, default, using, name)
+    if source is None or isinstance(source, str):
+        return Field(path, default, using, source, None)
+    return Field(path, default, using, source.name, source.natural_keys)
 
 
 @dataclass(frozen=True)

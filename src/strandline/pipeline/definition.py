@@ -69,7 +69,11 @@ class Reading:
     @cached_property
     def raw(self) -> Table:
         """Its raw log."""
-        return raw.raw_table(self.stream.qualified_name, cursor=self.stream.cursor_type)  # type: ignore[arg-type]  # a class is hashable
+        return raw.raw_table(
+            self.stream.qualified_name,
+            cursor=self.stream.cursor_type,
+            tie_break=self.stream.tie_break_type,
+        )
 
 
 @dataclass

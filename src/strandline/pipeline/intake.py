@@ -6,9 +6,9 @@ Nothing here touches the database. Records that fail are kept as entries as well
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from pydantic import BaseModel
 from sqlalchemy import Table
@@ -26,6 +26,8 @@ from strandline.source.tombstone import Described
 from strandline.warehouse import raw
 from strandline.warehouse.quarantine import Reject
 
+END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
+
 Reader = Callable[[bytes], tuple[Record, str | None, CursorValue | None]]
 """(payload) → (record, natural key, cursor value)"""
 
@@ -40,11 +42,19 @@ class Target:
     applied: int
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def tombstone(self, raw_id: int, source_id: str, effective_at: datetime, synced_at: datetime) -> None:
-        """Add the row of a deletion: nothing but who and when, and the grain of a fact."""
+    def tombstone(
+        self,
+        raw_id: int,
+        source_id: str,
+        effective_at: datetime,
+        synced_at: datetime,
+        *,
+        settles: tuple[Any, ...],
+    ) -> None:
+        """Add the row of a deletion: nothing but who and when, the grain of a fact and what settles a tie."""
         grain = self.sync.tombstone_grain
         values = (source_id if column.name == grain else None for column in self.conversion.columns)
-        self.rows.append((raw_id, source_id, effective_at, synced_at, True, *values))
+        self.rows.append((raw_id, source_id, effective_at, synced_at, True, *values, *settles))
 
 
 @dataclass
@@ -59,21 +69,24 @@ class Chunk:
 
 
 def _storable(stream: Stream) -> Reader:
-    """The stream's reader, which also refuses a cursor value that the raw log could not hold."""
+    """The stream's reader, which also refuses a cursor value or tie-break that the raw log could not hold."""
     read = stream.compile_reader()
-    if stream.cursor is None or stream.cursor.field == stream.effective_at:
+    cursor = stream.cursor.field if stream.cursor else None
+    checked = {"cursor": cursor, "tie_break": stream.tie_break}
+    fields = {field: rule for rule, field in checked.items() if field and field != stream.effective_at}
+    if not fields:
         return read
-    field = stream.cursor.field
-    where = f"{stream.contract.__name__}.{field}"
 
     def read_checked(payload: bytes) -> tuple[Record, str | None, CursorValue | None]:
         found = read(payload)
-        if not _can_store(found[2]):
-            raise RecordRejected(
-                f"{where}: {show(found[2])} is nothing that PostgreSQL can store",
-                field=field,
-                rule="cursor",
-            )
+        for name, rule in fields.items():
+            value = getattr(found[0], name)
+            if not _can_store(value):
+                raise RecordRejected(
+                    f"{stream.contract.__name__}.{name}: {show(value)} is nothing that PostgreSQL can store",
+                    field=name,
+                    rule=rule,
+                )
         return found
 
     return read_checked
@@ -98,6 +111,7 @@ class Intake:
         self.highest: CursorValue | None = None
         self.chunk = Chunk()
         self._read_record = _storable(stream)
+        self._settle = stream.tie_break_value if stream.tie_break else None
 
     def empty(self) -> Chunk:
         """What has been taken in so far, which is then the caller's."""
@@ -114,6 +128,8 @@ class Intake:
             self.stream.effective_at,
         )
         has_tombstones, has_cursor = self.stream.deleted is not None, self.stream.cursor is not None
+        settle = self._settle
+        latest = self._latest_effective(page.fetched_at)
         fetched_at, run_id, targets = page.fetched_at, self.run_id, self.targets
         for raw_id, payload in enumerate(page.records, self.next_raw_id):
             if has_tombstones and self._take_tombstone(payload, raw_id, page, number):
@@ -126,10 +142,12 @@ class Intake:
                 self._take_reject(payload, raw_id, page, number, error)
                 continue
             effective_at = (getattr(record, effective_field) if effective_field else None) or fetched_at
-            if not fits_in_utc(effective_at):
-                self._take_reject(payload, raw_id, page, number, self._timeless(effective_at))
+            if effective_at > latest or not fits_in_utc(effective_at):
+                refused = self._timeless(effective_at, fetched_at)
+                self._take_reject(payload, raw_id, page, number, refused)
                 continue
             digest = xxh3_128_digest(payload)
+            settles = () if settle is None else (settle(record),)
             add(
                 (
                     raw_id,
@@ -142,19 +160,24 @@ class Intake:
                     run_id,
                     number,
                     fetched_at,
+                    *settles,
                 )
             )
             if has_cursor:
                 self._see(cursor_value)
             for target in targets:
-                self._convert(target, record, raw_id, source_id, effective_at, fetched_at)
+                self._convert(target, record, raw_id, source_id, effective_at, fetched_at, settles=settles)
         self.next_raw_id += len(page.records)
 
     def take_again(self, entry: Any, targets: Sequence[Target]) -> None:
         """Take in an entry of the raw log for these targets, as `take` did when it was new."""
+        settle = self._settle
         if entry.operation == raw.DELETE:
+            settles = () if settle is None else self._settled(self.stream.describe(entry.payload).tie_break)
             for target in targets:
-                target.tombstone(entry.raw_id, entry.source_id, entry.effective_at, entry.fetched_at)
+                target.tombstone(
+                    entry.raw_id, entry.source_id, entry.effective_at, entry.fetched_at, settles=settles
+                )
             return
         try:
             if self.stream.deleted is not None:
@@ -162,13 +185,18 @@ class Intake:
             record, source_id, _ = self._read_record(entry.payload)
             if source_id is None:
                 raise self._keyless()
+            field = self.stream.effective_at
+            effective_at = (getattr(record, field) if field else None) or entry.fetched_at
+            if effective_at > self._latest_effective(entry.fetched_at) or not fits_in_utc(effective_at):
+                raise self._timeless(effective_at, entry.fetched_at)
         except RecordRejected as error:
             self.reject(entry.raw_id, entry.source_id, error)
             return
-        field = self.stream.effective_at
-        effective_at = (getattr(record, field) if field else None) or entry.fetched_at
+        settles = () if settle is None else (settle(record),)
         for target in targets:
-            self._convert(target, record, entry.raw_id, source_id, effective_at, entry.fetched_at)
+            self._convert(
+                target, record, entry.raw_id, source_id, effective_at, entry.fetched_at, settles=settles
+            )
 
     def reject(self, raw_id: int, source_id: str | None, error: RecordRejected, *, target: str = "") -> None:
         """Set a record aside, for one target or, when its contract refused it, for all."""
@@ -182,9 +210,12 @@ class Intake:
         source_id: str,
         effective_at: datetime,
         fetched_at: datetime,
+        *,
+        settles: tuple[Any, ...],
     ) -> None:
         try:
-            target.rows.append(target.conversion.convert(record, raw_id, source_id, effective_at, fetched_at))
+            row = target.conversion.convert(record, raw_id, source_id, effective_at, fetched_at)
+            target.rows.append((*row, *settles) if settles else row)
         except FAILURES:
             self.reject(raw_id, source_id, target.conversion.explain(record), target=target.sync.target)
 
@@ -207,10 +238,15 @@ class Intake:
         if gone is None or gone.natural_key is None:
             return False
         effective_at = gone.effective_at or page.fetched_at
-        known = Described(gone.natural_key, gone.cursor_value, effective_at)
+        if effective_at > self._latest_effective(page.fetched_at) or not fits_in_utc(effective_at):
+            refused = self._timeless(effective_at, page.fetched_at)
+            self._take_reject(payload, raw_id, page, number, refused)
+            return True
+        known = replace(gone, effective_at=effective_at)
         self._add(payload, raw_id, page, number, raw.DELETE, known)
+        settles = self._settled(gone.tie_break)
         for target in self.targets:
-            target.tombstone(raw_id, gone.natural_key, effective_at, page.fetched_at)
+            target.tombstone(raw_id, gone.natural_key, effective_at, page.fetched_at, settles=settles)
         return True
 
     def _take_reject(
@@ -235,6 +271,7 @@ class Intake:
                 self.run_id,
                 number,
                 page.fetched_at,
+                *self._settled(known.tie_break),
             )
         )
         if _can_store(known.cursor_value):
@@ -248,8 +285,27 @@ class Intake:
             rule="natural_key",
         )
 
-    def _timeless(self, effective_at: datetime) -> RecordRejected:
+    def _settled(self, tie_break: CursorValue | None) -> tuple[Any, ...]:
+        """What settles a tie, as the end of a row; nothing where the stream has no tie-break."""
+        if self._settle is None:
+            return ()
+        return (tie_break if _can_store(tie_break) else None,)
+
+    def _latest_effective(self, fetched_at: datetime) -> datetime:
+        """Up to when something that was read then can have taken effect."""
+        return END_OF_TIME if self.stream.future is None else fetched_at + self.stream.future
+
+    def _timeless(self, effective_at: datetime, fetched_at: datetime) -> RecordRejected:
         field = self.stream.effective_at or ""
+        if fits_in_utc(effective_at):
+            read_at = fetched_at.isoformat(timespec="seconds")
+            return RecordRejected(
+                f"{self.stream.contract.__name__}.{field}: {effective_at.isoformat()} lies in the future,"
+                f" more than {self.stream.future} after it was read ({read_at})",
+                hint="If the source announces changes, declare it: @stream(…, future=None).",
+                field=field,
+                rule="future",
+            )
         return RecordRejected(
             f"{self.stream.contract.__name__}.{field}: {effective_at.isoformat()} lies outside the years 1 to"
             " 9999 in UTC",

@@ -105,10 +105,14 @@ class _Run:
         self.targets = {id(sync): self._target(sync) for sync in pipeline.syncs}
 
     def _target(self, sync: Sync) -> Target:
-        conversion = compile_mapper(sync.mapper, self.database.engine.dialect)
-        return Target(
-            sync, conversion, staging.staging_table(sync.staging_name, conversion.columns), applied=0
+        keys = {source.name: source.natural_keys for source in self.pipeline.sources}
+        conversion = compile_mapper(
+            sync.mapper, self.database.engine.dialect, keys=sync.stream.source.natural_keys, keys_of=keys
         )
+        staged = staging.staging_table(
+            sync.staging_name, conversion.columns, tie_break=sync.stream.tie_break_type
+        )
+        return Target(sync, conversion, staged, applied=0)
 
     def prepare(self) -> None:
         """Make the tables be there, and open the run."""

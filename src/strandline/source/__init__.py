@@ -1,5 +1,6 @@
 """The source layer: what a user declares of an API, and how it is read."""
 
+from strandline.natural_key import NaturalKeys
 from strandline.source.auth import ApiKey, Basic, Bearer
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
@@ -32,6 +33,7 @@ __all__ = [
     "LinkHeader",
     "LinkInBody",
     "LinkInHeader",
+    "NaturalKeys",
     "Offset",
     "Page",
     "PageNumber",

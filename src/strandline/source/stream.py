@@ -12,20 +12,21 @@ import inspect
 import re
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
 from inspect import cleandoc
 from operator import attrgetter
-from typing import Any, ClassVar, Final, Self, get_args
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import AwareDatetime, FutureDate, FutureDatetime, NaiveDatetime, PastDate, PastDatetime
+from pydantic import AwareDatetime
 
-from strandline import natural_key
-from strandline.errors import DeclarationError, RecordRejected
+from strandline.errors import DeclarationError
+from strandline.natural_key import NaturalKeys
 from strandline.source import prefetch
 from strandline.source.contract import Contract, Record, Zone
 from strandline.source.cursor import Cursor, CursorValue
+from strandline.source.field import compile_key, kind_of, refuse_naive
 from strandline.source.page import Page, Pages
 from strandline.source.settings import SourceSettings
 from strandline.source.tombstone import Described, Sketch, Tombstones
@@ -40,11 +41,11 @@ class EffectiveTime(Enum):
 
 READ_TIME: Final = EffectiveTime.READ_TIME
 
+A_DAY: Final = timedelta(days=1)
+"""As much as clocks and zones may be off without a date being wrong."""
+
 reading: ContextVar[Stream | None] = ContextVar("reading", default=None)
 """The stream whose pages are being asked for, so that the client knows what it may do and what to call it."""
-
-_TIMES: tuple[Any, ...] = (datetime, AwareDatetime, NaiveDatetime, PastDatetime, FutureDatetime)
-_DAYS: tuple[Any, ...] = (date, PastDate, FutureDate)
 
 
 def stream(
@@ -53,15 +54,20 @@ def stream(
     key: str | tuple[str, ...],
     cursor: Cursor | None = None,
     effective_at: str | EffectiveTime | None = EffectiveTime.CURSOR,
+    future: timedelta | None = A_DAY,
+    tie_break: str | None = None,
     deleted: str | None = None,
     methods: tuple[str, ...] = ("GET", "HEAD"),
 ) -> Callable[[Callable[..., Pages]], Stream]:
     """Declare that a method of a source brings pages of such records.
 
     `key` names the field (or fields) that identify a record; `effective_at` the timestamp at which a change
-    took effect: the cursor's field unless named, READ_TIME (or None) for the moment of reading. `deleted`
-    names the flag that says that a record is gone, which need not be in the contract. `methods` are the
-    HTTP methods that only read.
+    took effect: the cursor's field unless named, READ_TIME (or None) for the moment of reading. One that
+    lies more than `future` ahead of the moment of reading makes the record a reject; None lets it pass.
+    `tie_break` names the field, a number or a time, that settles which of two records of one key and
+    instant stands: the one with more; without it, and where it is equal, the one that was read later.
+    `deleted` names the flag that says that a record is gone, which need not be in the contract. `methods`
+    are the HTTP methods that only read.
     """
 
     def declare(function: Callable[..., Pages]) -> Stream:
@@ -71,6 +77,8 @@ def stream(
             key=key,
             cursor=cursor,
             effective_at=effective_at,
+            future=future,
+            tie_break=tie_break,
             deleted=deleted,
             methods=methods,
         )
@@ -89,6 +97,8 @@ class Stream:
     """The contract's field, or None for the time of reading."""
     cursor_value: Callable[[Record], CursorValue | None]
     """A record's cursor value; None without a cursor or without a value."""
+    tie_break_value: Callable[[Record], CursorValue | None]
+    """What settles a tie; None without a tie-break or without a value."""
     natural_key: Callable[[Record], str | None]
     """A record's key as text; None if it has none. RecordRejected if it cannot be one."""
 
@@ -100,12 +110,16 @@ class Stream:
         key: str | tuple[str, ...],
         cursor: Cursor | None,
         effective_at: str | EffectiveTime | None,
+        future: timedelta | None,
+        tie_break: str | None,
         deleted: str | None,
         methods: tuple[str, ...],
     ) -> None:
         self.contract = contract
         self.key = (key,) if isinstance(key, str) else key
         self.cursor = cursor
+        self.future = future
+        self.tie_break = tie_break
         self.deleted = deleted
         self.methods = tuple(method.upper() for method in methods)
         self.doc = cleandoc(function.__doc__ or "")
@@ -132,9 +146,14 @@ class Stream:
         return f"{self.source_name}.{self.name}"
 
     @property
-    def cursor_type(self) -> type[CursorValue] | None:
+    def cursor_type(self) -> type | None:
         """The type of the cursor field's values; None without a cursor."""
-        return _kind(self.contract, self.cursor.field) if self.cursor else None
+        return kind_of(self.contract, self.cursor.field) if self.cursor else None
+
+    @property
+    def tie_break_type(self) -> type | None:
+        """The type of the tie-break field's values; None without one."""
+        return kind_of(self.contract, self.tie_break) if self.tie_break else None
 
     def __repr__(self) -> str:
         return f"<stream {self.qualified_name if hasattr(self, 'source') else self._function.__name__}>"
@@ -177,6 +196,7 @@ class Stream:
             self._check_field(field, role="key")
         self._check_cursor(where)
         self._check_effective_at(where)
+        self._check_tie_break(where)
         self._takes_since = self._count_parameters() > 1
         if self.cursor and not self._takes_since:
             raise DeclarationError(
@@ -202,7 +222,7 @@ class Stream:
         if self.cursor is None:
             return
         self._check_field(self.cursor.field, role="cursor")
-        kind = _kind(self.contract, self.cursor.field)
+        kind = kind_of(self.contract, self.cursor.field)
         if kind is None:
             raise DeclarationError(
                 f"{where}: cursor {self.cursor.field!r} is a {self._annotation(self.cursor.field)},"
@@ -218,16 +238,28 @@ class Stream:
         declared = self._declared_effective_at
         if isinstance(declared, str):
             self._check_field(declared, role="effective_at")
-            if _kind(self.contract, declared) is not datetime:
+            if kind_of(self.contract, declared) is not datetime:
                 raise DeclarationError(
                     f"{where}: effective_at {declared!r} is a {self._annotation(declared)}, not a timestamp"
                 )
             self.effective_at = declared
         elif declared is EffectiveTime.CURSOR and self.cursor:
-            is_time = _kind(self.contract, self.cursor.field) is datetime
+            is_time = kind_of(self.contract, self.cursor.field) is datetime
             self.effective_at = self.cursor.field if is_time else None
         else:
             self.effective_at = None
+
+    def _check_tie_break(self, where: str) -> None:
+        if self.tie_break is None:
+            return
+        self._check_field(self.tie_break, role="tie_break")
+        # Text is left out: what comes first depends on the database's language.
+        if kind_of(self.contract, self.tie_break) in (None, str):
+            raise DeclarationError(
+                f"{where}: tie_break {self.tie_break!r} is a {self._annotation(self.tie_break)}, of which"
+                " nobody can say what is more",
+                hint="A tie-break is an int, a date or a datetime.",
+            )
 
     def _annotation(self, field: str) -> str:
         annotation = self.contract.model_fields[field].annotation
@@ -237,12 +269,22 @@ class Stream:
         parse = Contract(self.contract).parse
         cursor = self.cursor.field if self.cursor else None
         naive = [
-            name for name in dict.fromkeys([cursor, self.effective_at]) if name and self._may_be_naive(name)
+            name
+            for name in dict.fromkeys([cursor, self.effective_at, self.tie_break])
+            if name and self._may_be_naive(name)
         ]
-        self.parse = _refuse_naive(parse, self.contract, naive) if naive else parse
-        self.natural_key = _compile_key(self.contract, self.key)
+        self.parse = refuse_naive(parse, self.contract, naive) if naive else parse
+        self.natural_key = compile_key(self.contract, self.key, keys=self.source.natural_keys)
         self.cursor_value = attrgetter(cursor) if cursor else _no_value
-        self._sketch = Sketch(self.contract, key=self.key, cursor=cursor, effective_at=self.effective_at)
+        self.tie_break_value = attrgetter(self.tie_break) if self.tie_break else _no_value
+        self._sketch = Sketch(
+            self.contract,
+            key=self.key,
+            keys=self.source.natural_keys,
+            cursor=cursor,
+            effective_at=self.effective_at,
+            tie_break=self.tie_break,
+        )
         self._tombstones = (
             Tombstones(self._sketch, model=self.contract, flag=self.deleted)
             if self.deleted is not None
@@ -253,7 +295,7 @@ class Stream:
         info = self.contract.model_fields[field]
         settled = any(isinstance(part, Zone) for part in info.metadata)
         return (
-            _kind(self.contract, field) is datetime and info.annotation is not AwareDatetime and not settled
+            kind_of(self.contract, field) is datetime and info.annotation is not AwareDatetime and not settled
         )
 
 
@@ -263,6 +305,8 @@ class Source:
     """
 
     name: ClassVar[str] = "source"
+    natural_keys: ClassVar[NaturalKeys] = NaturalKeys()
+    """Which spellings of a key are one; every one its own unless told."""
     settings: SourceSettings
 
     def __init__(self, *, settings: SourceSettings | None = None) -> None:
@@ -330,60 +374,6 @@ def _resolve(annotation: str, klass: type) -> object:
             hint="Import it at the top of that module, or give settings=… when you make the source.",
         )
     return value
-
-
-def _kind(contract: type[Record], field: str) -> type[CursorValue] | None:
-    """The type of the field's values apart from None: datetime, date, int or str; None for any other."""
-    annotation = contract.model_fields[field].annotation
-    options = [option for option in get_args(annotation) if option is not type(None)] or [annotation]
-    option = options[0]
-    while hasattr(option, "__metadata__"):
-        option = option.__origin__
-    if len(options) > 1 or not isinstance(option, type) or option is bool:
-        return None
-    if option in _TIMES:
-        return datetime
-    if option in _DAYS:
-        return date
-    kinds: tuple[type[CursorValue], ...] = (datetime, date, int, str)
-    return next((kind for kind in kinds if issubclass(option, kind)), None)
-
-
-def _refuse_naive(
-    parse: Callable[[bytes], Record], model: type[Record], fields: list[str]
-) -> Callable[[bytes], Record]:
-    def parse_aware(raw: bytes) -> Record:
-        record = parse(raw)
-        for field in fields:
-            value = getattr(record, field)
-            if value is not None and value.tzinfo is None:
-                raise RecordRejected(
-                    f"{model.__name__}.{field}: {value.isoformat()} has no zone",
-                    hint='Declare it: Annotated[datetime, Zone("Europe/Berlin")].',
-                    field=field,
-                    rule="timezone_aware",
-                )
-        return record
-
-    return parse_aware
-
-
-def _compile_key(model: type[Record], key: tuple[str, ...]) -> Callable[[Record], str | None]:
-    value_of = attrgetter(*key)
-    path = ", ".join(key)
-
-    def encode(record: Record) -> str | None:
-        value: Any = value_of(record)
-        if type(value) is str and value and value.isascii() and "\0" not in value:
-            return value  # what `natural_key.encode` would give, for nearly every key there is
-        try:
-            return natural_key.encode(value)
-        except ValueError as error:
-            raise RecordRejected(
-                f"{model.__name__}.{path}: {error}", field=path, rule="natural_key"
-            ) from error
-
-    return encode
 
 
 def _no_value(_: Record) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from pydantic import TypeAdapter, ValidationError
 
-from strandline import natural_key
 from strandline.errors import RecordRejected
+from strandline.natural_key import NaturalKeys
 from strandline.source.contract import Record, read_boolean, show
 from strandline.source.cursor import CursorValue
 
@@ -27,22 +27,37 @@ class Described:
     natural_key: str | None
     cursor_value: CursorValue | None
     effective_at: datetime | None
+    tie_break: CursorValue | None = None
 
 
 NOTHING = Described(None, None, None)
 
+CURSOR_VALUES = (datetime, date, int, str)
+
 
 class Sketch:
-    """Reads key, cursor and effective time from loose JSON, under a contract's names and types for them."""
+    """Reads key, cursor, effective time and tie-break from loose JSON, under a contract's names and types for
+    them.
+    """
 
     def __init__(
-        self, model: type[Record], *, key: tuple[str, ...], cursor: str | None, effective_at: str | None
+        self,
+        model: type[Record],
+        *,
+        key: tuple[str, ...],
+        keys: NaturalKeys,
+        cursor: str | None,
+        effective_at: str | None,
+        tie_break: str | None,
     ) -> None:
         self._model = model
         self._key = key
+        self._keys = keys
+        self._tie_break = tie_break
         self._cursor = cursor
         self._effective_at = effective_at
-        names = dict.fromkeys([*key, *(name for name in (cursor, effective_at) if name)])
+        named = (cursor, effective_at, tie_break)
+        names = dict.fromkeys([*key, *(name for name in named if name)])
         self._readers = {name: _reader(model, name, is_key=name in key) for name in names}
         self._names = {name: (alias_of(model, name), name) for name in names}
 
@@ -58,16 +73,18 @@ class Sketch:
         """What can be read from the decoded record."""
         cursor = self._value(loose, self._cursor)
         effective_at = self._value(loose, self._effective_at)
+        tie_break = self._value(loose, self._tie_break)
         return Described(
             natural_key=self._natural_key(loose),
-            cursor_value=cursor if isinstance(cursor, datetime | date | int | str) else None,
+            cursor_value=cursor if isinstance(cursor, CURSOR_VALUES) else None,
             effective_at=effective_at if isinstance(effective_at, datetime) else None,
+            tie_break=tie_break if isinstance(tie_break, CURSOR_VALUES) else None,
         )
 
     def _natural_key(self, loose: Mapping[str, Any]) -> str | None:
         parts = [self._value(loose, name) for name in self._key]
         try:
-            return natural_key.encode(parts[0] if len(parts) == 1 else parts)
+            return self._keys.encode(parts[0] if len(parts) == 1 else parts)
         except ValueError:
             return None
 

@@ -1,6 +1,7 @@
 """Events: what the staged records of a batch say happened to each member, and which of it is a change.
 
-There is one event a member and instant; of two records at one instant the later log entry stands. An event
+There is one event a member and instant; of two records at one instant the one with the higher tie-break
+stands, else the later log entry. An event
 is a *change* when it differs from what was valid before it: from the event before, or, for a member's first,
 from its latest version. So equal neighbours collapse, and several changes of one member in a batch become
 several versions. For members with a late record everything is staged that was ever sent, and nothing was
@@ -41,6 +42,7 @@ from sqlalchemy import (
 
 from strandline.model.dimension import Dimension
 from strandline.warehouse.late import LATE_MEMBER
+from strandline.warehouse.staging import latest_first
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
@@ -218,7 +220,7 @@ def _ordered(dimension: type[Dimension], staged: Table) -> Any:
     names = [column.name for column in dimension.attributes(2)]
     s = staged.c
     at_one_instant = func.row_number().over(
-        partition_by=[s.source_id, s.effective_at], order_by=s.raw_id.desc()
+        partition_by=[s.source_id, s.effective_at], order_by=latest_first(staged)
     )
     record = select(
         s.raw_id,

@@ -1,7 +1,8 @@
 """Facts, merged as a set: keys resolved by joins, then one update of what changed and one insert of what is
 new.
 
-Of several staged records at one grain the latest stands: by effective time, then by log order. Loading a
+Of several staged records at one grain the latest stands: by effective time, by the declared tie-break, then
+by log order. Loading a
 record again restates its row in place, and only when something in it differs; a tombstone removes it.
 """
 
@@ -38,6 +39,7 @@ from strandline.model.fact import Fact
 from strandline.warehouse import key, late, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
+from strandline.warehouse.staging import latest_first
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,9 @@ def _forget_superseded(connection: Connection, batch: _Batch) -> None:
     grain = [s[column.name] for column in batch.fact.grain()]
     if connection.execute(select(*grain).group_by(*grain).having(func.count() > 1).limit(1)).first() is None:
         return
-    place = func.row_number().over(partition_by=grain, order_by=[s.effective_at.desc(), s.raw_id.desc()])
+    place = func.row_number().over(
+        partition_by=grain, order_by=[s.effective_at.desc(), *latest_first(batch.staged)]
+    )
     numbered = select(s.raw_id, place.label("place")).subquery()
     superseded = select(numbered.c.raw_id).where(numbered.c.place > 1)
     connection.execute(delete(batch.staged).where(s.raw_id.in_(superseded)))

@@ -22,9 +22,11 @@ from sqlalchemy import (
     Text,
     and_,
     delete,
+    exists,
     func,
     insert,
     literal,
+    or_,
     select,
     text,
 )
@@ -113,15 +115,13 @@ def forget_superseded(connection: Connection, *, fact: type[Fact], staged: Table
     """
     if log.applied == 0:
         return
-    late = _late(staged, log).subquery()
-    connection.execute(delete(staged).where(staged.c.raw_id.in_(select(late.c.raw_id))))
+    connection.execute(delete(staged).where(_is_superseded(staged, log, by=staged.c.source_id)))
     row = fact.table()
-    known = _known(log, row.c.source_id)
     held = (
         select(staged.c.raw_id)
         .join(row, and_(*(row.c[it.name] == staged.c[it.name] for it in fact.grain())))
-        .join(known, known.c.known > staged.c.effective_at)
         .where(row.c.source_system == log.source_system, row.c.source_id != staged.c.source_id)
+        .where(_is_superseded(staged, log, by=row.c.source_id))
     )
     connection.execute(delete(staged).where(staged.c.raw_id.in_(held)))
 
@@ -136,10 +136,14 @@ def _known(log: Log, source_id: ColumnElement[Any]) -> LateralFromClause:
     )
 
 
-def _late(staged: Table, log: Log) -> Select[Any]:
-    known = _known(log, staged.c.source_id)
-    return (
-        select(staged.c.raw_id, staged.c.source_id, staged.c.effective_at, known.c.known)
-        .select_from(staged)
-        .join(known, known.c.known > staged.c.effective_at)
-    )
+def _is_superseded(staged: Table, log: Log, *, by: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a record with this natural key that took effect later than the staged one has been applied."""
+    entry = log.raw.alias("entry")
+    later: ColumnElement[bool] = entry.c.effective_at > staged.c.effective_at
+    if "tie_break" in staged.c:
+        higher = or_(
+            entry.c.tie_break > staged.c.tie_break,
+            and_(entry.c.tie_break.is_not(None), staged.c.tie_break.is_(None)),
+        )
+        later = or_(later, and_(entry.c.effective_at == staged.c.effective_at, higher))
+    return exists().where(entry.c.source_id == by, later, log.holds(entry))

@@ -48,9 +48,9 @@ CURSOR_TYPES: Final[dict[type, TypeEngine[Any]]] = {
     int: BigInteger(),
 }
 
-Entry = tuple[int, str | None, bytes, bytes, str, Any, datetime | None, int, int, datetime]
+Entry = tuple[Any, ...]
 """(raw_id, source_id, payload, payload_hash, operation, cursor_value, effective_at, run_id, request,
-fetched_at)"""
+fetched_at), and the tie-break where the stream has one."""
 
 BATCH: Final = 10_000
 NAME_BYTES: Final = 63
@@ -70,8 +70,11 @@ def table_name(stream: str) -> str:
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
-def raw_table(stream: str, *, cursor: type | None) -> Table:
-    """The table of one stream, `source.stream`; `cursor` is the Python type of its cursor field."""
+def raw_table(stream: str, *, cursor: type | None, tie_break: type | None = None) -> Table:
+    """The table of one stream, `source.stream`; `cursor` is the Python type of its cursor field, `tie_break`
+    that of the field that settles ties.
+    """
+    settles = [] if tie_break is None else [tie_break_column(tie_break)]
     return Table(
         table_name(stream),
         MetaData(schema=RAW, naming_convention=NAMING),
@@ -85,9 +88,15 @@ def raw_table(stream: str, *, cursor: type | None) -> Table:
         Column("run_id", BigInteger, nullable=False),
         Column("request", Integer, nullable=False, comment="The page within the run: see strandline.request"),
         Column("fetched_at", DateTime(timezone=True), nullable=False),
+        *settles,
         Index(None, "source_id", "raw_id"),
         comment=f"Raw log of {stream}: every version of every record that the source sent",
     )
+
+
+def tie_break_column(tie_break: type) -> Column[Any]:
+    """Where log and stage keep what settles which of two records of one key and instant stands."""
+    return Column("tie_break", CURSOR_TYPES[tie_break], comment="At one instant, the record with more stands")
 
 
 def latest_hashes(connection: Connection, table: Table, keys: Sequence[str]) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     MetaData,
@@ -28,16 +29,18 @@ from strandline.model.base import NAMING, STAGING
 from strandline.model.column import Reference, role
 from strandline.warehouse.copy import copy
 from strandline.warehouse.database import Database
+from strandline.warehouse.raw import tie_break_column
 
 EVENT_COLUMNS: Final = ("raw_id", "source_id", "effective_at")
 OWN_COLUMNS: Final = ("raw_id", "source_id", "effective_at", "synced_at", "is_deleted")
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
-def staging_table(name: str, columns: tuple[Column[Any], ...]) -> Table:
+def staging_table(name: str, columns: tuple[Column[Any], ...], *, tie_break: type | None = None) -> Table:
     """The table for these columns of a model; a reference is staged as the natural key that it will be found
-    by.
+    by, and what settles ties, of this type, comes last.
     """
+    settles = [] if tie_break is None else [tie_break_column(tie_break)]
     return Table(
         name,
         MetaData(schema=STAGING, naming_convention=NAMING),
@@ -47,6 +50,7 @@ def staging_table(name: str, columns: tuple[Column[Any], ...]) -> Table:
         Column("synced_at", DateTime(timezone=True), nullable=False),
         Column("is_deleted", Boolean, nullable=False),
         *(Column(column.name, _staged_type(column)) for column in columns),
+        *settles,
         prefixes=["UNLOGGED"],
         comment="What a run is about to merge; emptied when the next one begins",
     )
@@ -55,6 +59,12 @@ def staging_table(name: str, columns: tuple[Column[Any], ...]) -> Table:
 def _staged_type(column: Column[Any]) -> Any:
     meaning = role(column)
     return Text() if isinstance(meaning, Reference) and meaning.on is None else column.type
+
+
+def latest_first(staged: Table) -> list[ColumnElement[Any]]:
+    """The order in which the first of several staged records of one instant is the one that stands."""
+    settles = [staged.c.tie_break.desc().nulls_last()] if "tie_break" in staged.c else []
+    return [*settles, staged.c.raw_id.desc()]
 
 
 def empty(database: Database, connection: Connection, table: Table) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Column, Text
+from sqlalchemy import BigInteger, Column, Text
 from sqlalchemy.orm import MappedColumn, mapped_column
 from sqlalchemy.types import NullType
 
@@ -44,6 +44,8 @@ class Attribute:
 
     scd: tuple[int, ...]
     pii: bool = False
+    outrigger: type[Any] | None = None
+    """The dimension of which it holds a natural key."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,14 @@ class ChangedAt:
     """Beside a column of type 3: when its last change took effect."""
 
     of: str
+
+
+@dataclass(frozen=True)
+class Outrigger:
+    """Beside a column that names a member of another dimension: that member's durable key."""
+
+    of: str
+    dimension: type[Any]
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,7 @@ def attribute(
     *,
     scd: int | tuple[int, ...] = 1,
     pii: bool = False,
+    outrigger: type | None = None,
     comment: str | None = None,
 ) -> MappedColumn[Any]:
     """A describing column of a dimension. `pii=True` marks what points at a person.
@@ -125,6 +136,9 @@ def attribute(
     change as `<column>_changed_at`; 6, or (1, 2), opens a new version and keeps today's value on all of them
     as `current_<column>`.
 
+    With `outrigger` the column holds the natural key of a member of that dimension, and `<column without
+    _id>_durable_key` beside it that member's durable key.
+
     Whether a value is required follows from the annotation: `Mapped[str]` must be filled, `Mapped[str |
     None]` may be empty. The unknown, not-applicable and inferred members are free of it.
     """
@@ -133,16 +147,22 @@ def attribute(
             f"attribute(scd={scd!r}): not a type that is known",
             hint="Give scd=0, 1, 2, 3 or 6, which is (1, 2).",
         )
-    return _declared(Attribute(SCD_TYPES[scd], pii), type_, comment=comment)
+    return _declared(Attribute(SCD_TYPES[scd], pii, outrigger), type_, comment=comment)
 
 
 def companions(
     name: str, declared: MappedColumn[Any], annotation: Any
 ) -> dict[str, tuple[Any, MappedColumn[Any]]]:
-    """The columns that a column of type 3 or 6 brings along, by name: (annotation, column)."""
+    """The columns that an attribute brings along, by name: (annotation, column)."""
     meaning = role(declared.column)
     if not isinstance(meaning, Attribute):
         return {}
+    return _of_scd(name, declared, meaning, annotation) | _of_outrigger(name, meaning)
+
+
+def _of_scd(
+    name: str, declared: MappedColumn[Any], meaning: Attribute, annotation: Any
+) -> dict[str, tuple[Any, MappedColumn[Any]]]:
     type_ = None if isinstance(declared.column.type, NullType) else declared.column.type
     if meaning.scd == (3,):
         previous = _declared(Previous(name), type_, nullable=True, comment=f"{name} before its last change")
@@ -154,6 +174,20 @@ def companions(
         current = _declared(Current(name), type_, nullable=True, comment=f"{name} as it is now")
         return {f"current_{name}": (annotation, current)}
     return {}
+
+
+def _of_outrigger(name: str, meaning: Attribute) -> dict[str, tuple[Any, MappedColumn[Any]]]:
+    if meaning.outrigger is None:
+        return {}
+    comment = f"→ {meaning.outrigger.__name__}: the durable key of {name}"
+    durable = _declared(
+        Outrigger(name, meaning.outrigger),
+        BigInteger,
+        nullable=False,
+        server_default=str(UNKNOWN_KEY),
+        comment=comment,
+    )
+    return {f"{name.removesuffix('_id')}_durable_key": (None, durable)}
 
 
 def grain(type_: Any = None, /, *, comment: str | None = None) -> MappedColumn[Any]:

@@ -20,9 +20,9 @@ from sqlalchemy.types import TypeDecorator
 
 from strandline.errors import RecordRejected
 from strandline.model.calendar import Calendar, date_key
-from strandline.model.column import NOT_APPLICABLE_KEY, Reference, role
+from strandline.model.column import NOT_APPLICABLE_KEY, Reference
 from strandline.model.fact import Fact
-from strandline.model.mapper import UNSET, Mapped, Mapper, mappable, must_fill
+from strandline.model.mapper import UNSET, Mapped, Mapper, mappable, must_fill, names_member
 from strandline.model.type import exactly
 from strandline.natural_key import NaturalKeys
 
@@ -142,7 +142,7 @@ class _Author:
     def _write(self, name: str, column: Column[Any], mapped: Mapped | None) -> None:
         value = f"v_{name}"
         lines = self._fetch(value, mapped)
-        if isinstance(role(column), Reference):
+        if names_member(column):
             self.names[f"member_{name}"] = self._keys_of(mapped).encode
             lines.append(f"{value} = member_{name}({value})")
         elif (direct := self._decorator(column)) is not None:

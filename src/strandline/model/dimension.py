@@ -44,6 +44,7 @@ from strandline.model.column import (
     Attribute,
     ChangedAt,
     Current,
+    Outrigger,
     Previous,
     companions,
     role,
@@ -138,9 +139,14 @@ class Dimension(Audited, Base):
         return same | {column.name: column.info[ROLE].of for column in cls.companions(Current)}
 
     @classmethod
-    def companions(cls, kind: type[Current | Previous | ChangedAt]) -> list[Column[Any]]:
-        """The columns of this kind that attributes of type 3 or 6 have brought along."""
+    def companions(cls, kind: type[Current | Previous | ChangedAt | Outrigger]) -> list[Column[Any]]:
+        """The columns of this kind that attributes have brought along."""
         return [column for column in cls.table().c if isinstance(role(column), kind)]
+
+    @classmethod
+    def outriggers(cls) -> list[type["Dimension"]]:
+        """The dimensions whose members its attributes name."""
+        return list(dict.fromkeys(column.info[ROLE].dimension for column in cls.companions(Outrigger)))
 
     @classmethod
     def placeholders(cls, *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]) -> dict[str, str | None]:
@@ -180,6 +186,11 @@ def _declare_companions(cls: type[Dimension]) -> None:
     for name, declared in list(cls.__dict__.items()):
         if isinstance(declared, MappedColumn):
             for other, (annotation, column) in companions(name, declared, annotations.get(name)).items():
+                if other in cls.__dict__:
+                    raise DeclarationError(
+                        f"{cls.__name__}.{name}: it brings {other} along, which is there already",
+                        hint=f"Call {name} something else.",
+                    )
                 if annotation is not None:
                     annotations[other] = annotation
                 setattr(cls, other, column)
@@ -192,6 +203,7 @@ def _constrain(cls: type[Dimension]) -> None:
     for column in cls.attributes():
         column.info["required"] = not column.nullable
         column.nullable = True
+        _check_outrigger(cls, column)
     if not cls.attributes():
         raise DeclarationError(
             f"{cls.__name__} has no attribute", hint="Declare one: name: Mapped[str] = attribute()."
@@ -212,6 +224,20 @@ def _constrain(cls: type[Dimension]) -> None:
     Index(f"uq_{table.name}_latest", *member, unique=True, postgresql_where=latest, sqlite_where=latest)
 
 
+def _check_outrigger(cls: type[Dimension], column: Column[Any]) -> None:
+    dimension = role(column).outrigger  # type: ignore[attr-defined]  # an Attribute
+    if dimension is None:
+        return
+    where = f"{cls.__name__}.{column.name}: outrigger={getattr(dimension, '__name__', dimension)!s}"
+    if not (isinstance(dimension, type) and issubclass(dimension, Dimension)):
+        raise DeclarationError(f"{where} is no dimension", hint="Name a subclass of Dimension.")
+    if not isinstance(column.type, String):
+        raise DeclarationError(
+            f"{where}: a natural key is text, and the column is {column.type}",
+            hint=f"{column.name}: Mapped[str | None] = attribute(outrigger={dimension.__name__}).",
+        )
+
+
 def special_members(cls: type[Dimension]) -> list[dict[str, object]]:
     """The rows of the members -1 and -2: their words in every text column, nothing in the others."""
     return [_special(cls, key=key, word=word) for key, word in SPECIAL_MEMBERS.items()]
@@ -229,6 +255,7 @@ def placeholder(column: Column[Any], *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]
 def _special(cls: type[Dimension], *, key: int, word: str) -> dict[str, object]:
     row: dict[str, object] = {**cls.placeholders(word=word)}
     row |= {
+        **{column.name: key for column in cls.companions(Outrigger)},
         cls.key_column().name: key,
         cls.durable_key_column().name: key,
         "version": 1,

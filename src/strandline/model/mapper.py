@@ -64,8 +64,8 @@ def field(
     """Fill a column from a dotted path of the record, `currency.name`.
 
     None anywhere on the way, or at its end, gives `default`. `using` converts a value that is not None. On a
-    reference to a dimension the path gives the natural key of the member, as `source` calls it: the source of
-    the record itself unless told.
+    reference to a dimension, or an attribute with an outrigger, the path gives the natural key of the member,
+    as `source` calls it: the source of the record itself unless told.
     """
     if source is None or isinstance(source, str):
         return Field(path, default, using, source, None)
@@ -113,6 +113,12 @@ def mappable(model: type[Dimension] | type[Fact]) -> dict[str, Column[Any]]:
     return {name: column for name, column in found.items() if name not in calculated}
 
 
+def names_member(column: Column[Any]) -> bool:
+    """Whether the mapper gives the natural key of a member of a dimension for this column."""
+    meaning = role(column)
+    return isinstance(meaning, Reference) or (isinstance(meaning, Attribute) and bool(meaning.outrigger))
+
+
 def must_fill(column: Column[Any]) -> bool:
     """Whether a row without this column is no row: a required attribute, or a fact's column that is NOT NULL.
 
@@ -143,7 +149,7 @@ def _map(cls: type[Mapper[Any, Any]], name: str, columns: dict[str, Column[Any]]
         )
     declared = cls.__dict__[name]
     if isinstance(declared, Field):
-        if declared.source is not None and not isinstance(role(columns[name]), Reference):
+        if declared.source is not None and not names_member(columns[name]):
             raise DeclarationError(
                 f"{where}: source= is for a reference to a dimension", hint="Leave it out."
             )

@@ -129,12 +129,20 @@ class Pipeline:
                 references = {**sync.model.references(), **sync.model.date_references()}
                 found |= {reference.dimension: None for reference in references.values()}
             found[sync.model] = None
+        for model in list(found):
+            found |= dict.fromkeys(_outriggers(model))
         return sorted(found, key=lambda model: issubclass(model, Fact))
 
     @property
     def sources(self) -> list[type[Source]]:
         """The sources that it reads."""
         return list(dict.fromkeys(sync.stream.source for sync in self.ordered))
+
+
+def _outriggers(model: type[Any]) -> list[type[Dimension]]:
+    """The dimensions whose members it names, and so on: an outrigger may have outriggers."""
+    named = model.outriggers() if issubclass(model, Dimension) else []
+    return [*named, *(it for outrigger in named for it in _outriggers(outrigger))]
 
 
 def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:

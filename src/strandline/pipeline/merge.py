@@ -4,7 +4,7 @@ follow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, func, inspect, not_, select
 
@@ -12,7 +12,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
-from strandline.warehouse import event, fact, key, late, lock, rebuild, scd, staging, state
+from strandline.warehouse import event, fact, key, late, lock, outrigger, rebuild, scd, staging, state
 from strandline.warehouse.database import Database
 
 
@@ -40,8 +40,9 @@ def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
         dimensions = {reference.dimension.__name__ for reference in model.references().values()}
         lock.share_and_take(connection, shared=(), exclusive={model.__name__, *dimensions})
     else:
+        others = [*facts_of(model), *model.outriggers()]
         lock.share_and_take(
-            connection, shared=(), exclusive={model.__name__, *(it.__name__ for it in facts_of(model))}
+            connection, shared=(), exclusive={model.__name__, *(it.__name__ for it in others)}
         )
 
 
@@ -59,19 +60,27 @@ def facts_of(dimension: type[Dimension]) -> Iterator[type[Fact]]:
 def _merge_fact(
     database: Database, connection: Connection, model: type[Fact], log: late.Log, target: Target, run_id: int
 ) -> dict[str, int]:
-    mapped = target.sync.mapper.mapped
-    sources = {name: mapped[name].source for name in model.references()}
     merged = fact.merge(
         database,
         connection,
         fact=model,
         staged=target.staged,
         log=log,
-        sources={name: source for name, source in sources.items() if source is not None},
-        waiting=_who_may_wait(database, connection, model),
+        sources=_sources(target),
+        waiting=_who_may_wait(
+            database,
+            connection,
+            (it.dimension for it in model.references().values() if it.missing == "infer"),
+        ),
         run_id=run_id,
     )
     return merged.counts()
+
+
+def _sources(target: Target) -> dict[str, str]:
+    """Whose natural keys a column holds, where that is another source than the record's."""
+    mapped = target.sync.mapper.mapped
+    return {name: it.source for name, it in mapped.items() if it.source is not None}
 
 
 def _merge_dimension(
@@ -106,6 +115,13 @@ def _merge_dimension(
     )
     if rebuilt:
         rebuild.remove(connection, batch)
+    inferred += outrigger.attach(
+        database,
+        connection,
+        batch,
+        sources=_sources(target),
+        waiting=_who_may_wait(database, connection, model.outriggers()),
+    )
     more = {"inferred": inferred, "rebuilt": rebuilt, "removed": removed, "facts_moved": moved}
     return {**merged.counts(), **more}
 
@@ -126,9 +142,10 @@ def _infer_withdrawn(database: Database, connection: Connection, batch: event.Ba
     )
 
 
-def _who_may_wait(database: Database, connection: Connection, model: type[Fact]) -> list[type[Fact]]:
-    """The facts that look at a dimension whose members this fact infers."""
-    inferring = {it.dimension for it in model.references().values() if it.missing == "infer"}
+def _who_may_wait(
+    database: Database, connection: Connection, inferring: Iterable[type[Dimension]]
+) -> list[type[Fact]]:
+    """The facts that look at a dimension of which members are inferred."""
     found = [it for dimension in inferring for it in _existing_facts_of(database, connection, dimension)]
     return list(dict.fromkeys(found))
 

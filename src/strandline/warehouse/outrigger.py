@@ -1,0 +1,112 @@
+"""Outriggers: a dimension's attribute that names a member of another dimension, and that member's durable
+key beside it.
+
+A durable key stays for as long as its member is known, so it is looked up when the version is written, and
+never has to follow anything. Whoever is named and not there yet is inferred, also by a record that another
+one has superseded: then it does not matter which of them came first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, case, func, not_, or_, select, update
+
+from strandline.model.column import NOT_APPLICABLE_KEY, ROLE, UNKNOWN_KEY, Outrigger
+from strandline.model.fact import Fact
+from strandline.warehouse import key
+from strandline.warehouse.database import Database
+from strandline.warehouse.event import Batch, differ, written
+
+
+def attach(
+    database: Database,
+    connection: Connection,
+    batch: Batch,
+    *,
+    sources: Mapping[str, str],
+    waiting: Sequence[type[Fact]],
+) -> int:
+    """Make whoever the staged records name be there, and fill the durable keys of the members that were
+    touched; how many have been inferred.
+
+    `sources` says, by attribute, whose natural keys it holds where that is another source than the record's;
+    `waiting` are the facts that may wait for somebody who is inferred here.
+    """
+    inferred = 0
+    for column in batch.dimension.companions(Outrigger):
+        meaning: Outrigger = column.info[ROLE]
+        source = sources.get(meaning.of, batch.source_system)
+        new = _infer(database, connection, batch, meaning, source=source)
+        if new:
+            _welcome(connection, batch, meaning, source=source, waiting=waiting)
+        connection.execute(_fill(batch, column.name, meaning, source))
+        inferred += new
+    return inferred
+
+
+def _named(batch: Batch, attribute: str) -> Select[Any]:
+    """The natural keys that the staged records name."""
+    s = batch.staged.c
+    return select(s[attribute]).where(s[attribute].is_not(None), not_(s.is_deleted))
+
+
+def _infer(
+    database: Database, connection: Connection, batch: Batch, meaning: Outrigger, *, source: str
+) -> int:
+    return key.infer(
+        database,
+        connection,
+        dimension=meaning.dimension,
+        source_system=source,
+        members=_named(batch, meaning.of),
+        run_id=batch.run_id,
+    )
+
+
+def _welcome(
+    connection: Connection, batch: Batch, meaning: Outrigger, *, source: str, waiting: Sequence[type[Fact]]
+) -> None:
+    for fact in waiting:
+        key.welcome(
+            connection,
+            fact=fact,
+            dimension=meaning.dimension,
+            source_system=source,
+            members=_named(batch, meaning.of),
+            run_id=batch.run_id,
+        )
+
+
+def _fill(batch: Batch, companion: str, meaning: Outrigger, source: str) -> Any:
+    """Write the durable key to every version of the touched members where it is another one."""
+    table = batch.table
+    found = _found(batch, meaning, source)
+    return (
+        update(table)
+        .where(batch.key == found.c.version_key, differ([table.c[companion]], [found.c.durable_key]))
+        .values(**{companion: found.c.durable_key, **written(batch)})
+    )
+
+
+def _found(batch: Batch, meaning: Outrigger, source: str) -> Any:
+    """Each version of the touched members with the durable key that it should have."""
+    version, other = batch.table.alias("version"), meaning.dimension.table().alias("other")
+    named = version.c[meaning.of]
+    durable = other.c[meaning.dimension.durable_key_column().name]
+    value = case(
+        (version.c.is_inferred, UNKNOWN_KEY),
+        (named.is_(None), NOT_APPLICABLE_KEY),
+        else_=func.coalesce(durable, UNKNOWN_KEY),
+    )
+    is_latest = or_(other.c.is_current, other.c.is_deleted)
+    return (
+        select(version.c[batch.key.name].label("version_key"), value.label("durable_key"))
+        .outerjoin(other, and_(other.c.source_system == source, other.c.source_id == named, is_latest))
+        .where(
+            version.c.source_system == batch.source_system,
+            version.c.source_id.in_(select(batch.event.c.source_id)),
+        )
+        .subquery("found")
+    )

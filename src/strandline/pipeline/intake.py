@@ -16,6 +16,7 @@ from xxhash import xxh3_128_digest
 
 from strandline.errors import RecordRejected
 from strandline.model.conversion import FAILURES, Conversion
+from strandline.model.dimension import Dimension
 from strandline.model.type import fits_in_utc
 from strandline.pipeline.definition import Sync
 from strandline.source.contract import Record, show
@@ -40,7 +41,24 @@ class Target:
     conversion: Conversion
     staged: Table
     applied: int
+    filled_columns: Sequence[str] = ()
+    """The columns of the model that have been filled up to there."""
+    filled: int = 0
+    """How many versions this run has filled in columns that are new."""
+    dropped: tuple[str, ...] = ()
+    """The columns that its table has and its model has not."""
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    @property
+    def fillable(self) -> list[str]:
+        """The columns of the model that its records fill."""
+        model = self.sync.model
+        return list(model.filled()) if issubclass(model, Dimension) else []
+
+    @property
+    def new_columns(self) -> set[str]:
+        """The columns that have been declared since the last merge."""
+        return set(self.fillable) - set(self.filled_columns) if self.applied else set()
 
     def tombstone(
         self,

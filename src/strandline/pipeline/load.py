@@ -12,7 +12,7 @@ the raw log.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -116,16 +116,29 @@ class Load:
         """
         theirs = target.staged.c.source_id.in_(select(members.c.source_id))
         self.connection.execute(delete(target.staged).where(theirs))
+        for rejects in self._stage_entries(target, entries):
+            quarantine.keep(
+                self.connection, stream=self.stream.qualified_name, rejects=rejects, run_id=self.run_id
+            )
+
+    def stage_only(self, target: Target, entries: Select[Any]) -> None:
+        """Stage what these entries of the raw log say, and nothing else. The caller owns the transaction.
+
+        An entry that a column which came later refuses was accepted once, and so is no reject now.
+        """
+        staging.empty(self.database, self.connection, target.staged)
+        for _ in self._stage_entries(target, entries):
+            pass
+
+    def _stage_entries(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
+        """Stage the entries, batch by batch; what of each is refused."""
         options = {"yield_per": raw.BATCH}
         for batch in self.connection.execute(entries, execution_options=options).partitions():
             for entry in batch:
                 self._intake.take_again(entry, [target])
             rejects = self._intake.empty().rejects
             rows, target.rows = target.rows, []
-            rejects += self._copy_to_stage(target, rows)
-            quarantine.keep(
-                self.connection, stream=self.stream.qualified_name, rejects=rejects, run_id=self.run_id
-            )
+            yield rejects + self._copy_to_stage(target, rows)
 
     def read(self, source: Source) -> None:
         """Read the stream from its mark to its end, store what is new and move the mark.

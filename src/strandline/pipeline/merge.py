@@ -12,7 +12,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
-from strandline.warehouse import event, fact, key, late, lock, outrigger, rebuild, scd, staging, state
+from strandline.warehouse import event, fact, fill, key, late, lock, outrigger, rebuild, scd, staging, state
 from strandline.warehouse.database import Database
 
 
@@ -30,8 +30,43 @@ def merge(
         counts = _merge_fact(database, connection, model, log, target, run_id)
     else:
         counts = _merge_dimension(database, connection, model, log, load, target, run_id)
-    state.move_applied_mark(connection, stream, target.sync.target, raw_id=load.last_raw_id, run_id=run_id)
+    state.move_applied_mark(
+        connection,
+        stream,
+        target.sync.target,
+        raw_id=load.last_raw_id,
+        columns=target.fillable,
+        run_id=run_id,
+    )
     return counts
+
+
+def fill_columns(connection: Connection, *, load: Load, target: Target, run_id: int) -> None:
+    """Fill the columns of a dimension that are new, and remember that they are filled."""
+    model, stream = target.sync.model, load.stream.qualified_name
+    if not issubclass(model, Dimension):
+        return
+    log = late.Log(load.reading.raw, load.stream.source_name, stream, target.sync.target, target.applied)
+    _lock(connection, model)
+    for entries, write in ((fill.first_entries, fill.fill_first), (fill.last_entries, fill.fill_last)):
+        load.stage_only(target, entries(log))
+        target.filled += write(
+            connection,
+            dimension=model,
+            staged=target.staged,
+            source_system=log.source_system,
+            columns=target.new_columns,
+            run_id=run_id,
+        )
+    target.filled_columns = target.fillable
+    state.move_applied_mark(
+        connection,
+        stream,
+        target.sync.target,
+        raw_id=target.applied,
+        columns=target.fillable,
+        run_id=run_id,
+    )
 
 
 def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
@@ -96,7 +131,12 @@ def _merge_dimension(
     if rebuilt:
         load.stage_again(target, late.entries(log, up_to=load.last_raw_id), late.LATE_MEMBER)
     batch = event.open_batch(
-        connection, dimension=model, staged=target.staged, source_system=log.source_system, run_id=run_id
+        connection,
+        dimension=model,
+        staged=target.staged,
+        source_system=log.source_system,
+        run_id=run_id,
+        dropped=target.dropped,
     )
     removed = rebuild.lay_over(connection, batch) if rebuilt else 0
     merged = scd.merge(database, connection, batch)
@@ -122,7 +162,13 @@ def _merge_dimension(
         sources=_sources(target),
         waiting=_who_may_wait(database, connection, model.outriggers()),
     )
-    more = {"inferred": inferred, "rebuilt": rebuilt, "removed": removed, "facts_moved": moved}
+    more = {
+        "filled": target.filled,
+        "inferred": inferred,
+        "rebuilt": rebuilt,
+        "removed": removed,
+        "facts_moved": moved,
+    }
     return {**merged.counts(), **more}
 
 

@@ -119,9 +119,11 @@ class _Run:
         raw_tables = [reading.raw for reading in self.pipeline.readings]
         staged = [target.staged for target in self.targets.values()]
         with self.connection.begin():
-            schema.prepare(
+            gone = schema.prepare(
                 self.database, self.connection, models=self.pipeline.models, others=[*raw_tables, *staged]
             )
+        for target in self.targets.values():
+            target.dropped = gone.get(target.sync.model.table(), ())
         with self.connection.begin():
             run_id, started_at = ledger.begin(
                 self.connection, pipeline=self.pipeline.name, version=version("strandline")
@@ -162,6 +164,7 @@ class _Run:
         load: Load | None = None
         try:
             load = self._load(reading)
+            self._fill(load)
             load.prepare()
             load.read(source)
             told.status = "partial" if load.figures.rejected else "done"
@@ -180,7 +183,7 @@ class _Run:
         targets = [self.targets[id(sync)] for sync in reading.syncs]
         with self.connection.begin():
             for target in targets:
-                target.applied = state.applied_mark_of(
+                target.applied, target.filled_columns = state.applied_mark_of(
                     self.connection, reading.stream.qualified_name, target.sync.target
                 )
         return Load(
@@ -191,6 +194,13 @@ class _Run:
             run_id=self.report.run_id,
             report=lambda figures: self._tell(reading, figures),
         )
+
+    def _fill(self, load: Load) -> None:
+        """Fill the columns that have been declared since the last run."""
+        for target in load.targets:
+            if target.new_columns:
+                with self.connection.begin():
+                    merge.fill_columns(self.connection, load=load, target=target, run_id=self.report.run_id)
 
     def _tell(self, reading: Reading, figures: Figures) -> None:
         self.progress.reading(reading.stream.qualified_name, figures)
@@ -208,7 +218,7 @@ class _Run:
         for sync in self.pipeline.ordered:
             load = by_stream.get(sync.stream.qualified_name)
             target = self.targets[id(sync)]
-            if load is not None and load.last_raw_id > target.applied:
+            if load is not None and (load.last_raw_id > target.applied or target.filled):
                 self._merge(load, target)
 
     def _merge(self, load: Load, target: Target) -> None:

@@ -84,6 +84,8 @@ class Batch:
     run_id: int
     is_single: bool
     """Every member has one staged record."""
+    dropped: tuple[str, ...]
+    """The columns that the dimension's table has and its model has not."""
 
     @property
     def table(self) -> Table:
@@ -108,15 +110,23 @@ class Batch:
 
 
 def open_batch(
-    connection: Connection, *, dimension: type[Dimension], staged: Table, source_system: str, run_id: int
+    connection: Connection,
+    *,
+    dimension: type[Dimension],
+    staged: Table,
+    source_system: str,
+    run_id: int,
+    dropped: tuple[str, ...] = (),
 ) -> Batch:
-    """Work out the events of what is staged, into a table that ends with the transaction."""
+    """Work out the events of what is staged, into a table that ends with the transaction. `dropped` are the
+    columns that the table has and the model has not.
+    """
     is_single = _is_single(connection, staged)
     event, found = event_table(), _events(dimension, staged, source_system, is_single=is_single)
     event.create(connection)
     connection.execute(insert(event).from_select(list(found.selected_columns.keys()), found))
     connection.execute(text("ANALYZE scd_event"))
-    return Batch(dimension, staged, event, source_system, run_id, is_single)
+    return Batch(dimension, staged, event, source_system, run_id, is_single, dropped)
 
 
 def _is_single(connection: Connection, staged: Table) -> bool:

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from strandline.model.fact import Fact
-from strandline.warehouse import state
+from strandline.warehouse import raw, state
 
 LATE_MEMBER = Table(
     "late_member",
@@ -94,14 +94,7 @@ def entries(log: Log, *, up_to: int) -> Select[Any]:
     """All entries of the late members up to this one, without those in the quarantine, oldest first."""
     entry = log.raw
     return (
-        select(
-            entry.c.raw_id,
-            entry.c.source_id,
-            entry.c.payload,
-            entry.c.operation,
-            entry.c.effective_at,
-            entry.c.fetched_at,
-        )
+        select(*raw.entry_columns(entry))
         .join(LATE_MEMBER, LATE_MEMBER.c.source_id == entry.c.source_id)
         .where(entry.c.raw_id <= up_to, log.accepted(entry))
         .order_by(entry.c.raw_id)

@@ -139,19 +139,17 @@ def last(connection: Connection, table: Table) -> int:
     return connection.scalar(select(func.max(table.c.raw_id))) or 0
 
 
+def entry_columns(table: Table) -> list[Column[Any]]:
+    """What is needed of an entry to take it in again."""
+    names = ("raw_id", "source_id", "payload", "operation", "effective_at", "fetched_at")
+    return [table.c[name] for name in names]
+
+
 def entries_after(connection: Connection, table: Table, raw_id: int, *, up_to: int) -> Sequence[Any]:
     """The next entries behind this one, oldest first, at most BATCH of them."""
-    wanted = table.c
     return connection.execute(
-        select(
-            wanted.raw_id,
-            wanted.source_id,
-            wanted.payload,
-            wanted.operation,
-            wanted.effective_at,
-            wanted.fetched_at,
-        )
-        .where(wanted.raw_id > raw_id, wanted.raw_id <= up_to)
-        .order_by(wanted.raw_id)
+        select(*entry_columns(table))
+        .where(table.c.raw_id > raw_id, table.c.raw_id <= up_to)
+        .order_by(table.c.raw_id)
         .limit(BATCH)
     ).all()

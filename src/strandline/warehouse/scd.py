@@ -35,6 +35,7 @@ from sqlalchemy import (
 
 from strandline.warehouse import key, previous
 from strandline.warehouse.database import Database
+from strandline.warehouse.dropped import with_dropped
 from strandline.warehouse.event import Batch, differ, numbered, written
 
 
@@ -110,7 +111,7 @@ def _open(database: Database, connection: Connection, batch: Batch) -> tuple[int
         return 0, 0
     first_key = key.reserve(database, connection, batch.dimension, versions)
     names, rows = _opened_rows(batch, first_key)
-    connection.execute(insert(batch.table).from_select(names, rows))
+    connection.execute(insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows))
     return members, versions
 
 
@@ -119,7 +120,7 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
     opening = numbered(batch)
     n = opening.c
     number = literal(first_key - 1, BigInteger) + n.number
-    s, latest = batch.staged.alias("s"), batch.table.alias("latest")
+    s, latest = batch.staged.alias("s"), with_dropped(batch.table, batch.dropped).alias("latest")
     f = s if batch.is_single else batch.staged.alias("f")
     known = and_(n.current_key.is_not(None), not_(n.was_inferred))
     dimension = batch.dimension
@@ -137,7 +138,7 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
             column.name: case((known, latest.c[column.name]), else_=f.c[column.name])
             for column in dimension.attributes(0)
         },
-        **{name: latest.c[name] for name in previous.remembered(dimension)},
+        **{name: latest.c[name] for name in (*previous.remembered(dimension), *batch.dropped)},
         "created_at": func.now(),
         "updated_at": func.now(),
         "synced_at": s.c.synced_at,
@@ -149,7 +150,7 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
     joined: FromClause = opening.join(s, s.c.raw_id == n.raw_id)
     if dimension.attributes(0) and f is not s:
         joined = joined.join(f, f.c.raw_id == n.first_raw_id)
-    if dimension.attributes(0, 3):
+    if dimension.attributes(0, 3) or batch.dropped:
         joined = joined.outerjoin(latest, latest.c[dimension.key_column().name] == n.current_key)
     return list(values), select(*values.values()).select_from(joined).where(n.kept_key.is_(None))
 

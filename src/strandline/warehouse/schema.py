@@ -6,7 +6,7 @@ that matters and are made again when they differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,10 +19,13 @@ from strandline.model.base import SCHEMAS, STAGING
 from strandline.model.calendar import Calendar, describe, rows
 from strandline.model.dimension import Dimension, special_members
 from strandline.model.fact import Fact
-from strandline.warehouse import lock, state
+from strandline.warehouse import dropped, lock, state
 from strandline.warehouse.database import Database
 
 Model = type[Dimension] | type[Fact] | type[Calendar]
+
+Dropped = Mapping[Table, tuple[str, ...]]
+"""The columns that a table has and its model has not, where there are any."""
 
 COLUMNS: Final = text("""
     SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
@@ -77,9 +80,9 @@ def read_catalog(database: Database, connection: Connection, tables: Iterable[Ta
 
 def prepare(
     database: Database, connection: Connection, *, models: Sequence[Model], others: Sequence[Table]
-) -> None:
+) -> Dropped:
     """Make every table of the models, `others` (raw and staging) and our own be there, or raise
-    SchemaOutOfDate.
+    SchemaOutOfDate. The columns that models no longer have.
     """
     tables = [*state.OWN_TABLES.sorted_tables, *others, *(model.table() for model in models)]
     catalog = read_catalog(database, connection, tables)
@@ -87,12 +90,14 @@ def prepare(
         lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
         catalog = read_catalog(database, connection, tables)
         _create(database, connection, catalog, tables)
-    _refuse_differences(database, catalog, tables)
+    gone = _dropped(database, catalog, models)
+    _refuse_differences(database, connection, catalog, tables, gone)
     for model in models:
         if issubclass(model, Calendar):
             _fill_calendar(connection, model)
         elif issubclass(model, Dimension) and catalog.columns(database, model.table()) is None:
             _add_special_members(connection, model)
+    return gone
 
 
 def _is_complete(database: Database, catalog: Catalog, tables: Sequence[Table]) -> bool:
@@ -132,9 +137,25 @@ def _spelled(database: Database, column: Column[Any]) -> str:
     return SPELLINGS.get(name.strip(), name.strip()) + bracket + rest
 
 
-def _refuse_differences(database: Database, catalog: Catalog, tables: Sequence[Table]) -> None:
+def _dropped(database: Database, catalog: Catalog, models: Sequence[Model]) -> Dropped:
+    found = {}
+    for model in models:
+        table = model.table()
+        extra = set(catalog.columns(database, table) or ()) - set(table.c.keys())
+        if extra:
+            found[table] = tuple(sorted(extra))
+    return found
+
+
+def _refuse_differences(
+    database: Database, connection: Connection, catalog: Catalog, tables: Sequence[Table], gone: Dropped
+) -> None:
     wrong: list[str] = []
     mend: list[str] = []
+    for table, columns in gone.items():
+        why, statements = dropped.obstacles(connection, qualified=database.qualified(table), columns=columns)
+        wrong += [f"{table.name}: {it}" for it in why]
+        mend += statements
     for table in tables:
         there = catalog.columns(database, table)
         if there is None or table.schema == STAGING:

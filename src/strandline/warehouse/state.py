@@ -8,6 +8,8 @@ vouch for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -106,6 +108,7 @@ applied_mark = Table(
     Column("stream", Text, primary_key=True),
     Column("target", Text, primary_key=True),
     Column("raw_id", BigInteger, nullable=False),
+    Column("columns", JSONB, nullable=False, comment="The columns that the target has been filled in"),
     Column("run_id", BigInteger, nullable=False),
     Column("moved_at", MOMENT, nullable=False, server_default=func.now()),
     comment="How far into the raw log each target has been built",
@@ -170,20 +173,26 @@ def put_read_mark_back(connection: Connection, stream: str, *, mark: str | None,
         move_read_mark(connection, stream, mark=mark, run_id=run_id)
 
 
-def applied_mark_of(connection: Connection, stream: str, target: str) -> int:
-    """How far into the stream's raw log this target has been built; 0 before the first merge."""
-    found = connection.scalar(
-        select(applied_mark.c.raw_id).where(applied_mark.c.stream == stream, applied_mark.c.target == target)
-    )
-    return found or 0
+def applied_mark_of(connection: Connection, stream: str, target: str) -> tuple[int, list[str]]:
+    """How far into the stream's raw log this target has been built, and in which columns; 0 and none before
+    the first merge.
+    """
+    mark = applied_mark.c
+    found = connection.execute(
+        select(mark.raw_id, mark.columns).where(mark.stream == stream, mark.target == target)
+    ).first()
+    return (found.raw_id, found.columns) if found else (0, [])
 
 
-def move_applied_mark(connection: Connection, stream: str, target: str, *, raw_id: int, run_id: int) -> None:
+def move_applied_mark(
+    connection: Connection, stream: str, target: str, *, raw_id: int, columns: Sequence[str], run_id: int
+) -> None:
     """Move the applied mark, in the transaction that merges what it vouches for."""
-    move = insert(applied_mark).values(stream=stream, target=target, raw_id=raw_id, run_id=run_id)
+    becomes = {"raw_id": raw_id, "columns": list(columns), "run_id": run_id}
+    move = insert(applied_mark).values(stream=stream, target=target, **becomes)
     connection.execute(
         move.on_conflict_do_update(
             index_elements=[applied_mark.c.stream, applied_mark.c.target],
-            set_={"raw_id": raw_id, "run_id": run_id, "moved_at": func.now()},
+            set_={**becomes, "moved_at": func.now()},
         )
     )

@@ -86,6 +86,7 @@ class FactStay(Fact):
     night: Mapped[datetime] = event_time()
     guest_key: Mapped[int] = references(DimVisitor)
     friend_key: Mapped[int] = references(DimVisitor, missing="unknown")
+    resident_key: Mapped[int] = references(DimVisitor, gap="unknown", durable=True)
     price: Mapped[Decimal] = measure(Money)
 
 
@@ -102,6 +103,7 @@ class TillStay(Mapper[Stay, FactStay]):
     night = field("night")
     guest_key = field("guest", source=Booking)
     friend_key = field("friend", source="till")
+    resident_key = field("guest", source=Booking)
     price = field("price")
 
 
@@ -144,6 +146,9 @@ def _stays() -> Select[Any]:
             visitor.c.version,
             fact.c.friend_key,
             fact.c.friend_missing,
+            fact.c.resident_key,
+            fact.c.resident_durable_key,
+            fact.c.resident_missing,
             fact.c.price,
         )
         .join(visitor, visitor.c.visitor_key == fact.c.guest_key)
@@ -175,11 +180,76 @@ def test_a_fact_points_at_the_version_that_was_valid_when_it_happened(warehouse:
     )
 
 
+def test_where_a_gap_is_unknown_a_deleted_member_takes_its_key_back_and_gives_it_on_return(
+    warehouse: Database,
+) -> None:
+    load(
+        warehouse, guest("silver", 10), guest("gold", 20), *(stay(f"on {it}", it) for it in (15, 25, 27, 29))
+    )
+    load(warehouse, guest("", 26, gone=True))
+    check(
+        warehouse,
+        """
+        | stay_id | who | version | resident_key | resident_durable_key | resident_missing |
+        | on 15   | ada | 1       | 1            | 1                    | ∅                |
+        | on 25   | ada | 2       | 2            | 1                    | ∅                |
+        | on 27   | ada | 2       | -1           | -1                   | booking:ada      |
+        | on 29   | ada | 2       | -1           | -1                   | booking:ada      |
+        """,
+    )
+    load(warehouse, guest("new", 28))
+    check(
+        warehouse,
+        """
+        | stay_id | who | version | resident_key | resident_durable_key | resident_missing |
+        | on 15   | ada | 1       | 1            | 1                    | ∅                |
+        | on 25   | ada | 2       | 2            | 1                    | ∅                |
+        | on 27   | ada | 2       | -1           | -1                   | booking:ada      |
+        | on 29   | ada | 3       | 3            | 1                    | ∅                |
+        """,
+    )
+    report = load(warehouse, guest("gold", 26))
+
+    assert report.targets[0].counts["facts_moved"] == 1
+    check(
+        warehouse,
+        """
+        | stay_id | version | resident_key | resident_durable_key | resident_missing |
+        | on 15   | 1       | 1            | 1                    | ∅                |
+        | on 25   | 2       | 2            | 1                    | ∅                |
+        | on 27   | 2       | 2            | 1                    | ∅                |
+        | on 29   | 3       | 3            | 1                    | ∅                |
+        """,
+    )
+
+
+def test_by_the_durable_key_a_fact_finds_its_member_as_it_is_now(warehouse: Database) -> None:
+    """Type 7: by the version's key the member as it was, by the durable one as it is."""
+    load(warehouse, guest("silver", 10), guest("gold", 20), stay("on 15", 15), stay("nobody", 15, guest=""))
+    visitor, fact = DimVisitor.table(), FactStay.table()
+    as_is = (
+        select(fact.c.stay_id, visitor.c.tier)
+        .join(visitor, visitor.c.visitor_durable_key == fact.c.resident_durable_key)
+        .where(visitor.c.is_current)
+        .order_by(fact.c.stay_id)
+    )
+    with warehouse.connect() as connection:
+        assert_drawn(
+            connection,
+            as_is,
+            """
+            | stay_id | tier       |
+            | nobody  | Not applic |
+            | on 15   | gold       |
+            """,
+        )
+
+
 def test_facts_follow_a_version_that_arrives_after_them(warehouse: Database) -> None:
     load(warehouse, guest("silver", 1), stay("early", 5), stay("late", 15))
     report = load(warehouse, guest("gold", 10))
 
-    assert report.targets[0].counts["facts_moved"] == 1
+    assert report.targets[0].counts["facts_moved"] == 2  # in two roles
     check(
         warehouse,
         """

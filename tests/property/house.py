@@ -1,6 +1,7 @@
 """A house with guests, their visits and their calls: two sources, one dimension, two facts, three roles.
 
 One fact infers whom it does not know, the others wait; the calls come from another system than the guests.
+Two roles do not know a guest who was deleted at the time, and three carry the durable key (type 7).
 """
 
 from datetime import UTC, datetime
@@ -104,8 +105,11 @@ class FactVisit(Fact):
 
     visit_id: Mapped[str] = grain(String(40))
     visited_at: Mapped[datetime] = event_time()
-    guest_key: Mapped[int] = references(DimGuest, missing="infer")
-    host_key: Mapped[int] = references(DimGuest, as_of="visited_at", missing="unknown")
+    guest_key: Mapped[int] = references(DimGuest, missing="infer", durable=True)
+    present_key: Mapped[int] = references(DimGuest, missing="infer", gap="unknown")
+    host_key: Mapped[int] = references(
+        DimGuest, as_of="visited_at", missing="unknown", gap="unknown", durable=True
+    )
     place: Mapped[Decimal] = measure(Money)
 
 
@@ -113,7 +117,7 @@ class FactCall(Fact):
     """One row a call; it has no time of its own, so it points at the guest as the guest is now."""
 
     call_id: Mapped[str] = grain(String(40))
-    guest_key: Mapped[int] = references(DimGuest, missing="unknown")
+    guest_key: Mapped[int] = references(DimGuest, missing="unknown", durable=True)
 
 
 class DeskGuest(Mapper[Guest, DimGuest]):
@@ -128,6 +132,7 @@ class DeskVisit(Mapper[Visit, FactVisit]):
     visit_id = field("id")
     visited_at = field("visited_at")
     guest_key = field("guest")
+    present_key = field("guest")
     host_key = field("host")
     place = field("price")
 

@@ -166,9 +166,44 @@ def _policy() -> object:
     return references(DimPart, missing=policy)
 
 
+def _gap() -> object:
+    policy: Any = "first"
+    return references(DimPart, gap=policy)
+
+
+def _gap_without_a_moment() -> object:
+    class FactTimeless(Fact):
+        timeless_id: Mapped[str] = grain()
+        part_key: Mapped[int] = references(DimPart, gap="unknown")
+
+    return FactTimeless
+
+
+def _durable_day() -> object:
+    class FactDay(Fact):
+        day_id: Mapped[str] = grain()
+        at: Mapped[datetime] = event_time()
+        date_key: Mapped[int] = references(Week, on="at", durable=True)
+
+    return FactDay
+
+
+def _companion() -> object:
+    class FactTwin(Fact):
+        twin_id: Mapped[str] = grain()
+        part_durable_key: Mapped[str] = degenerate()
+        part_key: Mapped[int] = references(DimPart, durable=True)
+
+    return FactTwin
+
+
 @pytest.mark.parametrize(
     ("declare", "message"),
     [
+        (_gap, "references(DimPart, gap='first'): not a policy that is known"),
+        (_gap_without_a_moment, "FactTimeless.part_key: references(DimPart): gap='unknown' needs the moment"),
+        (_durable_day, "FactDay.date_key: references(Week): durable= is for a dimension with versions"),
+        (_companion, "FactTwin.part_durable_key: part_key brings a column of that name along"),
         (_no_attribute, "DimEmpty has no attribute"),
         (_taken_name, "DimTaken.version: strandline has a column of that name itself"),
         (_staged_name, "FactStaged.effective_at: strandline has a column of that name itself"),

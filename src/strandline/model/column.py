@@ -19,6 +19,7 @@ from strandline.model.type import UtcDateTime, exactly
 ROLE: Final = "strandline"
 
 Missing = Literal["infer", "unknown", "reject"]
+Gap = Literal["last", "unknown"]
 
 SCD_TYPES: Final[dict[int | tuple[int, ...], tuple[int, ...]]] = {
     0: (0,),
@@ -108,6 +109,20 @@ class Reference:
     on: str | None
     zone: str
     missing: Missing
+    durable: bool = False
+    gap: Gap = "last"
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the fact notes whom its unknown key stands for."""
+        return "unknown" in (self.missing, self.gap)
+
+
+@dataclass(frozen=True)
+class DurableKey:
+    """Beside a reference of type 7: the durable key of the member whose version it points at."""
+
+    of: str
 
 
 def role(column: Column[Any]) -> object:
@@ -220,6 +235,8 @@ def references(
     on: str | None = None,
     zone: str = "UTC",
     missing: Missing = "infer",
+    durable: bool = False,
+    gap: Gap = "last",
     comment: str | None = None,
 ) -> MappedColumn[Any]:
     """The key of a dimension's member, found from the natural key that the mapper gives.
@@ -229,19 +246,45 @@ def references(
     column whose date in `zone` is meant, and is filled without the mapper. A member that is not there yet is
     inferred (`"infer"`), stands as unknown until it arrives (`"unknown"`), or sends the fact to the
     quarantine (`"reject"`). An empty natural key is the not-applicable member.
+
+    A moment after the member's deletion and before its return finds the version before (`gap="last"`), or is
+    unknown (`"unknown"`), also when deletion or return come later than the fact.
+
+    `durable=True`, which is type 7, brings `<role>_durable_key` along: by it the fact finds its member as it
+    is now, as by the key itself the member as it was.
     """
     if missing not in ("infer", "unknown", "reject"):
         raise DeclarationError(
             f"references({dimension.__name__}, missing={missing!r}): not a policy that is known",
             hint='Give missing="infer", "unknown" or "reject".',
         )
-    meaning = Reference(dimension, as_of, on, zone, missing)
+    if gap not in ("last", "unknown"):
+        raise DeclarationError(
+            f"references({dimension.__name__}, gap={gap!r}): not a policy that is known",
+            hint='Give gap="last" or "unknown".',
+        )
+    meaning = Reference(dimension, as_of, on, zone, missing, durable, gap)
     return _declared(meaning, None, comment=comment or f"→ {dimension.__name__}")
 
 
 def missing_column(reference: str) -> str:
     """The name of the column that remembers an unknown member: `customer_key` has `customer_missing`."""
     return reference.removesuffix("_key") + "_missing"
+
+
+def durable_column(reference: str) -> str:
+    """The name of the column for the member beside its version: `customer_key` has `customer_durable_key`."""
+    return reference.removesuffix("_key") + "_durable_key"
+
+
+def durable_member(reference: str, dimension: type[Any]) -> MappedColumn[Any]:
+    """Where a fact keeps the durable key of the member that it points at."""
+    return mapped_column(
+        BigInteger(),
+        info={ROLE: DurableKey(reference)},
+        nullable=False,
+        comment=f"→ {dimension.__name__}, over all its versions",
+    )
 
 
 def missing_member() -> MappedColumn[Any]:

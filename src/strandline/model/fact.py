@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Column, Index, Table
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from strandline.errors import DeclarationError
 from strandline.model.base import Audited, Base, refuse_reserved
@@ -13,6 +13,8 @@ from strandline.model.column import (
     EventTime,
     Grain,
     Reference,
+    durable_column,
+    durable_member,
     missing_column,
     missing_member,
     role,
@@ -30,7 +32,7 @@ class Fact(Audited, Base):
     )
 
     def __init_subclass__(cls, **arguments: Any) -> None:
-        _remember_missing(cls)
+        _declare_companions(cls)
         super().__init_subclass__(**arguments)
         if "__table__" in cls.__dict__:
             _check(cls)
@@ -72,11 +74,24 @@ class Fact(Audited, Base):
         return cls.table().c[declared] if declared else cls.event_time_column()
 
 
-def _remember_missing(cls: type[Fact]) -> None:
-    for name, column in list(cls.__dict__.items()):
-        meaning = getattr(getattr(column, "column", None), "info", {}).get("strandline")
-        if isinstance(meaning, Reference) and meaning.missing == "unknown" and meaning.on is None:
-            setattr(cls, missing_column(name), missing_member())
+def _declare_companions(cls: type[Fact]) -> None:
+    for name, declared in list(cls.__dict__.items()):
+        meaning = role(declared.column) if isinstance(declared, MappedColumn) else None
+        if not isinstance(meaning, Reference) or meaning.on is not None:
+            continue
+        if meaning.remembers:
+            _bring(cls, name, missing_column(name), missing_member())
+        if meaning.durable:
+            _bring(cls, name, durable_column(name), durable_member(name, meaning.dimension))
+
+
+def _bring(cls: type[Fact], reference: str, name: str, column: MappedColumn[Any]) -> None:
+    if name in cls.__dict__:
+        raise DeclarationError(
+            f"{cls.__name__}.{name}: {reference} brings a column of that name along",
+            hint=f"Give your {name!r} another name.",
+        )
+    setattr(cls, name, column)
 
 
 def _check(cls: type[Fact]) -> None:
@@ -95,11 +110,20 @@ def _check(cls: type[Fact]) -> None:
                     hint=f"Its columns are {', '.join(cls.table().c.keys())}.",
                 )
         _check_dimension(where, reference)
+        if reference.gap != "last" and (reference.on is not None or cls.as_of(name) is None):
+            raise DeclarationError(
+                f"{where}: gap={reference.gap!r} needs the moment that may fall into a gap",
+                hint='Declare an event_time(), or give as_of="<column>".',
+            )
 
 
 def _check_dimension(where: str, reference: Reference) -> None:
     if reference.on is not None and not issubclass(reference.dimension, Calendar):
         raise DeclarationError(f"{where}: on= is for a date dimension", hint="Use as_of= instead.")
+    if reference.on is not None and reference.durable:
+        raise DeclarationError(
+            f"{where}: durable= is for a dimension with versions, and a day has none", hint="Leave it out."
+        )
     if reference.on is None and not issubclass(reference.dimension, Dimension):
         raise DeclarationError(f"{where} needs the date that is meant", hint='Give on="<column>".')
 
@@ -110,7 +134,9 @@ def _index(cls: type[Fact]) -> None:
     for name, reference in cls.references().items():
         moment = cls.as_of(name)
         Index(None, table.c[name], *([] if moment is None else [moment]))
-        if reference.missing == "unknown":
+        if reference.durable:
+            Index(None, table.c[durable_column(name)])
+        if reference.remembers:
             waiting = table.c[name] == UNKNOWN_KEY
             remembered = table.c[missing_column(name)]
             Index(None, remembered, postgresql_where=waiting, sqlite_where=waiting)

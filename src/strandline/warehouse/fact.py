@@ -224,14 +224,16 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
     }
     for name, reference in fact.references().items():
         source, moment = batch.source_of(name), fact.as_of(name)
-        version = key.span(reference.dimension, source, batch.members(name)).alias(f"of_{name}")
+        spans = key.span(reference.dimension, source, batch.members(name), gap=reference.gap)
+        version = spans.alias(f"of_{name}")
         staged_moment = None if moment is None else s[moment.name]
         joined = joined.outerjoin(
             version, and_(version.c.source_id == s[name], key.answers(version, staged_moment))
         )
-        found = func.coalesce(version.c.key, UNKNOWN_KEY)
-        values[name] = case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found)
-        if reference.missing == "unknown":
+        for column, key_found in key.member_keys(name, reference, version).items():
+            found = func.coalesce(key_found, UNKNOWN_KEY)
+            values[column] = case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found)
+        if reference.remembers:
             is_waiting = and_(s[name].is_not(None), version.c.key.is_(None))
             values[missing_column(name)] = case((is_waiting, key.waiting_for(source, s[name])))
     return values, joined

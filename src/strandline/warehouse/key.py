@@ -2,11 +2,13 @@
 
 A version is looked up by the span in which it answers for its member: from its own beginning to the next
 version's, so that a moment in a gap finds the version before it, and the first version answers for all time
-before it as well. Every reference of every row is resolved by one join.
+before it as well. Where a gap is unknown, a version answers no longer than it is valid. Without a moment the
+latest version answers. Every reference of every row is resolved by one join.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -22,20 +24,16 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    literal_column,
     or_,
     select,
     true,
     update,
 )
 
-from strandline.model.column import UNKNOWN_KEY, missing_column
+from strandline.model.column import UNKNOWN_KEY, Gap, Reference, durable_column, missing_column
 from strandline.model.dimension import BEGINNING, Dimension
 from strandline.model.fact import Fact
 from strandline.warehouse.database import Database
-
-ALWAYS: ColumnElement[Any] = literal_column("'-infinity'::timestamptz")
-NEVER: ColumnElement[Any] = literal_column("'infinity'::timestamptz")
 
 
 def span(
@@ -43,10 +41,11 @@ def span(
     source_system: str,
     members: Select[Any],
     *,
+    gap: Gap,
     without: Select[Any] | None = None,
 ) -> Subquery:
-    """The versions of these members (a select of natural keys) as (key, source_id, lower, upper),
-    half-open; `without` selects keys of versions that no longer count.
+    """The versions of these members (a select of natural keys) as (key, durable_key, source_id, lower, upper,
+    is_latest), half-open, NULL where open; `without` selects keys of versions that no longer count.
     """
     table = dimension.table()
     counts = true() if without is None else dimension.key_column().not_in(without)
@@ -56,22 +55,30 @@ def span(
     return (
         select(
             dimension.key_column().label("key"),
+            dimension.durable_key_column().label("durable_key"),
             table.c.source_id,
-            case((table.c.version == 1, ALWAYS), else_=table.c.valid_from).label("lower"),
-            func.coalesce(following, NEVER).label("upper"),
+            case((table.c.version > 1, table.c.valid_from)).label("lower"),
+            (following if gap == "last" else table.c.valid_to).label("upper"),
+            or_(table.c.is_current, table.c.is_deleted).label("is_latest"),
         )
         .where(table.c.source_system == source_system, table.c.source_id.in_(members), counts)
         .subquery()
     )
 
 
+def member_keys(name: str, reference: Reference, version: Any) -> dict[str, ColumnElement[Any]]:
+    """What a version of a span gives to a reference: the version's key and, for type 7, the durable one."""
+    durable = {durable_column(name): version.c.durable_key} if reference.durable else {}
+    return {name: version.c.key, **durable}
+
+
 def answers(version: Any, moment: ColumnElement[Any] | None) -> ColumnElement[bool]:
     """Whether this version of a span answers for the moment; without one the latest does."""
     if moment is None:
-        return and_(version.c.upper == NEVER)
-    known = func.coalesce(moment, NEVER)
-    latest = and_(version.c.upper == NEVER, known == NEVER)
-    return and_(known >= version.c.lower, or_(known < version.c.upper, latest))
+        return and_(version.c.is_latest)
+    v = version.c
+    holds = and_(or_(v.lower.is_(None), moment >= v.lower), or_(v.upper.is_(None), moment < v.upper))
+    return case((moment.is_(None), v.is_latest), else_=holds)
 
 
 def infer(
@@ -152,13 +159,12 @@ def follow(
     for name, reference in fact.references().items():
         if reference.dimension is not dimension:
             continue
-        if reference.missing == "unknown":
-            new = select(event.c.source_id).where(event.c.current_key.is_(None))
-            moved += connection.execute(
-                _arrive(fact, name, dimension, source_system, members=new, run_id=run_id)
-            ).rowcount
-        move = _move(fact, name, dimension, source_system, event=event, retired=retired, run_id=run_id)
-        moved += connection.execute(move).rowcount
+        role = _Role(fact, name, reference, source_system, run_id)
+        moved += connection.execute(_move(role, event, retired)).rowcount
+        if reference.gap == "unknown":
+            moved += connection.execute(_leave(role, event, retired)).rowcount
+        if reference.remembers:
+            moved += connection.execute(_arrive(role, _arriving(role, event), retired)).rowcount
     return moved
 
 
@@ -173,65 +179,110 @@ def welcome(
 ) -> int:
     """Give a fact the keys of these members where it waits for them: another fact has had them inferred."""
     waiting = [
-        name
+        _Role(fact, name, reference, source_system, run_id)
         for name, reference in fact.references().items()
         if reference.dimension is dimension and reference.missing == "unknown"
     ]
-    return sum(
-        connection.execute(
-            _arrive(fact, name, dimension, source_system, members=members, run_id=run_id)
-        ).rowcount
-        for name in waiting
-    )
+    return sum(connection.execute(_arrive(role, members, None)).rowcount for role in waiting)
 
 
-def _arrive(
-    fact: type[Fact],
-    name: str,
-    dimension: type[Dimension],
-    source_system: str,
-    *,
-    members: Select[Any],
-    run_id: int,
-) -> Any:
-    table, waiting = fact.table(), missing_column(name)
-    version = span(dimension, source_system, members)
-    return (
-        update(table)
-        .where(
-            table.c[name] == UNKNOWN_KEY,
-            table.c[waiting] == waiting_for(source_system, version.c.source_id),
-            answers(version, fact.as_of(name)),
-        )
-        .values({name: version.c.key, waiting: None, "updated_at": func.now(), "run_id": run_id})
-    )
+@dataclass(frozen=True)
+class _Role:
+    """A reference of a fact to members of one source, about to be moved."""
+
+    fact: type[Fact]
+    name: str
+    reference: Reference
+    source_system: str
+    run_id: int
+
+    @property
+    def table(self) -> Table:
+        return self.fact.table()
+
+    @property
+    def moment(self) -> Column[Any] | None:
+        return self.fact.as_of(self.name)
+
+    @property
+    def waiting(self) -> Column[Any]:
+        return self.table.c[missing_column(self.name)]
+
+    def versions(self, members: Select[Any], retired: Select[Any] | None) -> Subquery:
+        """The spans of these members, without the versions that are about to go."""
+        reference = self.reference
+        return span(reference.dimension, self.source_system, members, gap=reference.gap, without=retired)
+
+    def write(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {**values, "updated_at": func.now(), "run_id": self.run_id}
 
 
-def _move(
-    fact: type[Fact],
-    name: str,
-    dimension: type[Dimension],
-    source_system: str,
-    *,
-    event: Table,
-    retired: Select[Any] | None,
-    run_id: int,
-) -> Any:
-    table = fact.table()
+def _touched(event: Table) -> Select[Any]:
+    """The members that were there and whose versions this merge has changed."""
     is_moved = or_(event.c.is_rebuilt, and_(event.c.changed, event.c.current_key.is_not(None)))
-    touched = select(event.c.source_id).where(is_moved)
-    right = span(dimension, source_system, touched, without=retired).alias("answering")
-    held = dimension.table().alias("held")
+    return select(event.c.source_id).where(is_moved)
+
+
+def _arriving(role: _Role, event: Table) -> Select[Any]:
+    """Whom facts may have waited for: new members, and where gaps are unknown those that have changed."""
+    is_new = event.c.current_key.is_(None)
+    if role.reference.gap == "last":
+        return select(event.c.source_id).where(is_new)
+    return select(event.c.source_id).where(or_(is_new, event.c.is_rebuilt, event.c.changed))
+
+
+def _arrive(role: _Role, members: Select[Any], retired: Select[Any] | None) -> Any:
+    """Give their keys to the facts that have waited for these members."""
+    table, version = role.table, role.versions(members, retired)
+    keys = member_keys(role.name, role.reference, version)
     return (
         update(table)
         .where(
-            table.c[name] == held.c[dimension.key_column().name],
-            held.c.source_system == source_system,
-            held.c.source_id == right.c.source_id,
-            right.c.key != table.c[name],
-            answers(right, fact.as_of(name)),
+            table.c[role.name] == UNKNOWN_KEY,
+            role.waiting == waiting_for(role.source_system, version.c.source_id),
+            answers(version, role.moment),
         )
-        .values({name: right.c.key, "updated_at": func.now(), "run_id": run_id})
+        .values(role.write({**keys, role.waiting.name: None}))
+    )
+
+
+def _move(role: _Role, event: Table, retired: Select[Any] | None) -> Any:
+    """Move the facts that another version of their member answers for now."""
+    table, held = role.table, role.reference.dimension.table().alias("held")
+    right = role.versions(_touched(event), retired).alias("answering")
+    return (
+        update(table)
+        .where(
+            table.c[role.name] == held.c[role.reference.dimension.key_column().name],
+            held.c.source_system == role.source_system,
+            held.c.source_id == right.c.source_id,
+            right.c.key != table.c[role.name],
+            answers(right, role.moment),
+        )
+        .values(role.write({role.name: right.c.key}))
+    )
+
+
+def _leave(role: _Role, event: Table, retired: Select[Any] | None) -> Any:
+    """Take the key of the facts for whose moment no version of their member answers any more."""
+    table, held = role.table, role.reference.dimension.table().alias("held")
+    version = role.versions(_touched(event), retired).alias("answering")
+    answered = (
+        select(literal(1))
+        .where(version.c.source_id == held.c.source_id, answers(version, role.moment))
+        .correlate(table, held)
+        .exists()
+    )
+    unknown = dict.fromkeys(member_keys(role.name, role.reference, version), UNKNOWN_KEY)
+    return (
+        update(table)
+        .where(
+            table.c[role.name] == held.c[role.reference.dimension.key_column().name],
+            held.c.source_system == role.source_system,
+            held.c.source_id.in_(_touched(event)),
+            ~answered,
+        )
+        .values(role.write({**unknown, role.waiting.name: waiting_for(role.source_system, held.c.source_id)}))
     )
 
 

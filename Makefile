@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers coverage bench format clean
+.PHONY: help demo test nightly check lint types layers coverage bench format clean
 
 VENV := .venv
 STAMP := $(VENV)/.synced
@@ -41,6 +41,9 @@ types: $(STAMP) ## Types, strictly; an example's as its user would check them
 
 layers: $(STAMP) ## Who may import whom
 	$(BIN)/lint-imports --no-cache --no-logo
+
+nightly: $(STAMP) ## Thousands of random histories, with crashes, against a plain loop
+	@HISTORIES=$(or $(HISTORIES),5000) $(BIN)/pytest -m nightly -n auto --dist worksteal -q $(ARGS)
 
 coverage: $(STAMP) ## The tests, and what they do not reach
 	rm -f .coverage .coverage.*

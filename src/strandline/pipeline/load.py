@@ -133,12 +133,13 @@ class Load:
     def _stage_entries(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
         """Stage the entries, batch by batch; what of each is refused."""
         options = {"yield_per": raw.BATCH}
-        for batch in self.connection.execute(entries, execution_options=options).partitions():
-            for entry in batch:
-                self._intake.take_again(entry, [target])
-            rejects = self._intake.empty().rejects
-            rows, target.rows = target.rows, []
-            yield rejects + self._copy_to_stage(target, rows)
+        with self.connection.execute(entries, execution_options=options) as found:
+            for batch in found.partitions():
+                for entry in batch:
+                    self._intake.take_again(entry, [target])
+                rejects = self._intake.empty().rejects
+                rows, target.rows = target.rows, []
+                yield rejects + self._copy_to_stage(target, rows)
 
     def read(self, source: Source) -> None:
         """Read the stream from its mark to its end, store what is new and move the mark.

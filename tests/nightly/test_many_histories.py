@@ -22,6 +22,7 @@ from tests.property.test_history_against_oracle import (
     MEMBERS,
     Bed,
     Change,
+    DimPerson,
     Sent,
     Version,
     _payloads,
@@ -30,6 +31,7 @@ from tests.property.test_history_against_oracle import (
 )
 
 from strandline.testing import postgres
+from strandline.warehouse.check import check
 from strandline.warehouse.database import Database
 
 pytestmark = pytest.mark.nightly
@@ -134,6 +136,8 @@ def test_random_histories_with_crashes_leave_what_a_plain_loop_leaves(bed: Bed, 
         sent += batch
         found, right = bed.history(prefix), naive_history(sent)
         assert found == right, _explain(seed, sent, found, right)
+    with bed.database.connect() as connection:
+        assert check(connection, [DimPerson]) == []
     written = bed.row_versions()
     bed.load([])
     assert bed.row_versions() == written

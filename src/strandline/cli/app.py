@@ -84,6 +84,24 @@ def status(
 
 
 @app.command()
+def check(
+    name: Annotated[str | None, typer.Argument(help="Only the tables of this pipeline.")] = None,
+    database_url: DatabaseUrl = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check what must hold in the warehouse: intervals, versions, and the keys on facts."""
+    from strandline.cli import commands, output
+
+    settings = commands.read_settings(database_url, app)
+    with importing(settings.app):
+        pipelines = commands.find(settings) if name is None else [commands.choose(name, settings)]
+    checked = commands.check(pipelines, settings)
+    output.print_check(checked, as_json=as_json)
+    raise typer.Exit(EXIT_FAILED if checked.findings else EXIT_DONE)
+
+
+@app.command()
 def demo(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Load a sample CRM and a sample shop, let a day pass, load again, and look at the result."""
     from strandline.cli import demo, progress

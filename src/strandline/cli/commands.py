@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -57,6 +57,13 @@ def choose(name: str, settings: Settings) -> Any:
     return discovery.choose(settings.app, name, folder=Path.cwd())
 
 
+def find(settings: Settings) -> list[Any]:
+    """All pipelines of the user's modules."""
+    from strandline.pipeline import discovery
+
+    return list(discovery.find(settings.app, folder=Path.cwd()).values())
+
+
 def run(pipeline: Any, settings: Settings, *, progress: Any) -> Any:
     """Run the pipeline; its report."""
     from strandline.pipeline.run import run as run_pipeline
@@ -99,6 +106,27 @@ def status(name: str | None, *, database_url: str | None, runs: int, with_reject
             ledger.marks(connection),
             quarantine.latest(connection, limit=20) if with_rejects else None,
         )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check of the warehouse has looked at, and found."""
+
+    tables: list[str]
+    findings: list[dict[str, Any]]
+
+
+def check(pipelines: list[Any], settings: Settings) -> Checked:
+    """Check the tables of these pipelines; those that are not there yet have nothing to check."""
+    from strandline.warehouse import check, schema
+
+    models = list(dict.fromkeys(model for pipeline in pipelines for model in pipeline.models))
+    with warehouse(settings) as database, database.connect() as connection:
+        catalog = schema.read_catalog(database, connection, [model.table() for model in models])
+        there = [model for model in models if catalog.columns(database, model.table()) is not None]
+        findings = check.check(connection, there)
+        told = [{**asdict(it), "message": it.message} for it in findings]
+    return Checked([model.table().name for model in there], told)
 
 
 def versions() -> dict[str, str | None]:

@@ -14,6 +14,9 @@ from strandline.model import (
     Fact as Fact,
 )
 from strandline.model import (
+    JunkDimension as JunkDimension,
+)
+from strandline.model import (
     Mapper as Mapper,
 )
 from strandline.model import (
@@ -27,6 +30,9 @@ from strandline.model import (
 )
 from strandline.model import (
     attribute as attribute,
+)
+from strandline.model import (
+    combination as combination,
 )
 from strandline.model import (
     degenerate as degenerate,

@@ -14,6 +14,7 @@ from strandline.model import (
     Calendar,
     Dimension,
     Fact,
+    JunkDimension,
     Span,
     attribute,
     degenerate,
@@ -34,6 +35,12 @@ class DimPart(Dimension):
     label: Mapped[str] = attribute(String(3), scd=2)
     colour: Mapped[str] = attribute(sa.Enum("red", "blue", native_enum=False), scd=0)
     weight: Mapped[int | None] = attribute()
+
+
+class DimFlags(JunkDimension):
+    """Flags."""
+
+    is_big: Mapped[bool] = attribute()
 
 
 class Week(Calendar):
@@ -197,9 +204,42 @@ def _companion() -> object:
     return FactTwin
 
 
+def _junk_of_floats() -> object:
+    class DimFloats(JunkDimension):
+        flag: Mapped[float] = attribute(sa.Float())
+
+    return DimFloats
+
+
+def _junk_with_a_history() -> object:
+    class DimJunk(JunkDimension):
+        flag: Mapped[str] = attribute(scd=2)
+
+    return DimJunk
+
+
+def _empty_junk() -> object:
+    class DimNoJunk(JunkDimension):
+        """Nothing."""
+
+    return DimNoJunk
+
+
+def _policy_of_a_combination() -> object:
+    class FactJunk(Fact):
+        junk_id: Mapped[str] = grain()
+        flags_key: Mapped[int] = references(DimFlags, missing="unknown")
+
+    return FactJunk
+
+
 @pytest.mark.parametrize(
     ("declare", "message"),
     [
+        (_junk_of_floats, "DimFloats.flag: values of Float() cannot be told apart"),
+        (_junk_with_a_history, "DimJunk.flag: a combination has no history"),
+        (_empty_junk, "DimNoJunk has no attribute"),
+        (_policy_of_a_combination, "references(DimFlags): a combination is always there"),
         (_gap, "references(DimPart, gap='first'): not a policy that is known"),
         (_gap_without_a_moment, "FactTimeless.part_key: references(DimPart): gap='unknown' needs the moment"),
         (_durable_day, "FactDay.date_key: references(Week): durable= is for a dimension with versions"),

@@ -3,9 +3,10 @@
 from strandline.model.base import Base
 from strandline.model.calendar import Calendar, DimDate, Span
 from strandline.model.column import attribute, degenerate, event_time, grain, measure, references
+from strandline.model.combination import JunkDimension
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
-from strandline.model.mapper import Mapper, field
+from strandline.model.mapper import Mapper, combination, field
 from strandline.model.type import (
     BooleanStringType,
     Exact,
@@ -23,6 +24,7 @@ __all__ = [
     "Dimension",
     "Exact",
     "Fact",
+    "JunkDimension",
     "Mapper",
     "Money",
     "NormalizedEmail",
@@ -30,6 +32,7 @@ __all__ = [
     "Span",
     "UtcDateTime",
     "attribute",
+    "combination",
     "degenerate",
     "event_time",
     "field",

@@ -105,10 +105,10 @@ class Reference:
     """A key of a dimension on a fact: one role that the dimension plays."""
 
     dimension: type[Any]
-    as_of: str | None
-    on: str | None
-    zone: str
-    missing: Missing
+    as_of: str | None = None
+    on: str | None = None
+    zone: str = "UTC"
+    missing: Missing = "infer"
     durable: bool = False
     gap: Gap = "last"
 

@@ -21,6 +21,7 @@ from sqlalchemy.types import TypeDecorator
 from strandline.errors import RecordRejected
 from strandline.model.calendar import Calendar, date_key
 from strandline.model.column import NOT_APPLICABLE_KEY, Reference
+from strandline.model.combination import Combination, combine, part_of
 from strandline.model.fact import Fact
 from strandline.model.mapper import UNSET, Mapped, Mapper, mappable, must_fill, names_member
 from strandline.model.type import exactly
@@ -50,6 +51,7 @@ class Conversion:
     convert: Convert
     source_code: str
     _single: dict[str, Callable[[BaseModel], Any]]
+    _combined: dict[str, Conversion]
 
     def explain(self, record: BaseModel) -> RecordRejected:
         """Why `convert` failed on this record: the first column that fails, and with which value."""
@@ -57,7 +59,8 @@ class Conversion:
             try:
                 single(record)
             except FAILURES as error:
-                return self._reject(name, record, error)
+                inner = self._combined.get(name)
+                return inner.explain(record) if inner else self._reject(name, record, error)
         raise AssertionError(f"{self.mapper.__name__}: every column of {record!r} converts by itself")
 
     def _reject(self, name: str, record: BaseModel, error: Exception) -> RecordRejected:
@@ -90,11 +93,14 @@ def compile_mapper(
     values = "".join(f", v_{name}" for name in names)
     body = [line for lines in author.lines.values() for line in lines]
     arguments = "record, raw_id, source_id, effective_at, synced_at"
+    if issubclass(mapper.model, Combination):
+        author.names["combine"] = combine
+        values = f", combine(({values.removeprefix(', ')},))"
     result = f"(raw_id, source_id, effective_at, synced_at, False{values})"
     single = {name: author.build(name, "record", _with_needed(name, author), f"v_{name}") for name in names}
     convert = author.build("convert", arguments, body, result)
     code = author.write("convert", arguments, body, result)
-    return Conversion(mapper, tuple(author.columns), convert, code, single)
+    return Conversion(mapper, tuple(author.columns), convert, code, single, author.combined)
 
 
 def _with_needed(name: str, author: _Author) -> list[str]:
@@ -121,8 +127,13 @@ class _Author:
         self.lines: dict[str, list[str]] = {}
         self.needs: dict[str, str] = {}
         self.columns: list[Column[Any]] = []
+        self.combined: dict[str, Conversion] = {}
         for name, column in mappable(mapper.model).items():
-            self._write(name, column, mapper.mapped.get(name))
+            mapped = mapper.mapped.get(name)
+            if mapped is not None and mapped.combined is not None:
+                self._write_combination(name, column, mapped.combined)
+            else:
+                self._write(name, column, mapped)
         if issubclass(mapper.model, Fact):
             for name, reference in mapper.model.date_references().items():
                 self._write_date(name, mapper.model.table().c[name], reference)
@@ -153,7 +164,17 @@ class _Author:
             lines.append(f"{value} = bind_{name}({value})")
         if must_fill(column):
             lines.append(f"if {value} is None: raise Empty('nothing there, and the column must be filled')")
+        if issubclass(self.mapper.model, Combination):
+            self.names[f"part_{name}"] = part_of(column)
+            lines.append(f"{value} = part_{name}({value})")
         self.lines[name] = lines
+        self.columns.append(column)
+
+    def _write_combination(self, name: str, column: Column[Any], mapper: type[Mapper[Any, Any]]) -> None:
+        conversion = compile_mapper(mapper, self.dialect, keys=self.keys, keys_of=self.keys_of)
+        self.combined[name] = conversion
+        self.names[f"combine_{name}"] = conversion.convert
+        self.lines[name] = [f"v_{name} = combine_{name}(record, 0, '', None, None)[-1]"]
         self.columns.append(column)
 
     def _keys_of(self, mapped: Mapped | None) -> NaturalKeys:

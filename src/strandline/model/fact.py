@@ -19,6 +19,7 @@ from strandline.model.column import (
     missing_member,
     role,
 )
+from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 
 
@@ -58,14 +59,18 @@ class Fact(Audited, Base):
     @classmethod
     def references(cls) -> dict[str, Reference]:
         """The references to dimensions with members from a source, by column."""
-        found = {column.name: role(column) for column in cls.table().c}
-        return {name: it for name, it in found.items() if isinstance(it, Reference) and it.on is None}
+        return {name: it for name, it in _found(cls).items() if issubclass(it.dimension, Dimension)}
+
+    @classmethod
+    def combinations(cls) -> dict[str, type[Combination]]:
+        """The references to dimensions of combinations, by column."""
+        found = {name: it.dimension for name, it in _found(cls).items()}
+        return {name: it for name, it in found.items() if issubclass(it, Combination)}
 
     @classmethod
     def date_references(cls) -> dict[str, Reference]:
         """The references to a date dimension, by column."""
-        found = {column.name: role(column) for column in cls.table().c}
-        return {name: it for name, it in found.items() if isinstance(it, Reference) and it.on is not None}
+        return {name: it for name, it in _found(cls).items() if issubclass(it.dimension, Calendar)}
 
     @classmethod
     def as_of(cls, reference: str) -> Column[Any] | None:
@@ -74,10 +79,15 @@ class Fact(Audited, Base):
         return cls.table().c[declared] if declared else cls.event_time_column()
 
 
+def _found(cls: type[Fact]) -> dict[str, Reference]:
+    meanings = {column.name: role(column) for column in cls.table().c}
+    return {name: it for name, it in meanings.items() if isinstance(it, Reference)}
+
+
 def _declare_companions(cls: type[Fact]) -> None:
     for name, declared in list(cls.__dict__.items()):
         meaning = role(declared.column) if isinstance(declared, MappedColumn) else None
-        if not isinstance(meaning, Reference) or meaning.on is not None:
+        if not isinstance(meaning, Reference) or not issubclass(meaning.dimension, Dimension):
             continue
         if meaning.remembers:
             _bring(cls, name, missing_column(name), missing_member())
@@ -101,7 +111,7 @@ def _check(cls: type[Fact]) -> None:
         )
     columns = set(cls.table().c.keys())
     refuse_reserved(cls, (column.name for column in cls.table().c if role(column) is not None))
-    for name, reference in {**cls.references(), **cls.date_references()}.items():
+    for name, reference in _found(cls).items():
         where = f"{cls.__name__}.{name}: references({reference.dimension.__name__})"
         for option, column in (("as_of", reference.as_of), ("on", reference.on)):
             if column is not None and column not in columns:
@@ -110,7 +120,9 @@ def _check(cls: type[Fact]) -> None:
                     hint=f"Its columns are {', '.join(cls.table().c.keys())}.",
                 )
         _check_dimension(where, reference)
-        if reference.gap != "last" and (reference.on is not None or cls.as_of(name) is None):
+        if issubclass(reference.dimension, Combination):
+            _check_combination(where, reference)
+        elif reference.gap != "last" and (reference.on is not None or cls.as_of(name) is None):
             raise DeclarationError(
                 f"{where}: gap={reference.gap!r} needs the moment that may fall into a gap",
                 hint='Declare an event_time(), or give as_of="<column>".',
@@ -124,13 +136,24 @@ def _check_dimension(where: str, reference: Reference) -> None:
         raise DeclarationError(
             f"{where}: durable= is for a dimension with versions, and a day has none", hint="Leave it out."
         )
-    if reference.on is None and not issubclass(reference.dimension, Dimension):
+    if reference.on is None and not issubclass(reference.dimension, Dimension | Combination):
         raise DeclarationError(f"{where} needs the date that is meant", hint='Give on="<column>".')
+
+
+def _check_combination(where: str, reference: Reference) -> None:
+    plain = Reference(reference.dimension)
+    if reference != plain:
+        raise DeclarationError(
+            f"{where}: a combination is always there, and has no versions",
+            hint=f"references({reference.dimension.__name__}) is all that it takes.",
+        )
 
 
 def _index(cls: type[Fact]) -> None:
     # A new version takes over the facts that happened in it: found by the key they had before, and by time.
     table = cls.table()
+    for name in cls.combinations():
+        Index(None, table.c[name])
     for name, reference in cls.references().items():
         moment = cls.as_of(name)
         Index(None, table.c[name], *([] if moment is None else [moment]))

@@ -23,6 +23,7 @@ from sqlalchemy import Column
 
 from strandline.errors import DeclarationError
 from strandline.model.column import Attribute, Degenerate, EventTime, Grain, Measure, Reference, role
+from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.path import Step, nearest, resolve
@@ -30,8 +31,10 @@ from strandline.natural_key import NaturalKeys
 
 UNSET: Final[Any] = object()
 
+Model = type[Dimension] | type[Fact] | type[Combination]
+
 R = TypeVar("R", bound=BaseModel)
-M = TypeVar("M", bound=Dimension | Fact)
+M = TypeVar("M", bound=Dimension | Fact | Combination)
 
 
 class Named(Protocol):
@@ -73,13 +76,26 @@ def field(
 
 
 @dataclass(frozen=True)
+class Combined:
+    """A reference to a combination, whose values another mapper takes from the same record."""
+
+    mapper: type[Mapper[Any, Any]]
+
+
+def combination(mapper: type[Mapper[Any, Any]], /) -> Any:
+    """Fill the key of a junk dimension with the combination that this mapper makes of the same record."""
+    return Combined(mapper)
+
+
+@dataclass(frozen=True)
 class Mapped:
-    """How one column is filled: by steps from the record, or by a method of the mapper."""
+    """How one column is filled: by steps from the record, by a method of the mapper, or by another mapper."""
 
     column: Column[Any]
     steps: tuple[Step, ...] = ()
     declared: Field | None = None
     method: Callable[[Any], Any] | None = None
+    combined: type[Mapper[Any, Any]] | None = None
 
     @property
     def source(self) -> str | None:
@@ -91,7 +107,7 @@ class Mapper(Generic[R, M]):
     """From a contract to a model. Subclass `Mapper[Contract, Model]`."""
 
     contract: ClassVar[type[BaseModel]]
-    model: ClassVar[type[Dimension] | type[Fact]]
+    model: ClassVar[Model]
     mapped: ClassVar[dict[str, Mapped]]
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -105,7 +121,7 @@ class Mapper(Generic[R, M]):
         _check_filled(cls, columns)
 
 
-def mappable(model: type[Dimension] | type[Fact]) -> dict[str, Column[Any]]:
+def mappable(model: Model) -> dict[str, Column[Any]]:
     """The columns that a mapper fills, in the order of the model."""
     meant = (Attribute, Grain, Degenerate, EventTime, Measure, Reference)
     found = {column.name: column for column in model.table().c if isinstance(role(column), meant)}
@@ -119,6 +135,12 @@ def names_member(column: Column[Any]) -> bool:
     return isinstance(meaning, Reference) or (isinstance(meaning, Attribute) and bool(meaning.outrigger))
 
 
+def is_combination(column: Column[Any]) -> bool:
+    """Whether another mapper makes the combination that this column refers to."""
+    meaning = role(column)
+    return isinstance(meaning, Reference) and issubclass(meaning.dimension, Combination)
+
+
 def must_fill(column: Column[Any]) -> bool:
     """Whether a row without this column is no row: a required attribute, or a fact's column that is NOT NULL.
 
@@ -130,7 +152,7 @@ def must_fill(column: Column[Any]) -> bool:
     return not column.nullable and not isinstance(meaning, Reference)
 
 
-def _parameters(cls: type[Mapper[Any, Any]]) -> tuple[type[BaseModel], type[Dimension] | type[Fact]]:
+def _parameters(cls: type[Mapper[Any, Any]]) -> tuple[type[BaseModel], Model]:
     for base in cls.__dict__.get("__orig_bases__", ()):
         given = get_args(base) if get_origin(base) is Mapper else ()
         if len(given) == 2 and all(isinstance(it, type) for it in given):
@@ -148,6 +170,8 @@ def _map(cls: type[Mapper[Any, Any]], name: str, columns: dict[str, Column[Any]]
             f"{where}: {cls.model.__name__} has no column {name!r}", hint=nearest(name, columns)
         )
     declared = cls.__dict__[name]
+    if is_combination(columns[name]) or isinstance(declared, Combined):
+        return _map_combination(cls, columns[name], declared, where=where)
     if isinstance(declared, Field):
         if declared.source is not None and not names_member(columns[name]):
             raise DeclarationError(
@@ -163,6 +187,31 @@ def _map(cls: type[Mapper[Any, Any]], name: str, columns: dict[str, Column[Any]]
     )
 
 
+def _map_combination(
+    cls: type[Mapper[Any, Any]], column: Column[Any], declared: object, *, where: str
+) -> Mapped:
+    dimension = getattr(role(column), "dimension", None)
+    if not isinstance(declared, Combined) or declared.mapper.model is not dimension:
+        wanted = dimension.__name__ if isinstance(dimension, type) else "no combination"
+        raise DeclarationError(
+            f"{where} is {_shown(declared)}, and {cls.model.__name__}.{column.name} refers to {wanted}",
+            hint=f"{column.name} = combination(<a Mapper[{cls.contract.__name__}, {wanted}]>)"
+            if isinstance(dimension, type) and issubclass(dimension, Combination)
+            else f'{column.name} = field("<path in the record>")',
+        )
+    if not issubclass(cls.contract, declared.mapper.contract):
+        raise DeclarationError(
+            f"{where}: {declared.mapper.__name__} takes {declared.mapper.contract.__name__}, and the record"
+            f" is {cls.contract.__name__}",
+            hint=f"Write a Mapper[{cls.contract.__name__}, {declared.mapper.model.__name__}].",
+        )
+    return Mapped(column, combined=declared.mapper)
+
+
+def _shown(declared: object) -> str:
+    return f"combination({declared.mapper.__name__})" if isinstance(declared, Combined) else repr(declared)
+
+
 def _check_filled(cls: type[Mapper[Any, Any]], columns: dict[str, Column[Any]]) -> None:
     unfilled = [
         name
@@ -173,5 +222,12 @@ def _check_filled(cls: type[Mapper[Any, Any]], columns: dict[str, Column[Any]]) 
         raise DeclarationError(
             f"{cls.__name__} leaves columns of {cls.model.__name__} empty that must be filled:"
             f" {', '.join(unfilled)}",
-            hint=f'Add {unfilled[0]} = field("…"), or a method of that name.',
+            hint=f"Add {unfilled[0]} = {_fill(columns[unfilled[0]])}",
         )
+
+
+def _fill(column: Column[Any]) -> str:
+    """What fills the column, as one would type it."""
+    if is_combination(column):
+        return "combination(<mapper>)."
+    return 'field("…"), or a method of that name.'

@@ -11,6 +11,7 @@ from sqlalchemy import String, Table
 
 from strandline.errors import DeclarationError
 from strandline.model.calendar import Calendar
+from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.mapper import Mapper
@@ -40,7 +41,9 @@ class Sync:
     @property
     def model(self) -> type[Dimension] | type[Fact]:
         """The dimension or fact that it fills."""
-        return self.mapper.model
+        model = self.mapper.model
+        assert issubclass(model, Dimension | Fact)
+        return model
 
     @property
     def target(self) -> str:
@@ -121,13 +124,14 @@ class Pipeline:
         return sorted(self.syncs, key=lambda sync: issubclass(sync.model, Fact))
 
     @property
-    def models(self) -> list[type[Dimension] | type[Fact] | type[Calendar]]:
+    def models(self) -> list[type[Dimension] | type[Fact] | type[Calendar] | type[Combination]]:
         """Every model that a run touches: what is filled, and what the facts refer to."""
         found: dict[Any, None] = {}
         for sync in self.ordered:
             if issubclass(sync.model, Fact):
                 references = {**sync.model.references(), **sync.model.date_references()}
                 found |= {reference.dimension: None for reference in references.values()}
+                found |= dict.fromkeys(sync.model.combinations().values())
             found[sync.model] = None
         for model in list(found):
             found |= dict.fromkeys(_outriggers(model))
@@ -148,6 +152,11 @@ def _outriggers(model: type[Any]) -> list[type[Dimension]]:
 def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
     if not isinstance(added.stream, Stream):
         raise DeclarationError(f"{where}: not a stream", hint="Give it as <Source>.<stream>.")
+    if issubclass(added.mapper.model, Combination):
+        raise DeclarationError(
+            f"{where}: {added.mapper.model.__name__} is filled by the facts that refer to it",
+            hint=f"In the fact's mapper: <column> = combination({added.mapper.__name__}).",
+        )
     if not issubclass(added.stream.contract, added.mapper.contract):
         raise DeclarationError(
             f"{where}: the stream sends {added.stream.contract.__name__}, the mapper takes"

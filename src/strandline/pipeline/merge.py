@@ -5,6 +5,7 @@ follow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from sqlalchemy import Connection, func, inspect, not_, select
 
@@ -72,13 +73,11 @@ def fill_columns(connection: Connection, *, load: Load, target: Target, run_id: 
 def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
     """Nobody else writes what this merge writes, or moves the keys that it looks up."""
     if issubclass(model, Fact):
-        dimensions = {reference.dimension.__name__ for reference in model.references().values()}
-        lock.share_and_take(connection, shared=(), exclusive={model.__name__, *dimensions})
+        dimensions = [reference.dimension for reference in model.references().values()]
+        others: list[type[Any]] = [*dimensions, *model.combinations().values()]
     else:
         others = [*facts_of(model), *model.outriggers()]
-        lock.share_and_take(
-            connection, shared=(), exclusive={model.__name__, *(it.__name__ for it in others)}
-        )
+    lock.share_and_take(connection, shared=(), exclusive={it.__name__ for it in (model, *others)})
 
 
 def facts_of(dimension: type[Dimension]) -> Iterator[type[Fact]]:

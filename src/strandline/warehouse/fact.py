@@ -35,8 +35,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, missing_column, role
+from strandline.model.combination import COMBINATION
 from strandline.model.fact import Fact
-from strandline.warehouse import key, late, state
+from strandline.warehouse import combination, key, late, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 from strandline.warehouse.staging import latest_first
@@ -98,6 +99,7 @@ def merge(
     # it does not matter which records came in one batch.
     rejected = _reject_missing(connection, batch)
     inferred = _infer_missing(database, connection, batch)
+    _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
     late.forget_superseded(connection, fact=fact, staged=staged, log=log)
     _forget_superseded(connection, batch)
@@ -108,6 +110,13 @@ def merge(
         _insert(batch, resolved), execution_options={"preserve_rowcount": True}
     ).rowcount
     return Merged(inserted, updated, deleted, inferred, rejected, moved)
+
+
+def _ensure_combinations(connection: Connection, batch: _Batch) -> None:
+    for name, dimension in batch.fact.combinations().items():
+        combination.ensure(
+            connection, dimension=dimension, combinations=batch.members(name), run_id=batch.run_id
+        )
 
 
 def _infer_missing(database: Database, connection: Connection, batch: _Batch) -> int:
@@ -222,6 +231,10 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
         "run_id": literal(batch.run_id, BigInteger),
         **{column.name: s[column.name] for column in fact.table().c if column.name in s},
     }
+    for name, dimension in fact.combinations().items():
+        combined = dimension.table().alias(f"of_{name}")
+        joined = joined.outerjoin(combined, combined.c[COMBINATION] == s[name])
+        values[name] = func.coalesce(combined.c[dimension.key_column().name], UNKNOWN_KEY)
     for name, reference in fact.references().items():
         source, moment = batch.source_of(name), fact.as_of(name)
         spans = key.span(reference.dimension, source, batch.members(name), gap=reference.gap)

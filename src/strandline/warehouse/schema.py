@@ -17,12 +17,13 @@ from sqlalchemy.schema import CreateSchema
 from strandline.errors import SchemaOutOfDate
 from strandline.model.base import SCHEMAS, STAGING
 from strandline.model.calendar import Calendar, describe, rows
+from strandline.model.combination import Combination, special_combinations
 from strandline.model.dimension import Dimension, special_members
 from strandline.model.fact import Fact
 from strandline.warehouse import dropped, lock, state
 from strandline.warehouse.database import Database
 
-Model = type[Dimension] | type[Fact] | type[Calendar]
+Model = type[Dimension] | type[Fact] | type[Calendar] | type[Combination]
 
 Dropped = Mapping[Table, tuple[str, ...]]
 """The columns that a table has and its model has not, where there are any."""
@@ -97,6 +98,8 @@ def prepare(
             _fill_calendar(connection, model)
         elif issubclass(model, Dimension) and catalog.columns(database, model.table()) is None:
             _add_special_members(connection, model)
+        elif issubclass(model, Combination) and catalog.columns(database, model.table()) is None:
+            _add_special_combinations(connection, model)
     return gone
 
 
@@ -185,6 +188,11 @@ def _add_special_members(connection: Connection, model: type[Dimension]) -> None
     stamps = {"created_at": func.now(), "updated_at": func.now(), "synced_at": func.now(), "run_id": 0}
     for row in special_members(model):
         connection.execute(insert(model.table()).values(**row, **stamps))
+
+
+def _add_special_combinations(connection: Connection, model: type[Combination]) -> None:
+    for row in special_combinations(model):
+        connection.execute(insert(model.table()).values(**row, created_at=func.now(), run_id=0))
 
 
 def _fill_calendar(connection: Connection, model: type[Calendar]) -> None:

@@ -60,6 +60,21 @@ class Sync:
         """The column of a fact by which a deleted record is found again."""
         return self.model.grain()[0].name if issubclass(self.model, Fact) else None
 
+    @property
+    def begins_with_key(self) -> bool:
+        """Whether the first column of a fact's grain is the record's natural key, as it is."""
+        first = self.model.grain()[0] if issubclass(self.model, Fact) else None
+        declared = None if first is None else self.mapper.mapped[first.name].declared
+        if first is None or declared is None or not isinstance(first.type, String):
+            return False
+        return (declared.path,) == self.stream.key and declared.using is None
+
+    @property
+    def grain_is_key(self) -> bool:
+        """Whether a fact has one row a natural key, so that no two records can be at one grain."""
+        is_one = issubclass(self.model, Fact) and len(self.model.grain()) == 1
+        return is_one and self.begins_with_key and self.stream.source.natural_keys.are_exact
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -193,11 +208,7 @@ def _check_tombstones(added: Sync, *, where: str) -> None:
     """A deleted record says only its key, so a fact must be found by it."""
     if added.stream.deleted is None or not issubclass(added.model, Fact):
         return
-    grain = added.model.grain()
-    declared = added.mapper.mapped[grain[0].name].declared
-    by_key = len(grain) == 1 and declared is not None and (declared.path,) == added.stream.key
-    by_key = by_key and declared is not None and declared.using is None
-    if not by_key or not isinstance(grain[0].type, String):
+    if not added.begins_with_key or len(added.model.grain()) > 1:
         raise DeclarationError(
             f"{where}: the stream has deletions, and a deleted record could not be found in {added.target}",
             hint=f"Make the grain one text column that is mapped from {added.stream.key[0]!r}.",

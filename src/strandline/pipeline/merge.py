@@ -106,6 +106,7 @@ def _merge_fact(
             connection,
             (it.dimension for it in model.references().values() if it.missing == "infer"),
         ),
+        is_key=target.sync.grain_is_key,
         run_id=run_id,
     )
     return merged.counts()

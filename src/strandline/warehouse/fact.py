@@ -1,9 +1,8 @@
 """Facts, merged as a set: keys resolved by joins, then one update of what changed and one insert of what is
 new.
 
-Of several staged records at one grain the latest stands: by effective time, by the declared tie-break, then
-by log order. Loading a
-record again restates its row in place, and only when something in it differs; a tombstone removes it.
+What may stand is settled first (see `grain`). Loading a record again restates its row in place, and only when
+something in it differs; a tombstone removes it.
 """
 
 from __future__ import annotations
@@ -32,15 +31,13 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql
 
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, missing_column, role
 from strandline.model.combination import COMBINATION
 from strandline.model.fact import Fact
-from strandline.warehouse import combination, key, late, state
+from strandline.warehouse import combination, grain, key, late, quarantine
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
-from strandline.warehouse.staging import latest_first
 
 
 @dataclass(frozen=True)
@@ -87,10 +84,12 @@ def merge(
     log: late.Log,
     sources: Mapping[str, str],
     waiting: Sequence[type[Fact]],
+    is_key: bool,
     run_id: int,
 ) -> Merged:
     """Bring the fact up to what is staged. `sources` names, by reference, whose natural keys the staged ones
-    are; `waiting` are the facts that may wait for a member that is inferred here.
+    are; `waiting` are the facts that may wait for a member that is inferred here; `is_key` says that the
+    grain is the natural key.
 
     Staging the same records again changes nothing. The caller owns the transaction.
     """
@@ -101,8 +100,7 @@ def merge(
     inferred = _infer_missing(database, connection, batch)
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
-    late.forget_superseded(connection, fact=fact, staged=staged, log=log)
-    _forget_superseded(connection, batch)
+    rejected += grain.settle(connection, grain.Contest(fact, staged, log, run_id), is_key=is_key)
     resolved = _resolve(connection, batch)
     deleted = connection.execute(_delete(batch)).rowcount
     updated = connection.execute(_update(batch, resolved)).rowcount
@@ -167,38 +165,16 @@ def _reject(connection: Connection, batch: _Batch, name: str, reference: Referen
     why = func.concat(
         f"{batch.fact.__name__}.{name}: no member {source}:", s[name], f" in {reference.dimension.__name__}"
     )
-    values: dict[str, Any] = {
-        "stream": literal(batch.stream),
-        "target": literal(batch.fact.__name__),
-        "raw_id": s.raw_id,
-        "source_id": s.source_id,
-        "field": literal(name),
-        "rule": literal("missing"),
-        "reason": why,
-        "run_id": literal(batch.run_id, BigInteger),
-    }
-    refused = select(*values.values()).where(is_missing)
-    keep = postgresql.insert(state.reject).from_select(list(values), refused)
-    connection.execute(keep.on_conflict_do_nothing())
-    return connection.execute(delete(batch.staged).where(is_missing)).rowcount
-
-
-def _forget_superseded(connection: Connection, batch: _Batch) -> None:
-    """Leave one staged row at each grain, the latest.
-
-    Most batches have no second one, and finding that out by hashing is cheaper than sorting them all. The
-    planner also keeps its good estimates, which a condition on a window function would spoil.
-    """
-    s = batch.staged.c
-    grain = [s[column.name] for column in batch.fact.grain()]
-    if connection.execute(select(*grain).group_by(*grain).having(func.count() > 1).limit(1)).first() is None:
-        return
-    place = func.row_number().over(
-        partition_by=grain, order_by=[s.effective_at.desc(), *latest_first(batch.staged)]
+    quarantine.note(
+        connection,
+        select(s.raw_id, s.source_id, why).where(is_missing),
+        stream=batch.stream,
+        target=batch.fact.__name__,
+        field=name,
+        rule="missing",
+        run_id=batch.run_id,
     )
-    numbered = select(s.raw_id, place.label("place")).subquery()
-    superseded = select(numbered.c.raw_id).where(numbered.c.place > 1)
-    connection.execute(delete(batch.staged).where(s.raw_id.in_(superseded)))
+    return connection.execute(delete(batch.staged).where(is_missing)).rowcount
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
@@ -254,8 +230,8 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
 
 def _same_grain(batch: _Batch, other: Any) -> Any:
     table = batch.fact.table()
-    grain = (table.c[column.name] == other[column.name] for column in batch.fact.grain())
-    return and_(table.c.source_system == batch.source_system, *grain)
+    same = (table.c[column.name] == other[column.name] for column in batch.fact.grain())
+    return and_(table.c.source_system == batch.source_system, *same)
 
 
 def _delete(batch: _Batch) -> Any:
@@ -267,7 +243,8 @@ def _update(batch: _Batch, resolved: Table) -> Any:
     table, r = batch.fact.table(), resolved.c
     names = [column.name for column in table.c if role(column) is not None and not column.primary_key]
     names += [column.name for column in table.c if column.name.endswith("_missing") and role(column) is None]
-    changed = {name: r[name] for name in (*names, "source_id", "synced_at", "schema_version", "run_id")}
+    names.append("source_id")  # of two records at one grain the one that stands may say the same
+    changed = {name: r[name] for name in (*names, "synced_at", "schema_version", "run_id")}
     return (
         update(table)
         .where(_same_grain(batch, r), differ([table.c[name] for name in names], [r[name] for name in names]))

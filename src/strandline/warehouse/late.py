@@ -9,7 +9,7 @@ which members these are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Column,
@@ -32,8 +32,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from strandline.model.fact import Fact
 from strandline.warehouse import raw, state
+
+GRAIN_RULE: Final = "grain"
+"""What a record is rejected for that is good, and that another one at its grain has outdone."""
 
 LATE_MEMBER = Table(
     "late_member",
@@ -60,12 +62,14 @@ class Log:
         return and_(entry.c.raw_id <= self.applied, self.accepted(entry))
 
     def accepted(self, entry: FromClause) -> ColumnElement[bool]:
-        """Whether this entry of the log is not in the quarantine."""
+        """Whether this entry of the log is not in the quarantine; one that another record has outdone is the
+        last word of its own all the same.
+        """
         noted = state.reject.c
         rejected = (
             select(literal(1))
             .where(noted.stream == self.stream, noted.raw_id == entry.c.raw_id)
-            .where(noted.target.in_(["", self.target]))
+            .where(noted.target.in_(["", self.target]), noted.rule != GRAIN_RULE)
         )
         return ~rejected.exists()
 
@@ -101,22 +105,13 @@ def entries(log: Log, *, up_to: int) -> Select[Any]:
     )
 
 
-def forget_superseded(connection: Connection, *, fact: type[Fact], staged: Table, log: Log) -> None:
-    """Take off a fact's stage what a later record has superseded already: of one record, or of one grain.
+def forget_superseded(connection: Connection, *, staged: Table, log: Log) -> None:
+    """Take off a fact's stage what a later entry of the same record has superseded already.
 
     A fact keeps no history, so the latest word stands, in whatever order the words arrive.
     """
-    if log.applied == 0:
-        return
-    connection.execute(delete(staged).where(_is_superseded(staged, log, by=staged.c.source_id)))
-    row = fact.table()
-    held = (
-        select(staged.c.raw_id)
-        .join(row, and_(*(row.c[it.name] == staged.c[it.name] for it in fact.grain())))
-        .where(row.c.source_system == log.source_system, row.c.source_id != staged.c.source_id)
-        .where(_is_superseded(staged, log, by=row.c.source_id))
-    )
-    connection.execute(delete(staged).where(staged.c.raw_id.in_(held)))
+    if log.applied > 0:
+        connection.execute(delete(staged).where(is_superseded(staged, log, by=staged.c.source_id)))
 
 
 def _known(log: Log, source_id: ColumnElement[Any]) -> LateralFromClause:
@@ -129,7 +124,7 @@ def _known(log: Log, source_id: ColumnElement[Any]) -> LateralFromClause:
     )
 
 
-def _is_superseded(staged: Table, log: Log, *, by: ColumnElement[Any]) -> ColumnElement[bool]:
+def is_superseded(staged: Table, log: Log, *, by: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a record with this natural key that took effect later than the staged one has been applied."""
     entry = log.raw.alias("entry")
     later: ColumnElement[bool] = entry.c.effective_at > staged.c.effective_at

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import BigInteger, Connection, Select, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from strandline.warehouse import raw, state
@@ -46,6 +46,34 @@ def keep(connection: Connection, *, stream: str, rejects: Sequence[Reject], run_
         for reject in rejects
     ]
     connection.execute(insert(state.reject).on_conflict_do_nothing(), rows)
+
+
+def note(
+    connection: Connection,
+    found: Select[Any],
+    *,
+    stream: str,
+    target: str,
+    field: str,
+    rule: str,
+    run_id: int,
+) -> int:
+    """Note as rejects what a select of raw_id, source_id and reason finds; how many were not noted before."""
+    raw_id, source_id, reason = found.subquery("found").c
+    values: dict[str, Any] = {
+        "stream": literal(stream),
+        "target": literal(target),
+        "raw_id": raw_id,
+        "source_id": source_id,
+        "field": literal(field),
+        "rule": literal(rule),
+        "reason": reason,
+        "run_id": literal(run_id, BigInteger),
+    }
+    noted = insert(state.reject).from_select(list(values), select(*values.values()))
+    return connection.execute(
+        noted.on_conflict_do_nothing(), execution_options={"preserve_rowcount": True}
+    ).rowcount
 
 
 def _storable(words: str) -> str:

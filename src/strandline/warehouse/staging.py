@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    FromClause,
     MetaData,
     Table,
     Text,
@@ -61,7 +62,7 @@ def _staged_type(column: Column[Any]) -> Any:
     return Text() if isinstance(meaning, Reference) and meaning.on is None else column.type
 
 
-def latest_first(staged: Table) -> list[ColumnElement[Any]]:
+def latest_first(staged: FromClause) -> list[ColumnElement[Any]]:
     """The order in which the first of several staged records of one instant is the one that stands."""
     settles = [staged.c.tie_break.desc().nulls_last()] if "tie_break" in staged.c else []
     return [*settles, staged.c.raw_id.desc()]

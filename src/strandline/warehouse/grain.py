@@ -1,0 +1,213 @@
+"""The grain: of several records at one row of a fact the latest stands, and the others go to the quarantine.
+
+A record that comes again restates its row; that is no conflict, and what it said before is forgotten. Another
+record at the same grain is one: the source calls two things what the fact calls one. The later one stands,
+by effective time, by the declared tie-break, then by log order, and the other is a reject of the rule `grain`
+that names it. Such a reject is the last word of its record all the same: it supersedes what came before, and
+goes when the record is sent again.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    and_,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    update,
+)
+
+from strandline.model.fact import Fact
+from strandline.warehouse import late, quarantine, state
+from strandline.warehouse.staging import latest_first
+
+RULE: Final = late.GRAIN_RULE
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A fact's staged rows, about to be settled with each other and with the rows that are there."""
+
+    fact: type[Fact]
+    staged: Table
+    log: late.Log
+    run_id: int
+
+    @property
+    def table(self) -> Table:
+        """The fact's table."""
+        return self.fact.table()
+
+    @property
+    def latest_first(self) -> list[ColumnElement[Any]]:
+        """The order in which the first of several staged records stands."""
+        return [self.staged.c.effective_at.desc(), *latest_first(self.staged)]
+
+    @property
+    def grain(self) -> list[ColumnElement[Any]]:
+        """The staged columns of the grain."""
+        return [self.staged.c[column.name] for column in self.fact.grain()]
+
+    @property
+    def is_contested(self) -> ColumnElement[bool]:
+        """The staged row and the one in the table are at one grain, and of two records."""
+        row, s = self.table.c, self.staged.c
+        grain = (row[column.name] == s[column.name] for column in self.fact.grain())
+        return and_(row.source_system == self.log.source_system, *grain, row.source_id != s.source_id)
+
+    @property
+    def is_noted(self) -> ColumnElement[bool]:
+        """The reject is one that was set aside here."""
+        noted = state.reject.c
+        mine = (noted.stream == self.log.stream, noted.target == self.log.target)
+        return and_(*mine, noted.rule == RULE)
+
+    def reason(self, winner: ColumnElement[Any]) -> ColumnElement[str]:
+        """Why a record at the staged row's grain cannot stand; the same words for all who lose to it."""
+        told: list[ColumnElement[str]] = [literal(f"{self.fact.__name__}: ", Text)]
+        for number, column in enumerate(self.grain):
+            told += [literal(f"{', ' if number else ''}{column.name} ", Text), cast(column, Text)]
+        told += [literal(" is the grain of ", Text), winner, literal(" too, which is later", Text)]
+        return reduce(operator.add, told)
+
+    def set_aside(self, connection: Connection, losers: Any) -> int:
+        """Note the losers, a select of raw_id, source_id and reason; how many were not noted before."""
+        return quarantine.note(
+            connection,
+            losers,
+            stream=self.log.stream,
+            target=self.log.target,
+            field=", ".join(column.name for column in self.fact.grain()),
+            rule=RULE,
+            run_id=self.run_id,
+        )
+
+
+def settle(connection: Connection, contest: Contest, *, is_key: bool) -> int:
+    """Leave on the stage what is to stand, one row at each grain; how many records were set aside.
+
+    `is_key` says that the grain is the natural key, so that no two records can meet at one.
+    """
+    late.forget_superseded(connection, staged=contest.staged, log=contest.log)
+    _forget_restated(connection, contest)
+    if is_key:
+        return 0
+    _release(connection, contest)
+    is_contested = contest.log.applied > 0 and _meets_others(connection, contest)
+    lost = _yield_to_table(connection, contest) if is_contested else 0
+    lost += _yield_on_stage(connection, contest)
+    return lost + (_take_over(connection, contest) if is_contested else 0)
+
+
+def _forget_restated(connection: Connection, contest: Contest) -> None:
+    """Of several staged entries of one record leave the latest.
+
+    Most batches have no second one, and finding that out by hashing is cheaper than sorting them all. The
+    planner also keeps its good estimates, which a condition on a window function would spoil.
+    """
+    s = contest.staged.c
+    several = select(s.source_id).group_by(s.source_id).having(func.min(s.raw_id) < func.max(s.raw_id))
+    if connection.execute(several.limit(1)).first() is None:
+        return
+    # All rows of one entry share a place.
+    place = func.rank().over(partition_by=s.source_id, order_by=contest.latest_first)
+    placed = select(s.raw_id, place.label("place")).subquery()
+    superseded = select(placed.c.raw_id).where(placed.c.place > 1)
+    connection.execute(delete(contest.staged).where(s.raw_id.in_(superseded)))
+
+
+def _release(connection: Connection, contest: Contest) -> None:
+    """Take the records that are sent again out of the quarantine: their last word is another now."""
+    noted, s = state.reject.c, contest.staged.c
+    if connection.execute(select(noted.raw_id).where(contest.is_noted).limit(1)).first() is None:
+        return
+    is_sent_again = exists().where(s.source_id == noted.source_id, s.raw_id != noted.raw_id)
+    connection.execute(delete(state.reject).where(contest.is_noted, is_sent_again))
+
+
+def _meets_others(connection: Connection, contest: Contest) -> bool:
+    """Whether any staged row is at the grain of another record's, as hardly ever."""
+    joined = contest.staged.join(contest.table, contest.is_contested)
+    return connection.execute(select(literal(1)).select_from(joined).limit(1)).first() is not None
+
+
+def _yield_to_table(connection: Connection, contest: Contest) -> int:
+    """Set aside the staged records that are earlier than the one whose row is there."""
+    s, row = contest.staged.c, contest.table.c
+    is_earlier = late.is_superseded(contest.staged, contest.log, by=row.source_id)
+    losers = (
+        select(s.raw_id, s.source_id, contest.reason(row.source_id))
+        .select_from(contest.staged.join(contest.table, contest.is_contested))
+        .where(is_earlier)
+    )
+    lost = contest.set_aside(connection, losers)
+    _leave_stage(connection, contest)
+    return lost
+
+
+def _yield_on_stage(connection: Connection, contest: Contest) -> int:
+    """Set aside all but the latest of the staged records at each grain."""
+    grain, s = contest.grain, contest.staged.c
+    several = select(*grain).group_by(*grain).having(func.count() > 1)
+    if connection.execute(several.limit(1)).first() is None:
+        return 0
+    window: dict[str, Any] = {"partition_by": grain, "order_by": contest.latest_first}
+    winner = func.first_value(s.source_id).over(**window)
+    # A model may call its columns as it likes, so none of them is selected here.
+    placed = select(
+        s.raw_id,
+        s.source_id,
+        func.row_number().over(**window).label("place"),
+        contest.reason(winner).label("reason"),
+    ).subquery()
+    losers = select(placed.c.raw_id, placed.c.source_id, placed.c.reason).where(placed.c.place > 1)
+    lost = contest.set_aside(connection, losers)
+    _leave_stage(connection, contest)
+    return lost
+
+
+def _leave_stage(connection: Connection, contest: Contest) -> None:
+    """Take what was set aside off the stage."""
+    aside = select(state.reject.c.raw_id).where(contest.is_noted)
+    connection.execute(delete(contest.staged).where(contest.staged.c.raw_id.in_(aside)))
+
+
+def _take_over(connection: Connection, contest: Contest) -> int:
+    """Set aside the records whose rows go to a later one that is staged; who lost to them has lost to it."""
+    noted, s, row = state.reject.c, contest.staged.c, contest.table.c
+    connection.execute(
+        update(state.reject)
+        .where(contest.is_contested, contest.is_noted, noted.reason == contest.reason(row.source_id))
+        .values(reason=contest.reason(s.source_id))
+    )
+    last_word = _last_entry(contest, of=row.source_id)
+    losers = (
+        select(last_word.label("raw_id"), row.source_id, contest.reason(s.source_id).label("reason"))
+        .select_from(contest.staged.join(contest.table, contest.is_contested))
+        .subquery()
+    )
+    return contest.set_aside(connection, select(losers).where(losers.c.raw_id.is_not(None)))
+
+
+def _last_entry(contest: Contest, *, of: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The entry of the raw log that is the last word of the record with this natural key."""
+    entry = contest.log.raw.alias("entry")
+    return (
+        select(entry.c.raw_id)
+        .where(entry.c.source_id == of, contest.log.accepted(entry))
+        .order_by(entry.c.effective_at.desc(), *latest_first(entry))
+        .limit(1)
+        .scalar_subquery()
+    )

@@ -32,6 +32,7 @@ PUBLIC = [
     "DimDate",
     "Dimension",
     "Fact",
+    "Hierarchy",
     "HttpSource",
     "JunkDimension",
     "Mapper",

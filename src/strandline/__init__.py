@@ -17,6 +17,7 @@ HOMES = {
     "DimDate": "model",
     "Dimension": "model",
     "Fact": "model",
+    "Hierarchy": "model",
     "HttpSource": "source",
     "JunkDimension": "model",
     "Mapper": "model",

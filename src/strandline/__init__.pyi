@@ -14,6 +14,9 @@ from strandline.model import (
     Fact as Fact,
 )
 from strandline.model import (
+    Hierarchy as Hierarchy,
+)
+from strandline.model import (
     JunkDimension as JunkDimension,
 )
 from strandline.model import (

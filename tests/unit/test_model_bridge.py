@@ -1,4 +1,4 @@
-"""Outriggers as they are declared: what they bring along, and what cannot be."""
+"""Outriggers and hierarchies as they are declared: what they bring along, and what cannot be."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped
 
 from strandline.errors import DeclarationError
-from strandline.model import Dimension, Mapper, attribute, field
+from strandline.model import Dimension, Hierarchy, Mapper, attribute, field
 from strandline.model.conversion import compile_mapper
 from strandline.model.dimension import special_members
 from strandline.natural_key import NaturalKeys
@@ -109,12 +109,39 @@ def _its_own_key() -> object:
     return DimMarket
 
 
+def _of_nothing() -> object:
+    class BridgeNothing(Hierarchy):
+        """Of nothing."""
+
+    return BridgeNothing
+
+
+def _by_nothing() -> object:
+    class BridgeRegion(Hierarchy, of=DimRegion, parent="parent_id"):
+        """By nothing."""
+
+    return BridgeRegion
+
+
+def _by_number() -> object:
+    class DimLevel(Dimension):
+        parent: Mapped[int | None] = attribute()
+
+    class BridgeLevel(Hierarchy, of=DimLevel, parent="parent"):
+        """By a number."""
+
+    return BridgeLevel
+
+
 @pytest.mark.parametrize(
     ("declare", "message"),
     [
         (_no_dimension, "DimKiosk.town_id: outrigger=String is no dimension"),
         (_no_text, "DimStall.town_id: outrigger=DimTown: a natural key is text, and the column is BIGINT"),
         (_its_own_key, "DimMarket.market_id: it brings market_durable_key along, which is there already"),
+        (_of_nothing, "BridgeNothing does not say whose hierarchy it is, or by which column"),
+        (_by_nothing, 'BridgeRegion: parent="parent_id" is no attribute of DimRegion'),
+        (_by_number, 'BridgeLevel: parent="parent": a natural key is text, and the column is BIGINT'),
     ],
 )
 def test_what_cannot_be_is_told_when_it_is_declared(declare: Callable[[], object], message: str) -> None:

@@ -6,6 +6,7 @@ from strandline.model.column import attribute, degenerate, event_time, grain, me
 from strandline.model.combination import JunkDimension
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
+from strandline.model.hierarchy import Hierarchy
 from strandline.model.mapper import Mapper, combination, field
 from strandline.model.type import (
     BooleanStringType,
@@ -24,6 +25,7 @@ __all__ = [
     "Dimension",
     "Exact",
     "Fact",
+    "Hierarchy",
     "JunkDimension",
     "Mapper",
     "Money",

@@ -47,6 +47,8 @@ class Attribute:
     pii: bool = False
     outrigger: type[Any] | None = None
     """The dimension of which it holds a natural key."""
+    is_parent: bool = False
+    """It holds the natural key of a member above, in the same dimension."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeDecorator
 
 from strandline.errors import RecordRejected
 from strandline.model.calendar import Calendar, date_key
-from strandline.model.column import NOT_APPLICABLE_KEY, Reference
+from strandline.model.column import NOT_APPLICABLE_KEY, Attribute, Reference, role
 from strandline.model.combination import Combination, combine, part_of
 from strandline.model.fact import Fact
 from strandline.model.mapper import UNSET, Mapped, Mapper, mappable, must_fill, names_member
@@ -153,7 +153,7 @@ class _Author:
     def _write(self, name: str, column: Column[Any], mapped: Mapped | None) -> None:
         value = f"v_{name}"
         lines = self._fetch(value, mapped)
-        if names_member(column):
+        if names_member(column) or is_parent(column):
             self.names[f"member_{name}"] = self._keys_of(mapped).encode
             lines.append(f"{value} = member_{name}({value})")
         elif (direct := self._decorator(column)) is not None:
@@ -232,6 +232,12 @@ class _Author:
         self.needs[name] = reference.on
         self.lines[name] = [f"v_{name} = date_{name}(v_{reference.on})"]
         self.columns.append(column)
+
+
+def is_parent(column: Column[Any]) -> bool:
+    """Whether it holds the natural key of a member above, in the same dimension and of the same source."""
+    meaning = role(column)
+    return isinstance(meaning, Attribute) and meaning.is_parent
 
 
 def day_finder(calendar: type[Calendar], *, zone: str) -> Callable[[datetime | date | None], int]:

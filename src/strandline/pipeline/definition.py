@@ -14,6 +14,7 @@ from strandline.model.calendar import Calendar
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
+from strandline.model.hierarchy import Hierarchy, hierarchies_of
 from strandline.model.mapper import Mapper
 from strandline.source.stream import Source, Stream
 from strandline.warehouse import raw
@@ -139,8 +140,10 @@ class Pipeline:
         return sorted(self.syncs, key=lambda sync: issubclass(sync.model, Fact))
 
     @property
-    def models(self) -> list[type[Dimension] | type[Fact] | type[Calendar] | type[Combination]]:
-        """Every model that a run touches: what is filled, and what the facts refer to."""
+    def models(
+        self,
+    ) -> list[type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy]]:
+        """Every model that a run touches: what is filled, what facts refer to, and what belongs to that."""
         found: dict[Any, None] = {}
         for sync in self.ordered:
             if issubclass(sync.model, Fact):
@@ -150,6 +153,8 @@ class Pipeline:
             found[sync.model] = None
         for model in list(found):
             found |= dict.fromkeys(_outriggers(model))
+        for model in list(found):
+            found |= dict.fromkeys(hierarchies_of(model))
         return sorted(found, key=lambda model: issubclass(model, Fact))
 
     @property

@@ -15,6 +15,7 @@ from sqlalchemy import Table
 from xxhash import xxh3_128_digest
 
 from strandline.errors import RecordRejected
+from strandline.model.column import Outrigger
 from strandline.model.conversion import FAILURES, Conversion
 from strandline.model.dimension import Dimension
 from strandline.model.type import fits_in_utc
@@ -45,6 +46,8 @@ class Target:
     """The columns of the model that have been filled up to there."""
     filled: int = 0
     """How many versions this run has filled in columns that are new."""
+    rejected: int = 0
+    """How many records were found out to be rejects when these were filled."""
     dropped: tuple[str, ...] = ()
     """The columns that its table has and its model has not."""
     rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -53,7 +56,9 @@ class Target:
     def fillable(self) -> list[str]:
         """The columns of the model that its records fill."""
         model = self.sync.model
-        return list(model.filled()) if issubclass(model, Dimension) else []
+        if not issubclass(model, Dimension):
+            return []
+        return [*model.filled(), *(column.name for column in model.companions(Outrigger))]
 
     @property
     def new_columns(self) -> set[str]:

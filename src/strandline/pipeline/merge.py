@@ -11,9 +11,23 @@ from sqlalchemy import Connection, func, inspect, not_, select
 
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
+from strandline.model.hierarchy import hierarchies_of
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
-from strandline.warehouse import event, fact, fill, key, late, lock, outrigger, rebuild, scd, staging, state
+from strandline.warehouse import (
+    event,
+    fact,
+    fill,
+    hierarchy,
+    key,
+    late,
+    lock,
+    outrigger,
+    rebuild,
+    scd,
+    staging,
+    state,
+)
 from strandline.warehouse.database import Database
 
 
@@ -42,7 +56,9 @@ def merge(
     return counts
 
 
-def fill_columns(connection: Connection, *, load: Load, target: Target, run_id: int) -> None:
+def fill_columns(
+    database: Database, connection: Connection, *, load: Load, target: Target, run_id: int
+) -> None:
     """Fill the columns of a dimension that are new, and remember that they are filled."""
     model, stream = target.sync.model, load.stream.qualified_name
     if not issubclass(model, Dimension):
@@ -59,6 +75,8 @@ def fill_columns(connection: Connection, *, load: Load, target: Target, run_id: 
             columns=target.new_columns,
             run_id=run_id,
         )
+    target.rejected = _refresh_hierarchies(connection, log, target, run_id)
+    _attach_outriggers(database, connection, log, target, run_id)
     target.filled_columns = target.fillable
     state.move_applied_mark(
         connection,
@@ -140,6 +158,7 @@ def _merge_dimension(
     )
     removed = rebuild.lay_over(connection, batch) if rebuilt else 0
     merged = scd.merge(database, connection, batch)
+    rejected = target.rejected + _refresh_hierarchies(connection, log, target, run_id)
     inferred = _infer_withdrawn(database, connection, batch)
     moved = sum(
         key.follow(
@@ -155,13 +174,7 @@ def _merge_dimension(
     )
     if rebuilt:
         rebuild.remove(connection, batch)
-    inferred += outrigger.attach(
-        database,
-        connection,
-        batch,
-        sources=_sources(target),
-        waiting=_who_may_wait(database, connection, model.outriggers()),
-    )
+    inferred += _attach_outriggers(database, connection, log, target, run_id)
     more = {
         "filled": target.filled,
         "inferred": inferred,
@@ -169,7 +182,38 @@ def _merge_dimension(
         "removed": removed,
         "facts_moved": moved,
     }
+    more |= {"rejected": rejected} if rejected else {}
     return {**merged.counts(), **more}
+
+
+def _refresh_hierarchies(connection: Connection, log: late.Log, target: Target, run_id: int) -> int:
+    """Bring the hierarchies up to whoever is staged; how many of them stand above themselves."""
+    return sum(
+        hierarchy.refresh(
+            connection,
+            it,
+            source_system=log.source_system,
+            members=select(target.staged.c.source_id),
+            run_id=run_id,
+            log=log,
+        )
+        for it in hierarchies_of(target.sync.model)
+    )
+
+
+def _attach_outriggers(
+    database: Database, connection: Connection, log: late.Log, target: Target, run_id: int
+) -> int:
+    """Bring the outriggers up to whoever is staged; how many of their members were inferred."""
+    model = target.sync.model
+    assert issubclass(model, Dimension)
+    return outrigger.attach(
+        database,
+        connection,
+        outrigger.Touched(model, target.staged, log.source_system, run_id),
+        sources=_sources(target),
+        waiting=_who_may_wait(database, connection, model.outriggers()),
+    )
 
 
 def _infer_withdrawn(database: Database, connection: Connection, batch: event.Batch) -> int:

@@ -200,7 +200,9 @@ class _Run:
         for target in load.targets:
             if target.new_columns:
                 with self.connection.begin():
-                    merge.fill_columns(self.connection, load=load, target=target, run_id=self.report.run_id)
+                    merge.fill_columns(
+                        self.database, self.connection, load=load, target=target, run_id=self.report.run_id
+                    )
 
     def _tell(self, reading: Reading, figures: Figures) -> None:
         self.progress.reading(reading.stream.qualified_name, figures)

@@ -33,6 +33,8 @@ from sqlalchemy import (
 from strandline.model.column import UNKNOWN_KEY, Gap, Reference, durable_column, missing_column
 from strandline.model.dimension import BEGINNING, Dimension
 from strandline.model.fact import Fact
+from strandline.model.hierarchy import hierarchies_of
+from strandline.warehouse import hierarchy
 from strandline.warehouse.database import Database
 
 
@@ -128,6 +130,8 @@ def infer(
         "run_id": literal(run_id, BigInteger),
     }
     connection.execute(insert(table).from_select(list(values), select(*values.values())))
+    for it in hierarchies_of(dimension):
+        hierarchy.refresh(connection, it, source_system=source_system, members=members, run_id=run_id)
     return count
 
 

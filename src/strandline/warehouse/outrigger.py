@@ -9,21 +9,42 @@ one has superseded: then it does not matter which of them came first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, not_, or_, select, update
+from sqlalchemy import Connection, Select, Table, and_, case, func, not_, or_, select, update
 
 from strandline.model.column import NOT_APPLICABLE_KEY, ROLE, UNKNOWN_KEY, Outrigger
+from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.warehouse import key
 from strandline.warehouse.database import Database
-from strandline.warehouse.event import Batch, differ, written
+from strandline.warehouse.event import differ
+
+
+@dataclass(frozen=True)
+class Touched:
+    """The members of a dimension that have staged records, and who writes."""
+
+    dimension: type[Dimension]
+    staged: Table
+    source_system: str
+    run_id: int
+
+    def members(self) -> Select[Any]:
+        """Their natural keys."""
+        return select(self.staged.c.source_id)
+
+    def named(self, attribute: str) -> Select[Any]:
+        """The natural keys that their staged records name."""
+        s = self.staged.c
+        return select(s[attribute]).where(s[attribute].is_not(None), not_(s.is_deleted))
 
 
 def attach(
     database: Database,
     connection: Connection,
-    batch: Batch,
+    touched: Touched,
     *,
     sources: Mapping[str, str],
     waiting: Sequence[type[Fact]],
@@ -35,38 +56,37 @@ def attach(
     `waiting` are the facts that may wait for somebody who is inferred here.
     """
     inferred = 0
-    for column in batch.dimension.companions(Outrigger):
+    for column in touched.dimension.companions(Outrigger):
         meaning: Outrigger = column.info[ROLE]
-        source = sources.get(meaning.of, batch.source_system)
-        new = _infer(database, connection, batch, meaning, source=source)
+        source = sources.get(meaning.of, touched.source_system)
+        new = _infer(database, connection, touched, meaning, source=source)
         if new:
-            _welcome(connection, batch, meaning, source=source, waiting=waiting)
-        connection.execute(_fill(batch, column.name, meaning, source))
+            _welcome(connection, touched, meaning, source=source, waiting=waiting)
+        connection.execute(_fill(touched, column.name, meaning, source))
         inferred += new
     return inferred
 
 
-def _named(batch: Batch, attribute: str) -> Select[Any]:
-    """The natural keys that the staged records name."""
-    s = batch.staged.c
-    return select(s[attribute]).where(s[attribute].is_not(None), not_(s.is_deleted))
-
-
 def _infer(
-    database: Database, connection: Connection, batch: Batch, meaning: Outrigger, *, source: str
+    database: Database, connection: Connection, touched: Touched, meaning: Outrigger, *, source: str
 ) -> int:
     return key.infer(
         database,
         connection,
         dimension=meaning.dimension,
         source_system=source,
-        members=_named(batch, meaning.of),
-        run_id=batch.run_id,
+        members=touched.named(meaning.of),
+        run_id=touched.run_id,
     )
 
 
 def _welcome(
-    connection: Connection, batch: Batch, meaning: Outrigger, *, source: str, waiting: Sequence[type[Fact]]
+    connection: Connection,
+    touched: Touched,
+    meaning: Outrigger,
+    *,
+    source: str,
+    waiting: Sequence[type[Fact]],
 ) -> None:
     for fact in waiting:
         key.welcome(
@@ -74,25 +94,28 @@ def _welcome(
             fact=fact,
             dimension=meaning.dimension,
             source_system=source,
-            members=_named(batch, meaning.of),
-            run_id=batch.run_id,
+            members=touched.named(meaning.of),
+            run_id=touched.run_id,
         )
 
 
-def _fill(batch: Batch, companion: str, meaning: Outrigger, source: str) -> Any:
+def _fill(touched: Touched, companion: str, meaning: Outrigger, source: str) -> Any:
     """Write the durable key to every version of the touched members where it is another one."""
-    table = batch.table
-    found = _found(batch, meaning, source)
+    table = touched.dimension.table()
+    found = _found(touched, meaning, source)
     return (
         update(table)
-        .where(batch.key == found.c.version_key, differ([table.c[companion]], [found.c.durable_key]))
-        .values(**{companion: found.c.durable_key, **written(batch)})
+        .where(
+            touched.dimension.key_column() == found.c.version_key,
+            differ([table.c[companion]], [found.c.durable_key]),
+        )
+        .values(**{companion: found.c.durable_key, **_stamps(touched)})
     )
 
 
-def _found(batch: Batch, meaning: Outrigger, source: str) -> Any:
+def _found(touched: Touched, meaning: Outrigger, source: str) -> Any:
     """Each version of the touched members with the durable key that it should have."""
-    version, other = batch.table.alias("version"), meaning.dimension.table().alias("other")
+    version, other = touched.dimension.table().alias("version"), meaning.dimension.table().alias("other")
     named = version.c[meaning.of]
     durable = other.c[meaning.dimension.durable_key_column().name]
     value = case(
@@ -102,11 +125,21 @@ def _found(batch: Batch, meaning: Outrigger, source: str) -> Any:
     )
     is_latest = or_(other.c.is_current, other.c.is_deleted)
     return (
-        select(version.c[batch.key.name].label("version_key"), value.label("durable_key"))
+        select(
+            version.c[touched.dimension.key_column().name].label("version_key"), value.label("durable_key")
+        )
         .outerjoin(other, and_(other.c.source_system == source, other.c.source_id == named, is_latest))
         .where(
-            version.c.source_system == batch.source_system,
-            version.c.source_id.in_(select(batch.event.c.source_id)),
+            version.c.source_system == touched.source_system,
+            version.c.source_id.in_(touched.members()),
         )
         .subquery("found")
     )
+
+
+def _stamps(touched: Touched) -> dict[str, Any]:
+    return {
+        "updated_at": func.now(),
+        "run_id": touched.run_id,
+        "schema_version": touched.dimension.__schema_version__,
+    }

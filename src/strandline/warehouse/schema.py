@@ -20,10 +20,11 @@ from strandline.model.calendar import Calendar, describe, rows
 from strandline.model.combination import Combination, special_combinations
 from strandline.model.dimension import Dimension, special_members
 from strandline.model.fact import Fact
-from strandline.warehouse import dropped, lock, state
+from strandline.model.hierarchy import Hierarchy
+from strandline.warehouse import dropped, hierarchy, lock, state
 from strandline.warehouse.database import Database
 
-Model = type[Dimension] | type[Fact] | type[Calendar] | type[Combination]
+Model = type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy]
 
 Dropped = Mapping[Table, tuple[str, ...]]
 """The columns that a table has and its model has not, where there are any."""
@@ -100,6 +101,9 @@ def prepare(
             _add_special_members(connection, model)
         elif issubclass(model, Combination) and catalog.columns(database, model.table()) is None:
             _add_special_combinations(connection, model)
+    for model in models:  # when the members of their dimensions are there
+        if issubclass(model, Hierarchy) and catalog.columns(database, model.table()) is None:
+            hierarchy.fill(connection, model)
     return gone
 
 

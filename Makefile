@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly check lint types layers coverage bench format clean
+.PHONY: help demo test nightly mutants check lint types layers coverage bench format clean
 
 VENV := .venv
 STAMP := $(VENV)/.synced
@@ -44,6 +44,9 @@ layers: $(STAMP) ## Who may import whom
 
 nightly: $(STAMP) ## Thousands of random histories, with crashes, against a plain loop
 	@HISTORIES=$(or $(HISTORIES),5000) $(BIN)/pytest -m nightly -n auto --dist worksteal -q $(ARGS)
+
+mutants: $(STAMP) ## Break the merge on purpose, one condition at a time: does a test notice?
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 coverage: $(STAMP) ## The tests, and what they do not reach
 	rm -f .coverage .coverage.*

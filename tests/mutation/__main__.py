@@ -1,0 +1,87 @@
+"""Break the merge on purpose, one condition at a time, and see whether a test notices.
+
+    make mutants                      every mutant
+    make mutants ARGS="late key"      those of these modules
+
+Each mutant is a copy of the package with one condition of its SQL turned wrong. The tests below run on it
+until one fails: then the mutant is killed. One that survives is a condition that nothing proves, and the
+command ends with 1. A mutant whose text does not stand in its module exactly once is an error: the code has
+moved on, and so must the list.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.mutation.mutant import MUTANTS, Mutant
+
+from strandline.testing import postgres
+
+ROOT = Path(__file__).parents[2]
+TESTS = (
+    "tests/nightly/test_many_histories.py",
+    "tests/integration/test_scd_history.py",
+    "tests/integration/test_fact_reference.py",
+    "tests/integration/test_record_identity.py",
+    "tests/integration/test_pipeline_reject.py",
+    "tests/property/test_fact_against_oracle.py",
+    "tests/property/test_history_against_oracle.py",
+)
+HISTORIES = "300"
+
+
+def copy_of(package: Path, folder: Path, mutant: Mutant) -> Path:
+    """The package with this mutation, below the folder."""
+    source = folder / "src"
+    shutil.copytree(package, source / "strandline", ignore=shutil.ignore_patterns("__pycache__"))
+    module = source / "strandline" / "warehouse" / f"{mutant.module}.py"
+    text = module.read_text()
+    if text.count(mutant.right) != 1:
+        sys.exit(
+            f"{mutant.module}.py: {mutant.right!r} stands in it {text.count(mutant.right)} times, not once"
+        )
+    module.write_text(text.replace(mutant.right, mutant.wrong))
+    return source
+
+
+def killer(source: Path, url: str) -> str | None:
+    """The first test that fails on this package; None if all pass."""
+    command = [
+        *(sys.executable, "-m", "pytest", "-x", "-q", "-m", "nightly or not nightly", "--no-header"),
+        *("--database-url", url, "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no", *TESTS),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(source), "HISTORIES": HISTORIES}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" ", 1)[1].split(" - ")[0] if failed else done.stdout[-500:] + done.stderr[-500:]
+
+
+def main(modules: list[str]) -> int:
+    """Try the mutants of these modules, or all; how many survive decides the exit code."""
+    chosen = [mutant for mutant in MUTANTS if not modules or mutant.module in modules]
+    survivors = 0
+    with postgres.temporary_server() as server:
+        url = server.render_as_string(hide_password=False)
+        for number, mutant in enumerate(chosen, 1):
+            began = time.monotonic()
+            with tempfile.TemporaryDirectory() as folder:
+                by = killer(copy_of(ROOT / "src" / "strandline", Path(folder), mutant), url)
+            survivors += by is None
+            told = f"killed by {by}" if by else "SURVIVES"
+            took = time.monotonic() - began
+            sys.stdout.write(f"{number}/{len(chosen)} {mutant.module}: {mutant.why}: {told} ({took:.0f} s)\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen) - survivors} of {len(chosen)} mutants killed.\n")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,309 @@
+"""The mutants: conditions of the merge's SQL, each with a wrong one in its place and what that would mean."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One condition turned wrong."""
+
+    module: str
+    """Of strandline.warehouse."""
+    why: str
+    right: str
+    wrong: str
+
+
+MUTANTS = (
+    # What happened: events.
+    Mutant(
+        "event",
+        "of two records at one instant the first stands",
+        "else_=later_changed",
+        "else_=first_changed",
+    ),
+    Mutant("event", "a tie is not settled", ".where(r.tie == 1)", ".where(r.tie >= 1)"),
+    Mutant(
+        "event",
+        "a deletion of who is deleted is a change",
+        "e.c.is_deleted != e.c.was_gone",
+        "e.c.is_deleted",
+    ),
+    Mutant(
+        "event",
+        "a return after a deletion is no change",
+        "or_(e.c.is_deleted != table.c.is_deleted,",
+        "or_(e.c.is_deleted,",
+    ),
+    Mutant(
+        "event",
+        "equal neighbours open versions",
+        "and_(not_(e.c.is_deleted), differ(now, before))",
+        "not_(e.c.is_deleted)",
+    ),
+    Mutant("event", "changes of tracked columns go unnoticed", "differ(now, stored)", "false()"),
+    Mutant(
+        "event",
+        "the first deletion of nobody is a change",
+        "(or_(latest_key.is_(None), table.c.is_inferred), not_(e.c.is_deleted)),",
+        "(or_(latest_key.is_(None), table.c.is_inferred), e.c.is_deleted == e.c.is_deleted),",
+    ),
+    Mutant(
+        "event",
+        "a deleted member is not found again",
+        "or_(table.c.is_current, table.c.is_deleted)",
+        "table.c.is_current",
+    ),
+    Mutant(
+        "event",
+        "a rebuild compares with what is stored",
+        "LATE_MEMBER.c.source_id.is_(None),",
+        "or_(LATE_MEMBER.c.source_id.is_(None), e.c.number > 0),",
+    ),
+    Mutant(
+        "event",
+        "a member that ends deleted is not marked so",
+        "and_(func.coalesce(next_deleted, false()), is_final)",
+        "false()",
+    ),
+    Mutant(
+        "event",
+        "a member is marked deleted though it returned",
+        "and_(func.coalesce(next_deleted, false()), is_final)",
+        "func.coalesce(next_deleted, false())",
+    ),
+    Mutant(
+        "event",
+        "the last record may be a deletion",
+        "and_(not_(r.is_deleted), from_last == 1)",
+        "(from_last == 1)",
+    ),
+    Mutant(
+        "event",
+        "the first record may be a deletion",
+        "order_by=[r.is_deleted, r.effective_at])",
+        "order_by=[r.effective_at])",
+    ),
+    Mutant(
+        "event",
+        "an inferred member's deletion fills it",
+        "and_(e.position == 1, not_(e.is_deleted), func.coalesce(e.was_inferred, false()))",
+        "and_(e.position == 1, func.coalesce(e.was_inferred, false()))",
+    ),
+    Mutant(
+        "event",
+        "every change of an inferred member fills it",
+        "and_(e.position == 1, not_(e.is_deleted), func.coalesce(e.was_inferred, false()))",
+        "and_(not_(e.is_deleted), func.coalesce(e.was_inferred, false()))",
+    ),
+    Mutant(
+        "event",
+        "a deletion opens a version",
+        "and_(self.event.c.changed, not_(self.event.c.is_deleted), not_(self.is_completing))",
+        "and_(self.event.c.changed, not_(self.is_completing))",
+    ),
+    # What that does to a dimension: versions.
+    Mutant(
+        "scd",
+        "unchanged members are closed",
+        "e.changed, e.position == 1, not_(batch.is_completing)",
+        "e.position == 1, not_(batch.is_completing)",
+    ),
+    Mutant(
+        "scd",
+        "the last change closes, not the first",
+        "e.changed, e.position == 1, not_(batch.is_completing)",
+        "e.changed, not_(batch.is_completing)",
+    ),
+    Mutant(
+        "scd",
+        "a version that ended deleted is ended again",
+        "valid_to=func.coalesce(d.valid_to, e.effective_at)",
+        "valid_to=e.effective_at",
+    ),
+    Mutant(
+        "scd",
+        "a deletion does not mark the version",
+        "is_deleted=and_(e.is_deleted, e.next_at.is_(None))",
+        "is_deleted=False",
+    ),
+    Mutant(
+        "scd",
+        "a returned member stays deleted",
+        "is_deleted=and_(e.is_deleted, e.next_at.is_(None))",
+        "is_deleted=e.is_deleted",
+    ),
+    Mutant(
+        "scd", "numbers of versions begin anew", "func.coalesce(n.current_version, 0) + n.opened", "n.opened"
+    ),
+    Mutant("scd", "every version gets a durable key of its own", "number - n.opened + 1", "number"),
+    Mutant(
+        "scd", "type 0 takes the record's own value", "else_=f.c[column.name])", "else_=s.c[column.name])"
+    ),
+    Mutant(
+        "scd",
+        "type 0 forgets what is stored",
+        "(known, latest.c[column.name])",
+        "(not_(known), latest.c[column.name])",
+    ),
+    Mutant(
+        "scd",
+        "type 1 takes the first record's value",
+        "            e.is_last,\n",
+        "            e.position == 1,\n",
+    ),
+    Mutant(
+        "scd",
+        "type 1 stays in the old versions",
+        "has_other_versions = or_(e.events > 1, e.current_key.is_not(None), e.is_rebuilt)",
+        "has_other_versions = or_(e.events > 1, e.is_rebuilt)",
+    ),
+    Mutant(
+        "scd",
+        "several events of a new member lose type 1",
+        "or_(e.events > 1, e.current_key.is_not(None), e.is_rebuilt)",
+        "or_(e.current_key.is_not(None), e.is_rebuilt)",
+    ),
+    # Late: rebuilt from the raw log.
+    Mutant(
+        "late",
+        "a correction at the same instant is not late",
+        "known.c.known >= staged.c.effective_at",
+        "known.c.known > staged.c.effective_at",
+    ),
+    Mutant(
+        "late",
+        "rejects of the log count as known",
+        "~rejected.exists()",
+        "or_(~rejected.exists(), entry.c.raw_id > 0)",
+    ),
+    Mutant(
+        "late",
+        "late facts overwrite later ones",
+        "entry.c.effective_at > staged.c.effective_at\n",
+        "entry.c.effective_at > func.now()\n",
+    ),
+    Mutant(
+        "late",
+        "the lower tie-break stands",
+        "entry.c.tie_break > staged.c.tie_break",
+        "entry.c.tie_break < staged.c.tie_break",
+    ),
+    Mutant(
+        "rebuild",
+        "no version keeps its key",
+        "begins_there = or_(d.valid_from == e.effective_at,",
+        "begins_there = or_(d.valid_from > func.now(),",
+    ),
+    Mutant(
+        "rebuild",
+        "an inferred version is not taken over",
+        "and_(d.is_inferred, e.position == 1)",
+        "and_(d.is_inferred, e.position == 0)",
+    ),
+    Mutant(
+        "rebuild",
+        "the durable key changes",
+        ".values(current_durable_key=durable)",
+        ".values(current_durable_key=None)",
+    ),
+    Mutant(
+        "rebuild",
+        "versions that are gone stay",
+        "connection.execute(delete(batch.table).where(batch.key.in_(select(RETIRED.c.key))))",
+        "connection.execute(delete(batch.table).where(batch.key == 0))",
+    ),
+    Mutant(
+        "rebuild",
+        "whose records were all withdrawn vanishes",
+        "connection.execute(delete(RETIRED).where(RETIRED.c.key.in_(spared)))",
+        "connection.execute(delete(RETIRED).where(RETIRED.c.key == 0))",
+    ),
+    Mutant(
+        "rebuild",
+        "surviving versions keep their old end",
+        '"valid_to": n.c.next_at,',
+        '"valid_to": table.c.valid_to,',
+    ),
+    Mutant(
+        "previous",
+        "what came before is the value now",
+        "(w.number == 1, w.stored), else_=w.before)",
+        "(w.number == 1, w.stored), else_=w.now)",
+    ),
+    Mutant(
+        "previous",
+        "the first change is remembered, not the last",
+        "order_by=w.effective_at.desc()",
+        "order_by=w.effective_at",
+    ),
+    Mutant(
+        "previous",
+        "a rebuilt member keeps an old memory",
+        "            changed_at.is_not(None),\n",
+        "            changed_at.is_(None),\n",
+    ),
+    Mutant(
+        "previous",
+        "deletions count as records",
+        ".where(not_(e.is_deleted))\n",
+        ".where(e.is_deleted == e.is_deleted)\n",
+    ),
+    # Facts and the keys that they carry.
+    Mutant("key", "a version answers for its own end", "moment < v.upper", "moment <= v.upper"),
+    Mutant("key", "a version does not answer for its own beginning", "moment >= v.lower", "moment > v.lower"),
+    Mutant(
+        "key",
+        "the first version does not answer for the time before",
+        "case((table.c.version > 1, table.c.valid_from))",
+        "case((table.c.version > 0, table.c.valid_from))",
+    ),
+    Mutant(
+        "key",
+        "without a moment the first version answers",
+        "return and_(version.c.is_latest)",
+        "return version.c.lower.is_(None)",
+    ),
+    Mutant(
+        "key",
+        "facts do not follow a new version",
+        "and_(event.c.changed, event.c.current_key.is_not(None))",
+        "false()",
+    ),
+    Mutant(
+        "key",
+        "facts do not follow a rebuilt history",
+        "is_moved = or_(event.c.is_rebuilt,",
+        "is_moved = or_(event.c.is_rebuilt & event.c.changed,",
+    ),
+    Mutant(
+        "key",
+        "who waits is not found again",
+        "is_new = event.c.current_key.is_(None)",
+        "is_new = event.c.current_key.is_not(None)",
+    ),
+    Mutant(
+        "key",
+        "members are inferred twice",
+        ".where(source_id.is_not(None), ~known)",
+        '.where(source_id.is_not(None), or_(~known, source_id != ""))',
+    ),
+    Mutant(
+        "fact",
+        "an empty reference is unknown",
+        "case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found)",
+        "case((s[name].is_(None), UNKNOWN_KEY), else_=found)",
+    ),
+    Mutant(
+        "fact",
+        "deletions leave the row",
+        "_same_grain(batch, gone), gone.is_deleted",
+        "_same_grain(batch, gone), not_(gone.is_deleted)",
+    ),
+    Mutant(
+        "fact",
+        "rows are written although nothing differs",
+        "differ([table.c[name] for name in names], [r[name] for name in names])",
+        "table.c.run_id > 0",
+    ),
+    Mutant("fact", "of two records the earlier stands", "[s.effective_at.desc(), ", "[s.effective_at, "),
+)

@@ -23,6 +23,9 @@ from strandline.model import (
     Mapper as Mapper,
 )
 from strandline.model import (
+    MiniDimension as MiniDimension,
+)
+from strandline.model import (
     Money as Money,
 )
 from strandline.model import (
@@ -33,6 +36,9 @@ from strandline.model import (
 )
 from strandline.model import (
     attribute as attribute,
+)
+from strandline.model import (
+    bands as bands,
 )
 from strandline.model import (
     combination as combination,

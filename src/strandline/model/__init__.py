@@ -8,6 +8,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.mapper import Mapper, combination, field
+from strandline.model.mini import MiniDimension, bands
 from strandline.model.type import (
     BooleanStringType,
     Exact,
@@ -28,12 +29,14 @@ __all__ = [
     "Hierarchy",
     "JunkDimension",
     "Mapper",
+    "MiniDimension",
     "Money",
     "NormalizedEmail",
     "ReferenceType",
     "Span",
     "UtcDateTime",
     "attribute",
+    "bands",
     "combination",
     "degenerate",
     "event_time",

@@ -81,6 +81,13 @@ class Outrigger:
 
 
 @dataclass(frozen=True)
+class CombinationKey:
+    """On a dimension: the key of a combination, that a version has or the member now."""
+
+    dimension: type[Any]
+
+
+@dataclass(frozen=True)
 class Grain:
     """One of the columns that together say what a single row of a fact is."""
 
@@ -113,6 +120,8 @@ class Reference:
     missing: Missing = "infer"
     durable: bool = False
     gap: Gap = "last"
+    gives: str | None = None
+    """The column of the dimension that the fact gets; None: the version's key."""
 
     @property
     def remembers(self) -> bool:

@@ -21,9 +21,10 @@ from sqlalchemy.types import TypeDecorator
 from strandline.errors import RecordRejected
 from strandline.model.calendar import Calendar, date_key
 from strandline.model.column import NOT_APPLICABLE_KEY, Attribute, Reference, role
-from strandline.model.combination import Combination, combine, part_of
+from strandline.model.combination import COMBINATION, Combination, combine, part_of
 from strandline.model.fact import Fact
 from strandline.model.mapper import UNSET, Mapped, Mapper, mappable, must_fill, names_member
+from strandline.model.mini import MiniDimension
 from strandline.model.type import exactly
 from strandline.natural_key import NaturalKeys
 
@@ -100,7 +101,14 @@ def compile_mapper(
     single = {name: author.build(name, "record", _with_needed(name, author), f"v_{name}") for name in names}
     convert = author.build("convert", arguments, body, result)
     code = author.write("convert", arguments, body, result)
-    return Conversion(mapper, tuple(author.columns), convert, code, single, author.combined)
+    return Conversion(mapper, _filled(mapper, author), convert, code, single, author.combined)
+
+
+def _filled(mapper: type[Mapper[Any, Any]], author: _Author) -> tuple[Column[Any], ...]:
+    """The columns of the row: a mini-dimension's mapper makes the combination for its history."""
+    if issubclass(mapper.model, MiniDimension):
+        return (mapper.model.history.table().c[COMBINATION],)
+    return tuple(author.columns)
 
 
 def _with_needed(name: str, author: _Author) -> list[str]:

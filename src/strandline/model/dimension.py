@@ -43,12 +43,15 @@ from strandline.model.column import (
     UNKNOWN_KEY,
     Attribute,
     ChangedAt,
+    CombinationKey,
     Current,
     Outrigger,
     Previous,
     companions,
     role,
 )
+
+Companion = Current | Previous | ChangedAt | Outrigger | CombinationKey
 
 BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """From when members that no source dated are valid: unknown, not applicable and inferred ones."""
@@ -139,7 +142,9 @@ class Dimension(Audited, Base):
         return same | {column.name: column.info[ROLE].of for column in cls.companions(Current)}
 
     @classmethod
-    def companions(cls, kind: type[Current | Previous | ChangedAt | Outrigger]) -> list[Column[Any]]:
+    def companions(
+        cls, kind: type[Current | Previous | ChangedAt | Outrigger | CombinationKey]
+    ) -> list[Column[Any]]:
         """The columns of this kind that attributes have brought along."""
         return [column for column in cls.table().c if isinstance(role(column), kind)]
 
@@ -255,7 +260,7 @@ def placeholder(column: Column[Any], *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]
 def _special(cls: type[Dimension], *, key: int, word: str) -> dict[str, object]:
     row: dict[str, object] = {**cls.placeholders(word=word)}
     row |= {
-        **{column.name: key for column in cls.companions(Outrigger)},
+        **{column.name: key for column in (*cls.companions(Outrigger), *cls.companions(CombinationKey))},
         cls.key_column().name: key,
         cls.durable_key_column().name: key,
         "version": 1,

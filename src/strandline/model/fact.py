@@ -1,5 +1,6 @@
 """Facts: one row an event at a declared grain, its numbers, and keys of the members that it concerns."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Column, Index, Table
@@ -9,6 +10,7 @@ from strandline.errors import DeclarationError
 from strandline.model.base import Audited, Base, refuse_reserved
 from strandline.model.calendar import Calendar
 from strandline.model.column import (
+    ROLE,
     UNKNOWN_KEY,
     EventTime,
     Grain,
@@ -21,6 +23,7 @@ from strandline.model.column import (
 )
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
+from strandline.model.mini import MiniDimension
 
 
 class Fact(Audited, Base):
@@ -87,12 +90,21 @@ def _found(cls: type[Fact]) -> dict[str, Reference]:
 def _declare_companions(cls: type[Fact]) -> None:
     for name, declared in list(cls.__dict__.items()):
         meaning = role(declared.column) if isinstance(declared, MappedColumn) else None
+        if isinstance(meaning, Reference) and issubclass(meaning.dimension, MiniDimension):
+            meaning = _of_history(meaning)
+            declared.column.info[ROLE] = meaning
         if not isinstance(meaning, Reference) or not issubclass(meaning.dimension, Dimension):
             continue
         if meaning.remembers:
             _bring(cls, name, missing_column(name), missing_member())
         if meaning.durable:
             _bring(cls, name, durable_column(name), durable_member(name, meaning.dimension))
+
+
+def _of_history(reference: Reference) -> Reference:
+    """A reference to a mini-dimension looks members up in its history, and is found by them again."""
+    mini = reference.dimension
+    return replace(reference, dimension=mini.history, gives=mini.key_column().name, durable=True)
 
 
 def _bring(cls: type[Fact], reference: str, name: str, column: MappedColumn[Any]) -> None:

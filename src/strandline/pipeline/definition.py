@@ -16,6 +16,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy, hierarchies_of
 from strandline.model.mapper import Mapper
+from strandline.model.mini import History, MiniDimension, outriggers_of
 from strandline.source.stream import Source, Stream
 from strandline.warehouse import raw
 
@@ -43,6 +44,8 @@ class Sync:
     def model(self) -> type[Dimension] | type[Fact]:
         """The dimension or fact that it fills."""
         model = self.mapper.model
+        if issubclass(model, MiniDimension):
+            return model.history
         assert issubclass(model, Dimension | Fact)
         return model
 
@@ -152,6 +155,8 @@ class Pipeline:
                 found |= dict.fromkeys(sync.model.combinations().values())
             found[sync.model] = None
         for model in list(found):
+            found |= dict.fromkeys(_minis(model))
+        for model in list(found):
             found |= dict.fromkeys(_outriggers(model))
         for model in list(found):
             found |= dict.fromkeys(hierarchies_of(model))
@@ -169,10 +174,17 @@ def _outriggers(model: type[Any]) -> list[type[Dimension]]:
     return [*named, *(it for outrigger in named for it in _outriggers(outrigger))]
 
 
+def _minis(model: type[Any]) -> list[type[Any]]:
+    """What belongs to a mini-dimension whose history or base this is."""
+    minis = [*outriggers_of(model), *([model.mini] if issubclass(model, History) else [])]
+    bases = [it.base for it in minis if it.is_outrigger]
+    return [*minis, *(it.history for it in minis), *bases]
+
+
 def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
     if not isinstance(added.stream, Stream):
         raise DeclarationError(f"{where}: not a stream", hint="Give it as <Source>.<stream>.")
-    if issubclass(added.mapper.model, Combination):
+    if issubclass(added.mapper.model, Combination) and not issubclass(added.mapper.model, MiniDimension):
         raise DeclarationError(
             f"{where}: {added.mapper.model.__name__} is filled by the facts that refer to it",
             hint=f"In the fact's mapper: <column> = combination({added.mapper.__name__}).",

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, inspect, not_, select
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
+from strandline.model.mini import History, outriggers_of
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
 from strandline.warehouse import (
@@ -22,6 +23,7 @@ from strandline.warehouse import (
     key,
     late,
     lock,
+    mini,
     outrigger,
     rebuild,
     scd,
@@ -95,6 +97,8 @@ def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
         others: list[type[Any]] = [*dimensions, *model.combinations().values()]
     else:
         others = [*facts_of(model), *model.outriggers()]
+        if issubclass(model, History):
+            others += [model.mini, model.mini.base]
     lock.share_and_take(connection, shared=(), exclusive={it.__name__ for it in (model, *others)})
 
 
@@ -160,6 +164,7 @@ def _merge_dimension(
     merged = scd.merge(database, connection, batch)
     rejected = target.rejected + _refresh_hierarchies(connection, log, target, run_id)
     inferred = _infer_withdrawn(database, connection, batch)
+    _keep_combinations(connection, batch)
     moved = sum(
         key.follow(
             connection,
@@ -214,6 +219,22 @@ def _attach_outriggers(
         sources=_sources(target),
         waiting=_who_may_wait(database, connection, model.outriggers()),
     )
+
+
+def _keep_combinations(connection: Connection, batch: event.Batch) -> None:
+    """Bring the combinations up to the batch: of a mini-dimension's history, and those of now on its base."""
+    model, touched = batch.dimension, list(outriggers_of(batch.dimension))
+    if issubclass(model, History):
+        mini.attach(connection, batch, model)
+        touched += [model.mini] if model.mini.is_outrigger else []
+    for it in touched:
+        mini.refresh(
+            connection,
+            mini=it,
+            source_system=batch.source_system,
+            members=select(batch.event.c.source_id),
+            run_id=batch.run_id,
+        )
 
 
 def _infer_withdrawn(database: Database, connection: Connection, batch: event.Batch) -> int:

@@ -25,9 +25,10 @@ from sqlalchemy import (
     select,
 )
 
-from strandline.model.column import UNKNOWN_KEY, Reference, missing_column
+from strandline.model.column import UNKNOWN_KEY, Reference, durable_column, missing_column
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
+from strandline.model.mini import History
 from strandline.warehouse.event import differ
 
 SHOWN: Final = 3
@@ -151,19 +152,37 @@ def _of_reference(fact: type[Fact], name: str, reference: Reference) -> Iterator
     if not issubclass(dimension, Dimension):
         return
     held = dimension.table().alias("held")
-    key = held.c[dimension.key_column().name]
-    joined = table.outerjoin(held, key == table.c[name])
+    named = dimension.mini if issubclass(dimension, History) else dimension
+    pointed = named.table().alias("pointed") if reference.gives else held
+    key = pointed.c[named.key_column().name]
+    joined = table.outerjoin(pointed, key == table.c[name])
     row = _named(fact)
 
     def of_rows(rule: str, what: str, broken: ColumnElement[bool]) -> Check:
         return Check(table.name, rule, f"{name} {what}", select(row).select_from(joined).where(broken))
 
-    yield of_rows("orphan", f"points at nobody in {dimension.table().name}", key.is_(None))
-    wrong = and_(key > 0, _is_wrong_version(fact, name, reference, held))
+    yield of_rows("orphan", f"points at nobody in {named.table().name}", key.is_(None))
+    wrong = and_(key > 0, _is_wrong(fact, name, reference, held))
     yield of_rows("as_of", "is not the version that was valid then", wrong)
     if reference.remembers:
         waits = and_(table.c[missing_column(name)].is_not(None), table.c[name] != UNKNOWN_KEY)
         yield of_rows("waiting", "is known, and waits for somebody", waits)
+
+
+def _is_wrong(fact: type[Fact], name: str, reference: Reference, held: Any) -> ColumnElement[bool]:
+    """Whether the key is not what the version gives that was valid at the fact's moment."""
+    wrong_version = _is_wrong_version(fact, name, reference, held)
+    if reference.gives is None:
+        return wrong_version
+    table = fact.table()
+    right = (
+        select(literal(1))
+        .where(held.c[reference.dimension.durable_key_column().name] == table.c[durable_column(name)])
+        .where(held.c[reference.gives] == table.c[name], not_(func.coalesce(wrong_version, false())))
+        .correlate(table)
+        .exists()
+    )
+    return not_(right)
 
 
 def _is_wrong_version(fact: type[Fact], name: str, reference: Reference, held: Any) -> ColumnElement[bool]:
@@ -177,6 +196,7 @@ def _is_wrong_version(fact: type[Fact], name: str, reference: Reference, held: A
         select(literal(1))
         .where(other.c.source_system == held.c.source_system, other.c.source_id == held.c.source_id)
         .where(other.c.valid_from > held.c.valid_from, other.c.valid_from <= moment)
+        .correlate(fact.table(), held)
         .exists()
     )
     too_early = and_(held.c.valid_from > moment, held.c.version > 1)

@@ -213,7 +213,7 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
         values[name] = func.coalesce(combined.c[dimension.key_column().name], UNKNOWN_KEY)
     for name, reference in fact.references().items():
         source, moment = batch.source_of(name), fact.as_of(name)
-        spans = key.span(reference.dimension, source, batch.members(name), gap=reference.gap)
+        spans = key.span(reference, source, batch.members(name))
         version = spans.alias(f"of_{name}")
         staged_moment = None if moment is None else s[moment.name]
         joined = joined.outerjoin(

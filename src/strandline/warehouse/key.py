@@ -30,37 +30,39 @@ from sqlalchemy import (
     update,
 )
 
-from strandline.model.column import UNKNOWN_KEY, Gap, Reference, durable_column, missing_column
+from strandline.model.column import UNKNOWN_KEY, Reference, durable_column, missing_column
 from strandline.model.dimension import BEGINNING, Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
-from strandline.warehouse import hierarchy
+from strandline.model.mini import outriggers_of
+from strandline.warehouse import hierarchy, mini
 from strandline.warehouse.database import Database
 
 
 def span(
-    dimension: type[Dimension],
+    reference: Reference,
     source_system: str,
     members: Select[Any],
     *,
-    gap: Gap,
     without: Select[Any] | None = None,
 ) -> Subquery:
     """The versions of these members (a select of natural keys) as (key, durable_key, source_id, lower, upper,
     is_latest), half-open, NULL where open; `without` selects keys of versions that no longer count.
     """
+    dimension: type[Dimension] = reference.dimension
     table = dimension.table()
+    key = table.c[reference.gives] if reference.gives else dimension.key_column()
     counts = true() if without is None else dimension.key_column().not_in(without)
     following = func.lead(table.c.valid_from, 1).over(
         partition_by=table.c.source_id, order_by=table.c.valid_from
     )
     return (
         select(
-            dimension.key_column().label("key"),
+            key.label("key"),
             dimension.durable_key_column().label("durable_key"),
             table.c.source_id,
             case((table.c.version > 1, table.c.valid_from)).label("lower"),
-            (following if gap == "last" else table.c.valid_to).label("upper"),
+            (following if reference.gap == "last" else table.c.valid_to).label("upper"),
             or_(table.c.is_current, table.c.is_deleted).label("is_latest"),
         )
         .where(table.c.source_system == source_system, table.c.source_id.in_(members), counts)
@@ -132,6 +134,8 @@ def infer(
     connection.execute(insert(table).from_select(list(values), select(*values.values())))
     for it in hierarchies_of(dimension):
         hierarchy.refresh(connection, it, source_system=source_system, members=members, run_id=run_id)
+    for profile in outriggers_of(dimension):
+        mini.refresh(connection, mini=profile, source_system=source_system, members=members, run_id=run_id)
     return count
 
 
@@ -214,8 +218,16 @@ class _Role:
 
     def versions(self, members: Select[Any], retired: Select[Any] | None) -> Subquery:
         """The spans of these members, without the versions that are about to go."""
-        reference = self.reference
-        return span(reference.dimension, self.source_system, members, gap=reference.gap, without=retired)
+        return span(self.reference, self.source_system, members, without=retired)
+
+    def points_at(self, held: Any) -> ColumnElement[bool]:
+        """Whether the fact points at this version; at its member, where its key is not the version's own."""
+        dimension, table = self.reference.dimension, self.table
+        if self.reference.gives is None:
+            version: ColumnElement[bool] = table.c[self.name] == held.c[dimension.key_column().name]
+            return version
+        member = table.c[durable_column(self.name)] == held.c[dimension.durable_key_column().name]
+        return and_(member, or_(held.c.is_current, held.c.is_deleted))
 
     def write(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "updated_at": func.now(), "run_id": self.run_id}
@@ -257,7 +269,7 @@ def _move(role: _Role, event: Table, retired: Select[Any] | None) -> Any:
     return (
         update(table)
         .where(
-            table.c[role.name] == held.c[role.reference.dimension.key_column().name],
+            role.points_at(held),
             held.c.source_system == role.source_system,
             held.c.source_id == right.c.source_id,
             right.c.key != table.c[role.name],
@@ -281,7 +293,7 @@ def _leave(role: _Role, event: Table, retired: Select[Any] | None) -> Any:
     return (
         update(table)
         .where(
-            table.c[role.name] == held.c[role.reference.dimension.key_column().name],
+            role.points_at(held),
             held.c.source_system == role.source_system,
             held.c.source_id.in_(_touched(event)),
             ~answered,

@@ -27,6 +27,7 @@ PUBLIC = [
     "Bearer",
     "BooleanString",
     "BooleanStringType",
+    "Bridge",
     "Cursor",
     "Database",
     "DimDate",

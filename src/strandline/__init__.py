@@ -12,6 +12,7 @@ HOMES = {
     "Bearer": "source",
     "BooleanString": "source",
     "BooleanStringType": "model",
+    "Bridge": "model",
     "Cursor": "source",
     "Database": "warehouse.database",
     "DimDate": "model",

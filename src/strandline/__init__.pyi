@@ -5,6 +5,9 @@ from strandline.model import (
     BooleanStringType as BooleanStringType,
 )
 from strandline.model import (
+    Bridge as Bridge,
+)
+from strandline.model import (
     DimDate as DimDate,
 )
 from strandline.model import (

@@ -1,6 +1,7 @@
 """What a user declares: dimensions, facts, mappers and column types; no I/O."""
 
 from strandline.model.base import Base
+from strandline.model.bridge import Bridge
 from strandline.model.calendar import Calendar, DimDate, Span
 from strandline.model.column import attribute, degenerate, event_time, grain, measure, references
 from strandline.model.combination import JunkDimension
@@ -21,6 +22,7 @@ from strandline.model.type import (
 __all__ = [
     "Base",
     "BooleanStringType",
+    "Bridge",
     "Calendar",
     "DimDate",
     "Dimension",

@@ -49,6 +49,8 @@ class Attribute:
     """The dimension of which it holds a natural key."""
     is_parent: bool = False
     """It holds the natural key of a member above, in the same dimension."""
+    bridge: type[Any] | None = None
+    """It holds a group of this bridge."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,14 @@ class CombinationKey:
     """On a dimension: the key of a combination, that a version has or the member now."""
 
     dimension: type[Any]
+
+
+@dataclass(frozen=True)
+class GroupKey:
+    """Beside a column that holds a group of members: the key of the group."""
+
+    of: str
+    bridge: type[Any]
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,7 @@ def attribute(
     scd: int | tuple[int, ...] = 1,
     pii: bool = False,
     outrigger: type | None = None,
+    bridge: type | None = None,
     comment: str | None = None,
 ) -> MappedColumn[Any]:
     """A describing column of a dimension. `pii=True` marks what points at a person.
@@ -163,7 +174,8 @@ def attribute(
     as `current_<column>`.
 
     With `outrigger` the column holds the natural key of a member of that dimension, and `<column without
-    _id>_durable_key` beside it that member's durable key.
+    _id>_durable_key` beside it that member's durable key. With `bridge` the mapper gives several natural
+    keys, or pairs of a key and its weight, and `<bridge>_group_key` beside it is the key of their group.
 
     Whether a value is required follows from the annotation: `Mapped[str]` must be filled, `Mapped[str |
     None]` may be empty. The unknown, not-applicable and inferred members are free of it.
@@ -173,7 +185,7 @@ def attribute(
             f"attribute(scd={scd!r}): not a type that is known",
             hint="Give scd=0, 1, 2, 3 or 6, which is (1, 2).",
         )
-    return _declared(Attribute(SCD_TYPES[scd], pii, outrigger), type_, comment=comment)
+    return _declared(Attribute(SCD_TYPES[scd], pii, outrigger, bridge=bridge), type_, comment=comment)
 
 
 def companions(
@@ -183,7 +195,11 @@ def companions(
     meaning = role(declared.column)
     if not isinstance(meaning, Attribute):
         return {}
-    return _of_scd(name, declared, meaning, annotation) | _of_outrigger(name, meaning)
+    return (
+        _of_scd(name, declared, meaning, annotation)
+        | _of_outrigger(name, meaning)
+        | _of_bridge(name, meaning)
+    )
 
 
 def _of_scd(
@@ -214,6 +230,25 @@ def _of_outrigger(name: str, meaning: Attribute) -> dict[str, tuple[Any, MappedC
         comment=comment,
     )
     return {f"{name.removesuffix('_id')}_durable_key": (None, durable)}
+
+
+def _of_bridge(name: str, meaning: Attribute) -> dict[str, tuple[Any, MappedColumn[Any]]]:
+    bridge = meaning.bridge
+    if bridge is None:
+        return {}
+    if not hasattr(bridge, "group_key"):
+        raise DeclarationError(
+            f"attribute(bridge={getattr(bridge, '__name__', bridge)!s}) is no bridge",
+            hint="Name a subclass of Bridge.",
+        )
+    key = _declared(
+        GroupKey(name, bridge),
+        BigInteger,
+        nullable=False,
+        server_default=str(UNKNOWN_KEY),
+        comment=f"→ {bridge.__name__}: the group of {name}",
+    )
+    return {bridge.group_key(): (None, key)}
 
 
 def grain(type_: Any = None, /, *, comment: str | None = None) -> MappedColumn[Any]:

@@ -19,6 +19,7 @@ from sqlalchemy import Column, Dialect
 from sqlalchemy.types import TypeDecorator
 
 from strandline.errors import RecordRejected
+from strandline.model.bridge import Bridge, composer
 from strandline.model.calendar import Calendar, date_key
 from strandline.model.column import NOT_APPLICABLE_KEY, Attribute, Reference, role
 from strandline.model.combination import COMBINATION, Combination, combine, part_of
@@ -161,7 +162,10 @@ class _Author:
     def _write(self, name: str, column: Column[Any], mapped: Mapped | None) -> None:
         value = f"v_{name}"
         lines = self._fetch(value, mapped)
-        if names_member(column) or is_parent(column):
+        if names_group(column):
+            self.names[f"group_{name}"] = composer(self._keys_of(mapped))
+            lines.append(f"{value} = group_{name}({value})")
+        elif names_member(column) or is_parent(column):
             self.names[f"member_{name}"] = self._keys_of(mapped).encode
             lines.append(f"{value} = member_{name}({value})")
         elif (direct := self._decorator(column)) is not None:
@@ -240,6 +244,14 @@ class _Author:
         self.needs[name] = reference.on
         self.lines[name] = [f"v_{name} = date_{name}(v_{reference.on})"]
         self.columns.append(column)
+
+
+def names_group(column: Column[Any]) -> bool:
+    """Whether the mapper gives several natural keys for this column."""
+    meaning = role(column)
+    if isinstance(meaning, Reference):
+        return issubclass(meaning.dimension, Bridge)
+    return isinstance(meaning, Attribute) and meaning.bridge is not None
 
 
 def is_parent(column: Column[Any]) -> bool:

@@ -45,6 +45,7 @@ from strandline.model.column import (
     ChangedAt,
     CombinationKey,
     Current,
+    GroupKey,
     Outrigger,
     Previous,
     companions,
@@ -143,7 +144,7 @@ class Dimension(Audited, Base):
 
     @classmethod
     def companions(
-        cls, kind: type[Current | Previous | ChangedAt | Outrigger | CombinationKey]
+        cls, kind: type[Current | Previous | ChangedAt | Outrigger | GroupKey | CombinationKey]
     ) -> list[Column[Any]]:
         """The columns of this kind that attributes have brought along."""
         return [column for column in cls.table().c if isinstance(role(column), kind)]
@@ -152,6 +153,11 @@ class Dimension(Audited, Base):
     def outriggers(cls) -> list[type["Dimension"]]:
         """The dimensions whose members its attributes name."""
         return list(dict.fromkeys(column.info[ROLE].dimension for column in cls.companions(Outrigger)))
+
+    @classmethod
+    def bridges(cls) -> list[type[Any]]:
+        """The bridges whose groups its attributes hold."""
+        return [column.info[ROLE].bridge for column in cls.companions(GroupKey)]
 
     @classmethod
     def placeholders(cls, *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]) -> dict[str, str | None]:
@@ -230,16 +236,19 @@ def _constrain(cls: type[Dimension]) -> None:
 
 
 def _check_outrigger(cls: type[Dimension], column: Column[Any]) -> None:
-    dimension = role(column).outrigger  # type: ignore[attr-defined]  # an Attribute
-    if dimension is None:
+    meaning = role(column)
+    assert isinstance(meaning, Attribute)
+    named: Any = meaning.outrigger or meaning.bridge
+    if named is None:
         return
-    where = f"{cls.__name__}.{column.name}: outrigger={getattr(dimension, '__name__', dimension)!s}"
-    if not (isinstance(dimension, type) and issubclass(dimension, Dimension)):
+    word = "outrigger" if meaning.outrigger else "bridge"
+    where = f"{cls.__name__}.{column.name}: {word}={getattr(named, '__name__', named)!s}"
+    if meaning.outrigger and not (isinstance(named, type) and issubclass(named, Dimension)):
         raise DeclarationError(f"{where} is no dimension", hint="Name a subclass of Dimension.")
     if not isinstance(column.type, String):
         raise DeclarationError(
             f"{where}: a natural key is text, and the column is {column.type}",
-            hint=f"{column.name}: Mapped[str | None] = attribute(outrigger={dimension.__name__}).",
+            hint=f"{column.name}: Mapped[str | None] = attribute({word}={named.__name__}).",
         )
 
 
@@ -260,7 +269,7 @@ def placeholder(column: Column[Any], *, word: str = SPECIAL_MEMBERS[UNKNOWN_KEY]
 def _special(cls: type[Dimension], *, key: int, word: str) -> dict[str, object]:
     row: dict[str, object] = {**cls.placeholders(word=word)}
     row |= {
-        **{column.name: key for column in (*cls.companions(Outrigger), *cls.companions(CombinationKey))},
+        **{it.name: key for kind in (Outrigger, GroupKey, CombinationKey) for it in cls.companions(kind)},
         cls.key_column().name: key,
         cls.durable_key_column().name: key,
         "version": 1,

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from strandline.errors import DeclarationError
 from strandline.model.base import Audited, Base, refuse_reserved
+from strandline.model.bridge import Bridge
 from strandline.model.calendar import Calendar
 from strandline.model.column import (
     ROLE,
@@ -71,6 +72,12 @@ class Fact(Audited, Base):
         return {name: it for name, it in found.items() if issubclass(it, Combination)}
 
     @classmethod
+    def bridges(cls) -> dict[str, type[Bridge]]:
+        """The references to groups of members, by column."""
+        found = {name: it.dimension for name, it in _found(cls).items()}
+        return {name: it for name, it in found.items() if issubclass(it, Bridge)}
+
+    @classmethod
     def date_references(cls) -> dict[str, Reference]:
         """The references to a date dimension, by column."""
         return {name: it for name, it in _found(cls).items() if issubclass(it.dimension, Calendar)}
@@ -132,8 +139,8 @@ def _check(cls: type[Fact]) -> None:
                     hint=f"Its columns are {', '.join(cls.table().c.keys())}.",
                 )
         _check_dimension(where, reference)
-        if issubclass(reference.dimension, Combination):
-            _check_combination(where, reference)
+        if issubclass(reference.dimension, Combination | Bridge):
+            _check_plain(where, reference)
         elif reference.gap != "last" and (reference.on is not None or cls.as_of(name) is None):
             raise DeclarationError(
                 f"{where}: gap={reference.gap!r} needs the moment that may fall into a gap",
@@ -148,15 +155,15 @@ def _check_dimension(where: str, reference: Reference) -> None:
         raise DeclarationError(
             f"{where}: durable= is for a dimension with versions, and a day has none", hint="Leave it out."
         )
-    if reference.on is None and not issubclass(reference.dimension, Dimension | Combination):
+    if reference.on is None and not issubclass(reference.dimension, Dimension | Combination | Bridge):
         raise DeclarationError(f"{where} needs the date that is meant", hint='Give on="<column>".')
 
 
-def _check_combination(where: str, reference: Reference) -> None:
-    plain = Reference(reference.dimension)
-    if reference != plain:
+def _check_plain(where: str, reference: Reference) -> None:
+    word = "group" if issubclass(reference.dimension, Bridge) else "combination"
+    if reference != Reference(reference.dimension):
         raise DeclarationError(
-            f"{where}: a combination is always there, and has no versions",
+            f"{where}: a {word} is always there, and has no versions",
             hint=f"references({reference.dimension.__name__}) is all that it takes.",
         )
 
@@ -164,7 +171,7 @@ def _check_combination(where: str, reference: Reference) -> None:
 def _index(cls: type[Fact]) -> None:
     # A new version takes over the facts that happened in it: found by the key they had before, and by time.
     table = cls.table()
-    for name in cls.combinations():
+    for name in (*cls.combinations(), *cls.bridges()):
         Index(None, table.c[name])
     for name, reference in cls.references().items():
         moment = cls.as_of(name)

@@ -132,7 +132,9 @@ def mappable(model: Model) -> dict[str, Column[Any]]:
 def names_member(column: Column[Any]) -> bool:
     """Whether the mapper gives the natural key of a member of a dimension for this column."""
     meaning = role(column)
-    return isinstance(meaning, Reference) or (isinstance(meaning, Attribute) and bool(meaning.outrigger))
+    return isinstance(meaning, Reference) or (
+        isinstance(meaning, Attribute) and bool(meaning.outrigger or meaning.bridge)
+    )
 
 
 def is_combination(column: Column[Any]) -> bool:

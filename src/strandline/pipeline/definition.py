@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import String, Table
 
 from strandline.errors import DeclarationError
+from strandline.model.bridge import Bridge
 from strandline.model.calendar import Calendar
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
@@ -145,7 +146,9 @@ class Pipeline:
     @property
     def models(
         self,
-    ) -> list[type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy]]:
+    ) -> list[
+        type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy] | type[Bridge]
+    ]:
         """Every model that a run touches: what is filled, what facts refer to, and what belongs to that."""
         found: dict[Any, None] = {}
         for sync in self.ordered:
@@ -153,6 +156,7 @@ class Pipeline:
                 references = {**sync.model.references(), **sync.model.date_references()}
                 found |= {reference.dimension: None for reference in references.values()}
                 found |= dict.fromkeys(sync.model.combinations().values())
+                found |= dict.fromkeys(_of_bridges(sync.model.bridges().values()))
             found[sync.model] = None
         for model in list(found):
             found |= dict.fromkeys(_minis(model))
@@ -168,9 +172,11 @@ class Pipeline:
         return list(dict.fromkeys(sync.stream.source for sync in self.ordered))
 
 
-def _outriggers(model: type[Any]) -> list[type[Dimension]]:
-    """The dimensions whose members it names, and so on: an outrigger may have outriggers."""
-    named = model.outriggers() if issubclass(model, Dimension) else []
+def _outriggers(model: type[Any]) -> list[type[Any]]:
+    """The dimensions whose members it names, by bridges too, and so on: an outrigger may have outriggers."""
+    if not issubclass(model, Dimension):
+        return []
+    named = [*model.outriggers(), *_of_bridges(model.bridges())]
     return [*named, *(it for outrigger in named for it in _outriggers(outrigger))]
 
 
@@ -179,6 +185,11 @@ def _minis(model: type[Any]) -> list[type[Any]]:
     minis = [*outriggers_of(model), *([model.mini] if issubclass(model, History) else [])]
     bases = [it.base for it in minis if it.is_outrigger]
     return [*minis, *(it.history for it in minis), *bases]
+
+
+def _of_bridges(bridges: Iterable[type[Bridge]]) -> list[type[Any]]:
+    """The bridges, and the dimensions that their members belong to."""
+    return [it for bridge in bridges for it in (bridge, bridge.dimension)]
 
 
 def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:

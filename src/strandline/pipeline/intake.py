@@ -15,7 +15,7 @@ from sqlalchemy import Table
 from xxhash import xxh3_128_digest
 
 from strandline.errors import RecordRejected
-from strandline.model.column import Outrigger
+from strandline.model.column import GroupKey, Outrigger
 from strandline.model.conversion import FAILURES, Conversion
 from strandline.model.dimension import Dimension
 from strandline.model.type import fits_in_utc
@@ -58,7 +58,8 @@ class Target:
         model = self.sync.model
         if not issubclass(model, Dimension):
             return []
-        return [*model.filled(), *(column.name for column in model.companions(Outrigger))]
+        beside = [*model.companions(Outrigger), *model.companions(GroupKey)]
+        return [*model.filled(), *(column.name for column in beside)]
 
     @property
     def new_columns(self) -> set[str]:

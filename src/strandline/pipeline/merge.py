@@ -16,6 +16,7 @@ from strandline.model.mini import History, outriggers_of
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
 from strandline.warehouse import (
+    bridge,
     event,
     fact,
     fill,
@@ -95,10 +96,13 @@ def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
     if issubclass(model, Fact):
         dimensions = [reference.dimension for reference in model.references().values()]
         others: list[type[Any]] = [*dimensions, *model.combinations().values()]
+        bridges = list(model.bridges().values())
     else:
         others = [*facts_of(model), *model.outriggers()]
         if issubclass(model, History):
             others += [model.mini, model.mini.base]
+        bridges = model.bridges()
+    others += [it for bridge in bridges for it in (bridge, bridge.dimension)]
     lock.share_and_take(connection, shared=(), exclusive={it.__name__ for it in (model, *others)})
 
 
@@ -126,7 +130,10 @@ def _merge_fact(
         waiting=_who_may_wait(
             database,
             connection,
-            (it.dimension for it in model.references().values() if it.missing == "infer"),
+            [
+                *(it.dimension for it in model.references().values() if it.missing == "infer"),
+                *(it.dimension for it in model.bridges().values()),
+            ],
         ),
         is_key=target.sync.grain_is_key,
         run_id=run_id,
@@ -212,13 +219,12 @@ def _attach_outriggers(
     """Bring the outriggers up to whoever is staged; how many of their members were inferred."""
     model = target.sync.model
     assert issubclass(model, Dimension)
-    return outrigger.attach(
-        database,
-        connection,
-        outrigger.Touched(model, target.staged, log.source_system, run_id),
-        sources=_sources(target),
-        waiting=_who_may_wait(database, connection, model.outriggers()),
-    )
+    touched = outrigger.Touched(model, target.staged, log.source_system, run_id)
+    sources = _sources(target)
+    led_to = [*model.outriggers(), *(it.dimension for it in model.bridges())]
+    waiting = _who_may_wait(database, connection, led_to)
+    inferred = outrigger.attach(database, connection, touched, sources=sources, waiting=waiting)
+    return inferred + bridge.attach(database, connection, touched, sources=sources, waiting=waiting)
 
 
 def _keep_combinations(connection: Connection, batch: event.Batch) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
 )
 
+from strandline.model.bridge import Bridge
 from strandline.model.column import UNKNOWN_KEY, Reference, durable_column, missing_column
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
@@ -84,6 +85,20 @@ def checks_of(model: type[Any]) -> Iterator[Check]:
     elif issubclass(model, Fact):
         for name, reference in model.references().items():
             yield from _of_reference(model, name, reference)
+    elif issubclass(model, Bridge):
+        yield _of_bridge(model)
+
+
+def _of_bridge(bridge: type[Bridge]) -> Check:
+    table, groups = bridge.table(), bridge.groups
+    group_key = groups.c[bridge.group_key()]
+    broken = (
+        select(func.concat("group ", group_key))
+        .outerjoin(table, table.c[bridge.group_key()] == group_key)
+        .group_by(group_key)
+        .having(func.coalesce(func.sum(table.c.weight), 0) != 1)
+    )
+    return Check(table.name, "weights", "the weights of a group do not sum to 1", broken)
 
 
 def _of_dimension(dimension: type[Dimension]) -> Iterator[Check]:

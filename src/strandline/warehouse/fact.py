@@ -35,7 +35,7 @@ from sqlalchemy import (
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, missing_column, role
 from strandline.model.combination import COMBINATION
 from strandline.model.fact import Fact
-from strandline.warehouse import combination, grain, key, late, quarantine
+from strandline.warehouse import bridge, combination, grain, key, late, quarantine
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 
@@ -98,6 +98,7 @@ def merge(
     # it does not matter which records came in one batch.
     rejected = _reject_missing(connection, batch)
     inferred = _infer_missing(database, connection, batch)
+    inferred += _ensure_groups(database, connection, batch, waiting)
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
     rejected += grain.settle(connection, grain.Contest(fact, staged, log, run_id), is_key=is_key)
@@ -115,6 +116,23 @@ def _ensure_combinations(connection: Connection, batch: _Batch) -> None:
         combination.ensure(
             connection, dimension=dimension, combinations=batch.members(name), run_id=batch.run_id
         )
+
+
+def _ensure_groups(
+    database: Database, connection: Connection, batch: _Batch, waiting: Sequence[type[Fact]]
+) -> int:
+    return sum(
+        bridge.ensure(
+            database,
+            connection,
+            bridge=found,
+            groups=batch.members(name),
+            source_system=batch.source_of(name),
+            waiting=waiting,
+            run_id=batch.run_id,
+        )
+        for name, found in batch.fact.bridges().items()
+    )
 
 
 def _infer_missing(database: Database, connection: Connection, batch: _Batch) -> int:
@@ -211,6 +229,11 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
         combined = dimension.table().alias(f"of_{name}")
         joined = joined.outerjoin(combined, combined.c[COMBINATION] == s[name])
         values[name] = func.coalesce(combined.c[dimension.key_column().name], UNKNOWN_KEY)
+    for name, found_bridge in fact.bridges().items():
+        group = found_bridge.groups.alias(f"of_{name}")
+        joined = joined.outerjoin(group, bridge.is_group(found_bridge, s[name], batch.source_of(name), group))
+        found_key = func.coalesce(group.c[found_bridge.group_key()], UNKNOWN_KEY)
+        values[name] = case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found_key)
     for name, reference in fact.references().items():
         source, moment = batch.source_of(name), fact.as_of(name)
         spans = key.span(reference, source, batch.members(name))

@@ -40,6 +40,11 @@ class Touched:
         s = self.staged.c
         return select(s[attribute]).where(s[attribute].is_not(None), not_(s.is_deleted))
 
+    def stamps(self) -> dict[str, Any]:
+        """The audit columns of a row that is written."""
+        version = self.dimension.__schema_version__
+        return {"updated_at": func.now(), "run_id": self.run_id, "schema_version": version}
+
 
 def attach(
     database: Database,
@@ -109,7 +114,7 @@ def _fill(touched: Touched, companion: str, meaning: Outrigger, source: str) -> 
             touched.dimension.key_column() == found.c.version_key,
             differ([table.c[companion]], [found.c.durable_key]),
         )
-        .values(**{companion: found.c.durable_key, **_stamps(touched)})
+        .values(**{companion: found.c.durable_key, **touched.stamps()})
     )
 
 
@@ -135,11 +140,3 @@ def _found(touched: Touched, meaning: Outrigger, source: str) -> Any:
         )
         .subquery("found")
     )
-
-
-def _stamps(touched: Touched) -> dict[str, Any]:
-    return {
-        "updated_at": func.now(),
-        "run_id": touched.run_id,
-        "schema_version": touched.dimension.__schema_version__,
-    }

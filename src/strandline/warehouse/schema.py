@@ -16,15 +16,16 @@ from sqlalchemy.schema import CreateSchema
 
 from strandline.errors import SchemaOutOfDate
 from strandline.model.base import SCHEMAS, STAGING
+from strandline.model.bridge import Bridge
 from strandline.model.calendar import Calendar, describe, rows
 from strandline.model.combination import Combination, special_combinations
 from strandline.model.dimension import Dimension, special_members
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
-from strandline.warehouse import dropped, hierarchy, lock, state
+from strandline.warehouse import bridge, dropped, hierarchy, lock, state
 from strandline.warehouse.database import Database
 
-Model = type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy]
+Model = type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy] | type[Bridge]
 
 Dropped = Mapping[Table, tuple[str, ...]]
 """The columns that a table has and its model has not, where there are any."""
@@ -86,7 +87,7 @@ def prepare(
     """Make every table of the models, `others` (raw and staging) and our own be there, or raise
     SchemaOutOfDate. The columns that models no longer have.
     """
-    tables = [*state.OWN_TABLES.sorted_tables, *others, *(model.table() for model in models)]
+    tables = [*state.OWN_TABLES.sorted_tables, *others, *tables_of(models)]
     catalog = read_catalog(database, connection, tables)
     if not _is_complete(database, catalog, tables):
         lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
@@ -101,10 +102,17 @@ def prepare(
             _add_special_members(connection, model)
         elif issubclass(model, Combination) and catalog.columns(database, model.table()) is None:
             _add_special_combinations(connection, model)
+        elif issubclass(model, Bridge) and catalog.columns(database, model.table()) is None:
+            bridge.add_special_groups(connection, model)
     for model in models:  # when the members of their dimensions are there
         if issubclass(model, Hierarchy) and catalog.columns(database, model.table()) is None:
             hierarchy.fill(connection, model)
     return gone
+
+
+def tables_of(models: Sequence[Model]) -> list[Table]:
+    """The tables of the models: one each, and for a bridge that of its groups."""
+    return [*(it.table() for it in models), *(it.groups for it in models if issubclass(it, Bridge))]
 
 
 def _is_complete(database: Database, catalog: Catalog, tables: Sequence[Table]) -> bool:

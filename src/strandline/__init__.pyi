@@ -38,6 +38,9 @@ from strandline.model import (
     ReferenceType as ReferenceType,
 )
 from strandline.model import (
+    allocate as allocate,
+)
+from strandline.model import (
     attribute as attribute,
 )
 from strandline.model import (
@@ -57,6 +60,12 @@ from strandline.model import (
 )
 from strandline.model import (
     grain as grain,
+)
+from strandline.model import (
+    line as line,
+)
+from strandline.model import (
+    line_number as line_number,
 )
 from strandline.model import (
     measure as measure,

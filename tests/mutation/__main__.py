@@ -31,6 +31,8 @@ TESTS = (
     "tests/integration/test_record_identity.py",
     "tests/integration/test_pipeline_reject.py",
     "tests/property/test_fact_against_oracle.py",
+    "tests/property/test_grain_against_oracle.py",
+    "tests/property/test_lines_against_oracle.py",
     "tests/property/test_history_against_oracle.py",
 )
 HISTORIES = "300"

@@ -305,5 +305,54 @@ MUTANTS = (
         "differ([table.c[name] for name in names], [r[name] for name in names])",
         "table.c.run_id > 0",
     ),
-    Mutant("fact", "of two records the earlier stands", "[s.effective_at.desc(), ", "[s.effective_at, "),
+    Mutant(
+        "fact",
+        "lines that are gone stay",
+        "delete(table).where(is_theirs, ~is_staged)",
+        "delete(table).where(is_theirs, is_staged, ~is_staged)",
+    ),
+    # Several records at one grain.
+    Mutant(
+        "grain",
+        "of two records the earlier stands",
+        "[self.staged.c.effective_at.desc(), ",
+        "[self.staged.c.effective_at, ",
+    ),
+    Mutant("grain", "only one line of a record stands", "func.rank().over", "func.row_number().over"),
+    Mutant(
+        "grain",
+        "a reject stays when its record is sent again",
+        "s.source_id == noted.source_id, s.raw_id != noted.raw_id",
+        "s.source_id == noted.source_id, s.raw_id == noted.raw_id",
+    ),
+    Mutant(
+        "grain",
+        "a reject names who has lost as well",
+        ".values(reason=contest.reason(s.source_id))",
+        ".values(reason=contest.reason(row.source_id))",
+    ),
+    Mutant(
+        "grain",
+        "an earlier word of the record that lost its row is the reject",
+        ".order_by(entry.c.effective_at.desc(), ",
+        ".order_by(entry.c.effective_at, ",
+    ),
+    Mutant(
+        "grain",
+        "the row that is there always yields",
+        ".where(is_earlier)",
+        ".where(is_earlier, s.raw_id < 0)",
+    ),
+    Mutant(
+        "grain",
+        "two lines at one grain are none too many",
+        ".having(func.count() > 1)\n        .subquery()",
+        ".having(func.count() > 9)\n        .subquery()",
+    ),
+    Mutant(
+        "late",
+        "a record that was outdone supersedes none of its own",
+        ", noted.rule != GRAIN_RULE",
+        "",
+    ),
 )

@@ -7,8 +7,9 @@ from strandline.model.column import attribute, degenerate, event_time, grain, me
 from strandline.model.combination import JunkDimension
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
+from strandline.model.field import allocate, field, line, line_number
 from strandline.model.hierarchy import Hierarchy
-from strandline.model.mapper import Mapper, combination, field
+from strandline.model.mapper import Mapper, combination
 from strandline.model.mini import MiniDimension, bands
 from strandline.model.type import (
     BooleanStringType,
@@ -37,6 +38,7 @@ __all__ = [
     "ReferenceType",
     "Span",
     "UtcDateTime",
+    "allocate",
     "attribute",
     "bands",
     "combination",
@@ -44,6 +46,8 @@ __all__ = [
     "event_time",
     "field",
     "grain",
+    "line",
+    "line_number",
     "measure",
     "references",
 ]

@@ -3,11 +3,14 @@
 The source of that function is written here, a line or two a column, and compiled once. It gives the row as a
 tuple ready for COPY: every column type has converted its value exactly as it does through the ORM. When it
 fails, the same steps are taken again one by one, to say which column it was and with which value.
+
+Where a record gives a row for each of its lines, what is the record's is worked out once, and a loop does the
+rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
@@ -19,14 +22,17 @@ from sqlalchemy import Column, Dialect
 from sqlalchemy.types import TypeDecorator
 
 from strandline.errors import RecordRejected
+from strandline.model.allocation import share_between
 from strandline.model.bridge import Bridge, composer
 from strandline.model.calendar import Calendar, date_key
 from strandline.model.column import NOT_APPLICABLE_KEY, Attribute, Reference, role
 from strandline.model.combination import COMBINATION, Combination, combine, part_of
 from strandline.model.fact import Fact
-from strandline.model.mapper import UNSET, Mapped, Mapper, mappable, must_fill, names_member
+from strandline.model.field import UNSET
+from strandline.model.mapper import Mapped, Mapper, mappable, must_fill, names_member
 from strandline.model.mini import MiniDimension
-from strandline.model.type import exactly
+from strandline.model.path import Step
+from strandline.model.type import Exact, exactly
 from strandline.natural_key import NaturalKeys
 
 FAILURES: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -36,7 +42,7 @@ the run."""
 Row = tuple[Any, ...]
 Convert = Callable[[BaseModel, int, str, datetime, datetime], Row]
 """(record, raw_id, source_id, effective_at, synced_at) → (raw_id, source_id, effective_at, synced_at, False,
-*values)"""
+*values); of a mapper with each=, a tuple of such rows"""
 
 SHOWN: Final = 80
 
@@ -52,27 +58,38 @@ class Conversion:
     columns: tuple[Column[Any], ...]
     convert: Convert
     source_code: str
-    _single: dict[str, Callable[[BaseModel], Any]]
+    has_lines: bool
+    """A record gives a row for each of its lines."""
+    _single: dict[str, Callable[[BaseModel, list[int]], Any]]
+    """(record, numbers of the lines that were begun) → value"""
     _combined: dict[str, Conversion]
 
     def explain(self, record: BaseModel) -> RecordRejected:
         """Why `convert` failed on this record: the first column that fails, and with which value."""
         for name, single in self._single.items():
+            begun: list[int] = []
             try:
-                single(record)
+                single(record, begun)
             except FAILURES as error:
                 inner = self._combined.get(name)
-                return inner.explain(record) if inner else self._reject(name, record, error)
+                is_whole = inner is not None and not begun
+                return inner.explain(record) if inner and is_whole else self._reject(name, begun, error)
         raise AssertionError(f"{self.mapper.__name__}: every column of {record!r} converts by itself")
 
-    def _reject(self, name: str, record: BaseModel, error: Exception) -> RecordRejected:
-        mapped = self.mapper.mapped.get(name)
-        came_from = f" (from {mapped.declared.path})" if mapped and mapped.declared else ""
+    def _reject(self, name: str, begun: Sequence[int], error: Exception) -> RecordRejected:
         return RecordRejected(
-            f"{self.mapper.__name__}.{name}{came_from}: {_words(error)}",
+            f"{self.mapper.__name__}.{name}{self._came_from(name, begun)}: {_words(error)}",
             field=name,
             rule=type(error).__name__,
         )
+
+    def _came_from(self, name: str, begun: Sequence[int]) -> str:
+        mapped = self.mapper.mapped.get(name)
+        path = mapped.declared.path if mapped and mapped.declared else ""
+        if begun and self.mapper.lines:
+            at_line = path if mapped and not mapped.allocation else ""
+            path = ".".join(filter(None, (f"{self.mapper.lines.path}[{begun[-1]}]", at_line)))
+        return f" (from {path})" if path else ""
 
 
 class Empty(ValueError):
@@ -93,16 +110,22 @@ def compile_mapper(
     author = _Author(mapper, dialect, keys=keys, keys_of=keys_of)
     names = list(author.lines)
     values = "".join(f", v_{name}" for name in names)
-    body = [line for lines in author.lines.values() for line in lines]
     arguments = "record, raw_id, source_id, effective_at, synced_at"
     if issubclass(mapper.model, Combination):
         author.names["combine"] = combine
         values = f", combine(({values.removeprefix(', ')},))"
     result = f"(raw_id, source_id, effective_at, synced_at, False{values})"
-    single = {name: author.build(name, "record", _with_needed(name, author), f"v_{name}") for name in names}
+    body = author.body(names)
+    if mapper.lines:
+        body = ["rows = []", *body, f"    rows.append({result})"]
+        result = "tuple(rows)"
+    single = {
+        name: author.build(name, "record, begun", author.single_body(name), f"v_{name}") for name in names
+    }
     convert = author.build("convert", arguments, body, result)
     code = author.write("convert", arguments, body, result)
-    return Conversion(mapper, _filled(mapper, author), convert, code, single, author.combined)
+    has_lines = mapper.lines is not None
+    return Conversion(mapper, _filled(mapper, author), convert, code, has_lines, single, author.combined)
 
 
 def _filled(mapper: type[Mapper[Any, Any]], author: _Author) -> tuple[Column[Any], ...]:
@@ -110,11 +133,6 @@ def _filled(mapper: type[Mapper[Any, Any]], author: _Author) -> tuple[Column[Any
     if issubclass(mapper.model, MiniDimension):
         return (mapper.model.history.table().c[COMBINATION],)
     return tuple(author.columns)
-
-
-def _with_needed(name: str, author: _Author) -> list[str]:
-    needed = author.needs.get(name)
-    return [*(author.lines[needed] if needed else []), *author.lines[name]]
 
 
 class _Author:
@@ -134,18 +152,38 @@ class _Author:
         self.keys_of = keys_of
         self.names: dict[str, Any] = {"Empty": Empty}
         self.lines: dict[str, list[str]] = {}
+        self.parts: dict[str, list[str]] = {}
+        """What comes before the loop for a column that differs from line to line."""
+        self.in_loop: set[str] = set()
         self.needs: dict[str, str] = {}
         self.columns: list[Column[Any]] = []
         self.combined: dict[str, Conversion] = {}
         for name, column in mappable(mapper.model).items():
             mapped = mapper.mapped.get(name)
             if mapped is not None and mapped.combined is not None:
-                self._write_combination(name, column, mapped.combined)
+                self._write_combination(name, mapped, mapped.combined)
             else:
                 self._write(name, column, mapped)
         if issubclass(mapper.model, Fact):
             for name, reference in mapper.model.date_references().items():
                 self._write_date(name, mapper.model.table().c[name], reference)
+
+    def body(self, names: Sequence[str], *, start: str = "") -> list[str]:
+        """What works out these columns, one after the other, and those of the lines in a loop at its end."""
+        once = [line for name in names if name not in self.in_loop for line in self.lines[name]]
+        if not self.mapper.lines or not (start == "" or self.in_loop.intersection(names)):
+            return once
+        parts = [line for name in names for line in self.parts.get(name, ())]
+        each = [line for name in names if name in self.in_loop for line in self.lines[name]]
+        loop = ["for number, line in enumerate(lines, 1):", *(f"    {it}" for it in (start, *each) if it)]
+        find = [*self._find("lines", self.mapper.lines.steps, root="record"), "if lines is None: lines = ()"]
+        return [*once, *find, *parts, *loop]
+
+    def single_body(self, name: str) -> list[str]:
+        """What works out one column, with the column that it needs; the lines that it begins are noted."""
+        needed = self.needs.get(name)
+        body = self.body([needed, name] if needed else [name], start="begun.append(number)")
+        return [f"v_{name} = None", *body]  # of no lines at all
 
     def write(self, name: str, arguments: str, body: list[str], result: str) -> str:
         return "\n    ".join([f"def {name}({arguments}):", *body, f"return {result}"]) + "\n"
@@ -162,6 +200,8 @@ class _Author:
     def _write(self, name: str, column: Column[Any], mapped: Mapped | None) -> None:
         value = f"v_{name}"
         lines = self._fetch(value, mapped)
+        if mapped is not None and mapped.is_line:
+            self.in_loop.add(name)
         if names_group(column):
             self.names[f"group_{name}"] = composer(self._keys_of(mapped))
             lines.append(f"{value} = group_{name}({value})")
@@ -182,12 +222,15 @@ class _Author:
         self.lines[name] = lines
         self.columns.append(column)
 
-    def _write_combination(self, name: str, column: Column[Any], mapper: type[Mapper[Any, Any]]) -> None:
+    def _write_combination(self, name: str, mapped: Mapped, mapper: type[Mapper[Any, Any]]) -> None:
         conversion = compile_mapper(mapper, self.dialect, keys=self.keys, keys_of=self.keys_of)
         self.combined[name] = conversion
         self.names[f"combine_{name}"] = conversion.convert
-        self.lines[name] = [f"v_{name} = combine_{name}(record, 0, '', None, None)[-1]"]
-        self.columns.append(column)
+        of = "line" if mapped.is_line else "record"
+        self.lines[name] = [f"v_{name} = combine_{name}({of}, 0, '', None, None)[-1]"]
+        if mapped.is_line:
+            self.in_loop.add(name)
+        self.columns.append(mapped.column)
 
     def _keys_of(self, mapped: Mapped | None) -> NaturalKeys:
         """How the source that a reference names spells its keys."""
@@ -200,16 +243,38 @@ class _Author:
         if mapped is None:
             return [f"{value} = None"]
         if mapped.method is not None:
-            self.names[f"method_{value}"] = getattr(self.mapper, mapped.column.name)
-            return [f"{value} = method_{value}(record)"]
-        lines = [f"{value} = record"]
+            self.names[f"method_{value}"] = _bind(mapped.method, self.mapper)
+            return [f"{value} = method_{value}({'record, line' if mapped.is_line else 'record'})"]
+        if mapped.allocation is not None:
+            self.parts[mapped.column.name] = self._share_out(value, mapped)
+            return [f"{value} = parts_{value}[number - 1]"]
+        if mapped.declared is None:
+            return [f"{value} = number"]
+        root = "line" if mapped.is_line else "record"
+        return self._find(value, mapped.steps, root=root) + self._finish(value, mapped)
+
+    def _find(self, value: str, steps: Sequence[Step], *, root: str) -> list[str]:
+        """Follow the steps from the root; None on the way is None at the end."""
+        lines = [f"{value} = {root}"]
         maybe_none = False
-        for step in mapped.steps:
+        for step in steps:
             get = f"{value}.get({step.name!r})" if step.is_key else f"{value}.{step.name}"
             lines.append(f"{f'if {value} is not None: ' if maybe_none else ''}{value} = {get}")
             maybe_none = maybe_none or step.optional
-        lines[:2] = [lines[1].replace(f"= {value}.", "= record.")]
-        return lines + self._finish(value, mapped)
+        if steps:
+            lines[:2] = [lines[1].replace(f"= {value}.", f"= {root}.")]
+        return lines
+
+    def _share_out(self, value: str, mapped: Mapped) -> list[str]:
+        """The parts of an amount, for all lines at once."""
+        assert mapped.allocation is not None
+        assert isinstance(mapped.column.type, Exact)
+        weigh = self.build("weigh", "line", self._find("weight", mapped.weight, root="line"), "weight")
+        self.names[f"share_{value}"] = share_between(
+            None if mapped.allocation.by is None else weigh, scale=mapped.column.type.scale
+        )
+        found = self._find(value, mapped.steps, root="record") + self._finish(value, mapped)
+        return [*found, f"parts_{value} = share_{value}({value}, lines)"]
 
     def _finish(self, value: str, mapped: Mapped) -> list[str]:
         lines = []
@@ -242,8 +307,16 @@ class _Author:
         assert issubclass(reference.dimension, Calendar)
         self.names[f"date_{name}"] = day_finder(reference.dimension, zone=reference.zone)
         self.needs[name] = reference.on
+        if reference.on in self.in_loop:
+            self.in_loop.add(name)
         self.lines[name] = [f"v_{name} = date_{name}(v_{reference.on})"]
         self.columns.append(column)
+
+
+def _bind(method: Any, mapper: Mapper[Any, Any]) -> Callable[..., Any]:
+    """The mapper's method; its name may have become one of ours."""
+    bound: Callable[..., Any] = method.__get__(mapper) if hasattr(method, "__get__") else method
+    return bound
 
 
 def names_group(column: Column[Any]) -> bool:

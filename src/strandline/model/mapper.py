@@ -10,13 +10,16 @@
 A column is filled by a `field`, or by a method of its name where a path is not enough. When the class is
 created, every path must exist in the contract, every name must be a column of the model, and every column
 that must be filled must be mapped. A mapper has no state: the same record always gives the same row.
+
+With `each="lines"` a record gives a row of a fact for every line in that list (see `field`); a method may
+then take the line as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel
 from sqlalchemy import Column
@@ -26,53 +29,14 @@ from strandline.model.column import Attribute, Degenerate, EventTime, Grain, Mea
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
+from strandline.model.field import Allocation, Field, LineNumber
+from strandline.model.header import Lines, check_amount, check_number, find_lines, takes_line
 from strandline.model.path import Step, nearest, resolve
-from strandline.natural_key import NaturalKeys
-
-UNSET: Final[Any] = object()
 
 Model = type[Dimension] | type[Fact] | type[Combination]
 
 R = TypeVar("R", bound=BaseModel)
 M = TypeVar("M", bound=Dimension | Fact | Combination)
-
-
-class Named(Protocol):
-    """A source, or whatever else has a source's name."""
-
-    name: ClassVar[str]
-    natural_keys: ClassVar[NaturalKeys]
-
-
-@dataclass(frozen=True)
-class Field:
-    """A column filled from a path of the record."""
-
-    path: str
-    default: Any
-    using: Callable[[Any], Any] | None
-    source: str | None
-    keys: NaturalKeys | None
-    """How that source spells its keys, where it is known."""
-
-
-def field(
-    path: str,
-    /,
-    *,
-    default: Any = UNSET,
-    using: Callable[[Any], Any] | None = None,
-    source: str | type[Named] | None = None,
-) -> Any:
-    """Fill a column from a dotted path of the record, `currency.name`.
-
-    None anywhere on the way, or at its end, gives `default`. `using` converts a value that is not None. On a
-    reference to a dimension, or an attribute with an outrigger, the path gives the natural key of the member,
-    as `source` calls it: the source of the record itself unless told.
-    """
-    if source is None or isinstance(source, str):
-        return Field(path, default, using, source, None)
-    return Field(path, default, using, source.name, source.natural_keys)
 
 
 @dataclass(frozen=True)
@@ -89,13 +53,20 @@ def combination(mapper: type[Mapper[Any, Any]], /) -> Any:
 
 @dataclass(frozen=True)
 class Mapped:
-    """How one column is filled: by steps from the record, by a method of the mapper, or by another mapper."""
+    """How one column is filled: by steps from the record or its line, by a method of the mapper, by another
+    mapper, by the line's number, or by its part of an amount.
+    """
 
     column: Column[Any]
     steps: tuple[Step, ...] = ()
     declared: Field | None = None
     method: Callable[[Any], Any] | None = None
     combined: type[Mapper[Any, Any]] | None = None
+    is_line: bool = False
+    """It differs from line to line."""
+    allocation: Allocation | None = None
+    weight: tuple[Step, ...] = ()
+    """The steps, in the line, to what the amount is shared out by."""
 
     @property
     def source(self) -> str | None:
@@ -104,21 +75,25 @@ class Mapped:
 
 
 class Mapper(Generic[R, M]):
-    """From a contract to a model. Subclass `Mapper[Contract, Model]`."""
+    """From a contract to a model. Subclass `Mapper[Contract, Model]`; give `each="lines"` for a row of each
+    line.
+    """
 
     contract: ClassVar[type[BaseModel]]
     model: ClassVar[Model]
     mapped: ClassVar[dict[str, Mapped]]
+    lines: ClassVar[Lines | None]
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
+    def __init_subclass__(cls, *, each: str | None = None, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
+        # Taken first, for a column may be called as one of ours is.
+        declared = {name: it for name, it in cls.__dict__.items() if not name.startswith("_")}
         cls.contract, cls.model = _parameters(cls)
+        cls.lines = None if each is None else _find_lines(cls, each)
         columns = mappable(cls.model)
-        names = [
-            name for name in cls.__dict__ if not name.startswith("_") and name not in ("contract", "model")
-        ]
-        cls.mapped = {name: _map(cls, name, columns) for name in names}
+        cls.mapped = {name: _map(cls, name, it, columns) for name, it in declared.items()}
         _check_filled(cls, columns)
+        _check_lines(cls)
 
 
 def mappable(model: Model) -> dict[str, Column[Any]]:
@@ -165,28 +140,72 @@ def _parameters(cls: type[Mapper[Any, Any]]) -> tuple[type[BaseModel], Model]:
     )
 
 
-def _map(cls: type[Mapper[Any, Any]], name: str, columns: dict[str, Column[Any]]) -> Mapped:
+def _map(cls: type[Mapper[Any, Any]], name: str, declared: object, columns: dict[str, Column[Any]]) -> Mapped:
     where = f"{cls.__name__}.{name}"
     if name not in columns:
         raise DeclarationError(
             f"{where}: {cls.model.__name__} has no column {name!r}", hint=nearest(name, columns)
         )
-    declared = cls.__dict__[name]
     if is_combination(columns[name]) or isinstance(declared, Combined):
         return _map_combination(cls, columns[name], declared, where=where)
-    if isinstance(declared, Field):
-        if declared.source is not None and not names_member(columns[name]):
-            raise DeclarationError(
-                f"{where}: source= is for a reference to a dimension", hint="Leave it out."
-            )
-        steps = resolve(cls.contract, declared.path, where=where)
-        return Mapped(columns[name], steps=tuple(steps), declared=declared)
+    match declared:
+        case Field():
+            return _map_field(cls, columns[name], declared, where=where)
+        case LineNumber():
+            return _map_number(cls, columns[name], where=where)
+        case Allocation():
+            return _map_allocation(cls, columns[name], declared, where=where)
     if callable(declared):
-        return Mapped(columns[name], method=declared)
+        is_line = cls.lines is not None and takes_line(declared, where=where)
+        return Mapped(columns[name], method=declared, is_line=is_line)
     raise DeclarationError(
         f"{where} is {declared!r}, neither a field nor a method",
         hint=f'{name} = field("<path in the record>")',
     )
+
+
+def _map_field(cls: type[Mapper[Any, Any]], column: Column[Any], declared: Field, *, where: str) -> Mapped:
+    if declared.source is not None and not names_member(column):
+        raise DeclarationError(f"{where}: source= is for a reference to a dimension", hint="Leave it out.")
+    if declared.is_line:
+        steps = _lines_of(cls, where=where).resolve(declared.path, where=where)
+        return Mapped(column, steps, declared, is_line=True)
+    return Mapped(column, _resolve(cls, column, declared.path, where=where), declared)
+
+
+def _resolve(cls: type[Mapper[Any, Any]], column: Column[Any], path: str, *, where: str) -> tuple[Step, ...]:
+    inner = cls.lines.inner(path) if cls.lines else None
+    if inner is not None:
+        raise DeclarationError(
+            f"{where}: {path!r} is in a line, and the record is read here",
+            hint=f'{column.name} = line("{inner}")',
+        )
+    return tuple(resolve(cls.contract, path, where=where))
+
+
+def _map_number(cls: type[Mapper[Any, Any]], column: Column[Any], *, where: str) -> Mapped:
+    _lines_of(cls, where=where)
+    check_number(column, where=where)
+    return Mapped(column, is_line=True)
+
+
+def _map_allocation(
+    cls: type[Mapper[Any, Any]], column: Column[Any], declared: Allocation, *, where: str
+) -> Mapped:
+    lines = _lines_of(cls, where=where)
+    check_amount(column, where=where)
+    steps = _resolve(cls, column, declared.amount.path, where=where)
+    weight = () if declared.by is None else lines.resolve(declared.by, where=f"{where}: by=")
+    return Mapped(column, steps, declared.amount, is_line=True, allocation=declared, weight=weight)
+
+
+def _lines_of(cls: type[Mapper[Any, Any]], *, where: str) -> Lines:
+    if cls.lines is None:
+        raise DeclarationError(
+            f"{where} is about a line, and {cls.__name__} gives one row a record",
+            hint=f'class {cls.__name__}(Mapper[…], each="<list in the record>"): ...',
+        )
+    return cls.lines
 
 
 def _map_combination(
@@ -201,6 +220,8 @@ def _map_combination(
             if isinstance(dimension, type) and issubclass(dimension, Combination)
             else f'{column.name} = field("<path in the record>")',
         )
+    if cls.lines and cls.lines.contract and issubclass(cls.lines.contract, declared.mapper.contract):
+        return Mapped(column, combined=declared.mapper, is_line=True)
     if not issubclass(cls.contract, declared.mapper.contract):
         raise DeclarationError(
             f"{where}: {declared.mapper.__name__} takes {declared.mapper.contract.__name__}, and the record"
@@ -208,6 +229,30 @@ def _map_combination(
             hint=f"Write a Mapper[{cls.contract.__name__}, {declared.mapper.model.__name__}].",
         )
     return Mapped(column, combined=declared.mapper)
+
+
+def _find_lines(cls: type[Mapper[Any, Any]], path: str) -> Lines:
+    where = f'{cls.__name__}(each="{path}")'
+    if not issubclass(cls.model, Fact):
+        raise DeclarationError(
+            f"{where}: lines are rows of a fact, and {cls.model.__name__} is none",
+            hint="Leave each= out, or map the lines to a fact.",
+        )
+    return find_lines(cls.contract, path, where=where)
+
+
+def _check_lines(cls: type[Mapper[Any, Any]]) -> None:
+    """All lines of a record would be one row if nothing in the grain told them apart."""
+    if cls.lines is None or not issubclass(cls.model, Fact):
+        return
+    grain = [column.name for column in cls.model.grain()]
+    if not any(cls.mapped[name].is_line for name in grain):
+        raise DeclarationError(
+            f'{cls.__name__}(each="{cls.lines.path}"): the lines of a record are all at one grain,'
+            f" {', '.join(grain)}",
+            hint="Add line_number: Mapped[int] = grain(Integer) to the fact, and line_number = line_number()"
+            " here.",
+        )
 
 
 def _shown(declared: object) -> str:

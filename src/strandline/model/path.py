@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -32,14 +32,33 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(known)}."
 
 
-def resolve(contract: type[BaseModel], path: str, *, where: str) -> list[Step]:
-    """The steps of a path from the contract on; DeclarationError at the first name that is not there."""
+def resolve(contract: Any, path: str, *, where: str) -> list[Step]:
+    """The steps of a path from the contract, or what a list holds, on; DeclarationError at the first name
+    that is not there.
+    """
+    return _walk(contract, path, where=where)[0]
+
+
+def resolve_lines(contract: type[BaseModel], path: str, *, where: str) -> tuple[list[Step], Any]:
+    """The steps of a path to a list, and what is in the list; DeclarationError where there is none."""
+    steps, here = _walk(contract, path, where=where)
+    of, given = get_origin(here), get_args(here)
+    is_list = of in (list, Sequence) or (of is tuple and len(given) == 2 and given[1] is Ellipsis)
+    if not is_list:
+        raise DeclarationError(
+            f"{where}: {path!r} is {getattr(here, '__name__', here)} in {contract.__name__}, and no list",
+            hint="Give the path of a list[<contract of a line>].",
+        )
+    return steps, _strip(given[0])[0]
+
+
+def _walk(start: Any, path: str, *, where: str) -> tuple[list[Step], Any]:
     steps: list[Step] = []
-    here: Any = contract
+    here = start
     for name in path.split("."):
         step, here = _enter(here, name, where=f"{where}: path {path!r}")
         steps.append(step)
-    return steps
+    return steps, here
 
 
 def _enter(here: Any, name: str, *, where: str) -> tuple[Step, Any]:

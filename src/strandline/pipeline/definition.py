@@ -68,17 +68,27 @@ class Sync:
     @property
     def begins_with_key(self) -> bool:
         """Whether the first column of a fact's grain is the record's natural key, as it is."""
-        first = self.model.grain()[0] if issubclass(self.model, Fact) else None
-        declared = None if first is None else self.mapper.mapped[first.name].declared
-        if first is None or declared is None or not isinstance(first.type, String):
+        if not issubclass(self.model, Fact):
+            return False
+        first = self.mapper.mapped[self.model.grain()[0].name]
+        declared = first.declared
+        if declared is None or declared.is_line or not isinstance(first.column.type, String):
             return False
         return (declared.path,) == self.stream.key and declared.using is None
 
     @property
     def grain_is_key(self) -> bool:
-        """Whether a fact has one row a natural key, so that no two records can be at one grain."""
-        is_one = issubclass(self.model, Fact) and len(self.model.grain()) == 1
-        return is_one and self.begins_with_key and self.stream.source.natural_keys.are_exact
+        """Whether no two records can be at one grain of a fact, for it is their natural key; where a record
+        has a row for each of its lines it begins with it.
+        """
+        if not issubclass(self.model, Fact) or not self.stream.source.natural_keys.are_exact:
+            return False
+        return self.begins_with_key and (self.has_lines or len(self.model.grain()) == 1)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether a record gives a row for each of its lines."""
+        return self.mapper.lines is not None
 
 
 @dataclass(frozen=True)
@@ -220,6 +230,7 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
                 f" natural keys of {added.stream.source_name} would mix",
                 hint="Fill a model from one stream of each source.",
             )
+    _check_lines(added, where=where)
     _check_tombstones(added, where=where)
 
 
@@ -232,11 +243,30 @@ def _check_table_names(added: Stream, other: Stream, *, where: str) -> None:
         )
 
 
+def _check_lines(added: Sync, *, where: str) -> None:
+    """A record that comes again replaces its lines, so they must be found by it."""
+    if not added.has_lines or not issubclass(added.model, Fact):
+        return
+    first = added.model.grain()[0].name
+    if not added.begins_with_key:
+        raise DeclarationError(
+            f"{where}: the lines of a record could not be found again in {added.target}, whose grain begins"
+            f" with {first}",
+            hint=f"Let it begin with a text column that is mapped from {added.stream.key[0]!r}, the key.",
+        )
+    if not added.stream.source.natural_keys.are_exact:
+        raise DeclarationError(
+            f"{where}: {added.stream.source_name} spells its keys in several ways, and {added.target}.{first}"
+            " would be as the record spells it",
+            hint="Let the source's NaturalKeys be exact, or map the lines from a stream of their own.",
+        )
+
+
 def _check_tombstones(added: Sync, *, where: str) -> None:
     """A deleted record says only its key, so a fact must be found by it."""
     if added.stream.deleted is None or not issubclass(added.model, Fact):
         return
-    if not added.begins_with_key or len(added.model.grain()) > 1:
+    if not added.begins_with_key or (len(added.model.grain()) > 1 and not added.has_lines):
         raise DeclarationError(
             f"{where}: the stream has deletions, and a deleted record could not be found in {added.target}",
             hint=f"Make the grain one text column that is mapped from {added.stream.key[0]!r}.",

@@ -239,9 +239,15 @@ class Intake:
     ) -> None:
         try:
             row = target.conversion.convert(record, raw_id, source_id, effective_at, fetched_at)
-            target.rows.append((*row, *settles) if settles else row)
         except FAILURES:
             self.reject(raw_id, source_id, target.conversion.explain(record), target=target.sync.target)
+            return
+        if not target.conversion.has_lines:
+            target.rows.append((*row, *settles) if settles else row)
+        elif row:
+            target.rows.extend([(*line, *settles) for line in row] if settles else row)
+        else:  # what the record had is gone
+            target.tombstone(raw_id, source_id, effective_at, fetched_at, settles=settles)
 
     def _see(self, value: CursorValue | None) -> None:
         """Remember the highest cursor value; where the stream declares its order, insist on it."""

@@ -249,7 +249,10 @@ class Load:
                 staging.stage(self.database, self.connection, target.staged, rows)
         except REFUSED as error:
             columns = list(target.staged.c)
-            wrong = {row[0]: (row[1], found) for row in rows if (found := faults(columns, row))}
+            wrong: dict[int, tuple[str, list[tuple[str, str]]]] = {}
+            for row in rows:
+                if row[0] not in wrong and (found := faults(columns, row)):
+                    wrong[row[0]] = (row[1], found)
             if not wrong:
                 return self._copy_halves(target, rows, why=str(error).partition("\n")[0])
             misfits = [
@@ -259,11 +262,13 @@ class Load:
         return []
 
     def _copy_halves(self, target: Target, rows: list[tuple[Any, ...]], *, why: str) -> list[Reject]:
-        """Nothing looks wrong, and yet the table does not take them: find the row by trying."""
-        if len(rows) == 1:
+        """Nothing looks wrong, and yet the table does not take them: find the record by trying."""
+        records = list(dict.fromkeys(row[0] for row in rows))  # one may have several rows
+        if len(records) == 1:
             raw_id, source_id = rows[0][:2]
             return [_misfit(target, raw_id, source_id, [("", why)])]
-        middle = len(rows) // 2
+        half = set(records[: len(records) // 2])
+        middle = next(place for place, row in enumerate(rows) if row[0] not in half)
         return self._copy_to_stage(target, rows[:middle]) + self._copy_to_stage(target, rows[middle:])
 
     def _move_mark(self, *, is_end: bool) -> None:

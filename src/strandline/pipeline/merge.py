@@ -136,6 +136,7 @@ def _merge_fact(
             ],
         ),
         is_key=target.sync.grain_is_key,
+        has_lines=target.sync.has_lines,
         run_id=run_id,
     )
     return merged.counts()

@@ -23,6 +23,7 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -85,25 +86,28 @@ def merge(
     sources: Mapping[str, str],
     waiting: Sequence[type[Fact]],
     is_key: bool,
+    has_lines: bool,
     run_id: int,
 ) -> Merged:
     """Bring the fact up to what is staged. `sources` names, by reference, whose natural keys the staged ones
     are; `waiting` are the facts that may wait for a member that is inferred here; `is_key` says that the
-    grain is the natural key.
+    grain is the natural key, `has_lines` that a record has several rows, whose grain begins with it.
 
     Staging the same records again changes nothing. The caller owns the transaction.
     """
     batch = _Batch(fact, staged, log.stream, log.source_system, sources, run_id)
     # In this order: whoever was ever mentioned is a member, and what cannot stand supersedes nothing, so that
     # it does not matter which records came in one batch.
-    rejected = _reject_missing(connection, batch)
+    contest = grain.Contest(fact, staged, log, run_id)
+    rejected = grain.refuse_equal_lines(connection, contest) if has_lines else 0
+    rejected += _reject_missing(connection, batch)
     inferred = _infer_missing(database, connection, batch)
     inferred += _ensure_groups(database, connection, batch, waiting)
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
-    rejected += grain.settle(connection, grain.Contest(fact, staged, log, run_id), is_key=is_key)
+    rejected += grain.settle(connection, contest, is_key=is_key)
     resolved = _resolve(connection, batch)
-    deleted = connection.execute(_delete(batch)).rowcount
+    deleted = connection.execute(_delete_lines(batch) if has_lines else _delete(batch)).rowcount
     updated = connection.execute(_update(batch, resolved)).rowcount
     inserted = connection.execute(
         _insert(batch, resolved), execution_options={"preserve_rowcount": True}
@@ -175,7 +179,7 @@ def _reject_missing(connection: Connection, batch: _Batch) -> int:
 
 
 def _reject(connection: Connection, batch: _Batch, name: str, reference: Reference) -> int:
-    """Put the staged rows whose member is not there into the quarantine, and off the stage."""
+    """Put the staged records whose member is not there into the quarantine, and off the stage."""
     s, members = batch.staged.c, reference.dimension.table().c
     source = batch.source_of(name)
     known = select(literal(1)).where(members.source_system == source, members.source_id == s[name]).exists()
@@ -183,16 +187,18 @@ def _reject(connection: Connection, batch: _Batch, name: str, reference: Referen
     why = func.concat(
         f"{batch.fact.__name__}.{name}: no member {source}:", s[name], f" in {reference.dimension.__name__}"
     )
-    quarantine.note(
+    refused = select(s.raw_id, s.source_id, func.min(why)).where(is_missing).group_by(s.raw_id, s.source_id)
+    noted = quarantine.note(
         connection,
-        select(s.raw_id, s.source_id, why).where(is_missing),
+        refused,
         stream=batch.stream,
         target=batch.fact.__name__,
         field=name,
         rule="missing",
         run_id=batch.run_id,
     )
-    return connection.execute(delete(batch.staged).where(is_missing)).rowcount
+    connection.execute(delete(batch.staged).where(s.raw_id.in_(select(s.raw_id).where(is_missing))))
+    return noted
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
@@ -260,6 +266,15 @@ def _same_grain(batch: _Batch, other: Any) -> Any:
 def _delete(batch: _Batch) -> Any:
     gone = batch.staged.c
     return delete(batch.fact.table()).where(_same_grain(batch, gone), gone.is_deleted)
+
+
+def _delete_lines(batch: _Batch) -> Any:
+    """What the staged records have no more: the lines that are not staged, and all of a deleted one."""
+    table, s = batch.fact.table(), batch.staged.c
+    record = batch.fact.grain()[0].name
+    is_staged = exists().where(_same_grain(batch, s))  # which a deleted one is not: it has no line
+    is_theirs = and_(table.c.source_system == batch.source_system, table.c[record].in_(select(s[record])))
+    return delete(table).where(is_theirs, ~is_staged)
 
 
 def _update(batch: _Batch, resolved: Table) -> Any:

@@ -5,6 +5,8 @@ record at the same grain is one: the source calls two things what the fact calls
 by effective time, by the declared tie-break, then by log order, and the other is a reject of the rule `grain`
 that names it. Such a reject is the last word of its record all the same: it supersedes what came before, and
 goes when the record is sent again.
+
+Where a record gives a row for each of its lines, these must differ in grain, or all of it is a reject.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from strandline.warehouse import late, quarantine, state
 from strandline.warehouse.staging import latest_first
 
 RULE: Final = late.GRAIN_RULE
+LINES_RULE: Final = "lines"
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,30 @@ class Contest:
         grain = (row[column.name] == s[column.name] for column in self.fact.grain())
         return and_(row.source_system == self.log.source_system, *grain, row.source_id != s.source_id)
 
-    @property
-    def is_noted(self) -> ColumnElement[bool]:
+    def is_noted(self, rule: str = RULE) -> ColumnElement[bool]:
         """The reject is one that was set aside here."""
         noted = state.reject.c
         mine = (noted.stream == self.log.stream, noted.target == self.log.target)
-        return and_(*mine, noted.rule == RULE)
+        return and_(*mine, noted.rule == rule)
 
     def reason(self, winner: ColumnElement[Any]) -> ColumnElement[str]:
         """Why a record at the staged row's grain cannot stand; the same words for all who lose to it."""
+        return (
+            self.at_grain
+            + literal(" is the grain of ", Text)
+            + winner
+            + literal(" too, which is later", Text)
+        )
+
+    @property
+    def at_grain(self) -> ColumnElement[str]:
+        """The fact and the grain of the staged row, in words."""
         told: list[ColumnElement[str]] = [literal(f"{self.fact.__name__}: ", Text)]
         for number, column in enumerate(self.grain):
             told += [literal(f"{', ' if number else ''}{column.name} ", Text), cast(column, Text)]
-        told += [literal(" is the grain of ", Text), winner, literal(" too, which is later", Text)]
         return reduce(operator.add, told)
 
-    def set_aside(self, connection: Connection, losers: Any) -> int:
+    def set_aside(self, connection: Connection, losers: Any, *, rule: str = RULE) -> int:
         """Note the losers, a select of raw_id, source_id and reason; how many were not noted before."""
         return quarantine.note(
             connection,
@@ -90,7 +101,7 @@ class Contest:
             stream=self.log.stream,
             target=self.log.target,
             field=", ".join(column.name for column in self.fact.grain()),
-            rule=RULE,
+            rule=rule,
             run_id=self.run_id,
         )
 
@@ -109,6 +120,24 @@ def settle(connection: Connection, contest: Contest, *, is_key: bool) -> int:
     lost = _yield_to_table(connection, contest) if is_contested else 0
     lost += _yield_on_stage(connection, contest)
     return lost + (_take_over(connection, contest) if is_contested else 0)
+
+
+def refuse_equal_lines(connection: Connection, contest: Contest) -> int:
+    """Set aside the staged records of which two lines are at one grain; how many."""
+    s = contest.staged.c
+    why = func.min(contest.at_grain + literal(" is the grain of several lines of the record", Text))
+    several = (
+        select(s.raw_id, s.source_id, why.label("reason"))
+        .group_by(s.raw_id, s.source_id, *contest.grain)
+        .having(func.count() > 1)
+        .subquery()
+    )
+    records = select(several.c.raw_id, several.c.source_id, func.min(several.c.reason))
+    found = records.group_by(several.c.raw_id, several.c.source_id)
+    refused = contest.set_aside(connection, found, rule=LINES_RULE)
+    if refused:
+        _leave_stage(connection, contest, rule=LINES_RULE)
+    return refused
 
 
 def _forget_restated(connection: Connection, contest: Contest) -> None:
@@ -131,10 +160,10 @@ def _forget_restated(connection: Connection, contest: Contest) -> None:
 def _release(connection: Connection, contest: Contest) -> None:
     """Take the records that are sent again out of the quarantine: their last word is another now."""
     noted, s = state.reject.c, contest.staged.c
-    if connection.execute(select(noted.raw_id).where(contest.is_noted).limit(1)).first() is None:
+    if connection.execute(select(noted.raw_id).where(contest.is_noted()).limit(1)).first() is None:
         return
     is_sent_again = exists().where(s.source_id == noted.source_id, s.raw_id != noted.raw_id)
-    connection.execute(delete(state.reject).where(contest.is_noted, is_sent_again))
+    connection.execute(delete(state.reject).where(contest.is_noted(), is_sent_again))
 
 
 def _meets_others(connection: Connection, contest: Contest) -> bool:
@@ -178,9 +207,9 @@ def _yield_on_stage(connection: Connection, contest: Contest) -> int:
     return lost
 
 
-def _leave_stage(connection: Connection, contest: Contest) -> None:
+def _leave_stage(connection: Connection, contest: Contest, *, rule: str = RULE) -> None:
     """Take what was set aside off the stage."""
-    aside = select(state.reject.c.raw_id).where(contest.is_noted)
+    aside = select(state.reject.c.raw_id).where(contest.is_noted(rule))
     connection.execute(delete(contest.staged).where(contest.staged.c.raw_id.in_(aside)))
 
 
@@ -189,7 +218,7 @@ def _take_over(connection: Connection, contest: Contest) -> int:
     noted, s, row = state.reject.c, contest.staged.c, contest.table.c
     connection.execute(
         update(state.reject)
-        .where(contest.is_contested, contest.is_noted, noted.reason == contest.reason(row.source_id))
+        .where(contest.is_contested, contest.is_noted(), noted.reason == contest.reason(row.source_id))
         .values(reason=contest.reason(s.source_id))
     )
     last_word = _last_entry(contest, of=row.source_id)

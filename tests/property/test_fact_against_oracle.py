@@ -7,7 +7,6 @@ What they end up pointing at is told by a plain loop over everything that was se
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import URL, Connection, select, text
+from sqlalchemy import Connection, select, text
 from tests.property.house import Desk, DimGuest, FactCall, FactVisit, Phone, house
+from tests.written import row_versions
 
 from strandline.pipeline import RunReport, run
-from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -263,15 +262,8 @@ class Bed:
         return found
 
     def row_versions(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row."""
-        query = text("""
-            SELECT visit_id, xmin::text FROM warehouse.fact_visit
-            UNION ALL SELECT call_id, xmin::text FROM warehouse.fact_call
-            UNION ALL SELECT guest_key::text, xmin::text FROM warehouse.dim_guest
-            ORDER BY 1
-        """)
-        with self.database.connect() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+        """What changes with every write to the star, also an identical one."""
+        return row_versions(self.database, FactVisit.table(), FactCall.table(), DimGuest.table())
 
 
 def _names(connection: Connection, prefix: str) -> tuple[dict[int, object], dict[int, object]]:
@@ -286,11 +278,8 @@ def _names(connection: Connection, prefix: str) -> tuple[dict[int, object], dict
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        yield Bed(database)
-        database.close()
+def bed(both: Database) -> Bed:
+    return Bed(both)
 
 
 def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:

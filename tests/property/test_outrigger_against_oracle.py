@@ -5,7 +5,6 @@ The oracle is a plain loop over what was sent and shares no code with the merge.
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import URL, String, text
+from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
+from tests.written import row_versions
 
-from strandline.model import Dimension, Fact, Mapper, attribute, field, grain, references
+from strandline.model import Dimension, Fact, Mapper, UtcDateTime, attribute, field, grain, references
 from strandline.pipeline import Pipeline, run
 from strandline.source import Pages, Record, Source, stream
-from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -199,7 +198,8 @@ class Bed:
     def rows(self, query: str, prefix: str) -> list[tuple[Any, ...]]:
         """What a query about the case finds, sorted, without the prefix."""
         with self.database.connect() as connection:
-            found = connection.execute(text(query), {"prefix": f"{prefix}%"})
+            typed = text(query).columns(valid_from=UtcDateTime) if "valid_from" in query else text(query)
+            found = connection.execute(typed, {"prefix": f"{prefix}%"})
             plain = [
                 tuple(it.removeprefix(prefix) if isinstance(it, str) else it for it in row) for row in found
             ]
@@ -228,10 +228,8 @@ class Bed:
         }
 
     def written(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row."""
-        with self.database.connect() as connection:
-            query = text("SELECT account_key, xmin::text FROM warehouse.dim_account ORDER BY 1")
-            return [tuple(row) for row in connection.execute(query)]
+        """What changes with every write to the dimension, also an identical one."""
+        return row_versions(self.database, DimAccount.table())
 
 
 def naive(sent: list[Change]) -> dict[str, list[tuple[Any, ...]]]:
@@ -274,11 +272,8 @@ def _versions(key: str, mine: list[Change]) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        yield Bed(database)
-        database.close()
+def bed(both: Database) -> Bed:
+    return Bed(both)
 
 
 @given(st.lists(st.lists(changes, max_size=7), min_size=1, max_size=4))

@@ -6,7 +6,7 @@ ValueError with the value in the message when it would have to guess. None stays
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
@@ -133,6 +133,18 @@ class Day(TypeDecorator[date]):
         raise ValueError(f"{value!r} is no date; of a moment say in which zone, with using=…")
 
 
+class DecimalText(String):
+    """An exact number as SQLite keeps it: text with this many decimals, or as many as there are."""
+
+    def __init__(self, scale: int | None = None) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        spelled = "f" if self.scale is None else f".{self.scale}f"
+        return lambda value: value if value is None else format(Decimal(value), spelled)
+
+
 class Exact(TypeDecorator[Decimal]):
     """A decimal number that is stored as it is or refused: no float, no rounding, no overflow.
 
@@ -150,7 +162,11 @@ class Exact(TypeDecorator[Decimal]):
         self._unit = Decimal(1).scaleb(-scale)
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return String() if dialect.name == "sqlite" else self.impl_instance
+        return (
+            dialect.type_descriptor(DecimalText(self.scale))
+            if dialect.name == "sqlite"
+            else self.impl_instance
+        )
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         return value if value is None or isinstance(value, Decimal) else Decimal(str(value))
@@ -170,7 +186,7 @@ class Exact(TypeDecorator[Decimal]):
             raise ValueError(f"{value} does not fit numeric({self.precision}, {self.scale})") from None
         if stored != value:
             raise ValueError(f"{value} has more than {self.scale} decimal places, or is no number")
-        return format(stored, "f") if dialect.name == "sqlite" else value
+        return value
 
 
 class Money(Exact):

@@ -24,7 +24,7 @@ from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Figures, Load
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
 from strandline.source.stream import Source
-from strandline.warehouse import ledger, lock, schema, staging, state
+from strandline.warehouse import dialect, ledger, lock, schema, staging, state
 from strandline.warehouse.database import Database
 
 
@@ -107,7 +107,10 @@ class _Run:
     def _target(self, sync: Sync) -> Target:
         keys = {source.name: source.natural_keys for source in self.pipeline.sources}
         conversion = compile_mapper(
-            sync.mapper, self.database.engine.dialect, keys=sync.stream.source.natural_keys, keys_of=keys
+            sync.mapper,
+            dialect.of_rows(self.database.engine),
+            keys=sync.stream.source.natural_keys,
+            keys_of=keys,
         )
         staged = staging.staging_table(
             sync.staging_name, conversion.columns, tie_break=sync.stream.tie_break_type

@@ -2,6 +2,8 @@
 
 The fast way trusts the rows. When PostgreSQL or the driver refuses one, the whole COPY is taken back and
 `faults` says, row by row, which value it was; the caller sets those records aside and copies the rest.
+
+SQLite has no COPY, and takes anything: there the rows are inserted, and `faults` is asked of each before.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
+from psycopg.types.json import Json, Jsonb
 from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import (
     BigInteger,
@@ -21,15 +24,18 @@ from sqlalchemy import (
     Connection,
     Date,
     DateTime,
+    Enum,
     Float,
     Integer,
     Numeric,
     SmallInteger,
     String,
+    sql,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from strandline.warehouse.database import driver
+from strandline.warehouse.dialect import is_sqlite
 
 REFUSED: Final = (psycopg.DataError, TypeError, ValueError, AttributeError, OverflowError, struct.error)
 """What a value that does not fit its column raises, in the driver or in the server."""
@@ -47,6 +53,9 @@ def copy(
     connection: Connection, table: str, *, columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]]
 ) -> None:
     """Append the rows, tuples in the order of the columns, to the table (its qualified name, quoted)."""
+    if is_sqlite(connection):
+        _insert(connection, columns, rows)
+        return
     names = ", ".join(f'"{column.name}"' for column in columns)
     types = [_type_name(column, connection) for column in columns]
     known = psycopg.adapters.types
@@ -62,6 +71,36 @@ def copy(
             write = sink.write_row
             for row in rows:
                 write(row)
+
+
+def _insert(connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]]) -> None:
+    table, names = columns[0].table, [column.name for column in columns]
+    stored = [_storer(column.type, connection) for column in columns]
+    values = []
+    for row in rows:
+        for name, why in faults(columns, row):
+            raise ValueError(f"{name}: {why}")
+        converted = (value if value is None else put(value) for put, value in zip(stored, row, strict=True))
+        values.append(dict(zip(names, converted, strict=True)))
+    # Without types, which have had their say: the rows are what a column holds.
+    plain = sql.table(table.name, *(sql.column(name) for name in names), schema=table.schema)
+    if values:
+        connection.execute(plain.insert(), values)
+
+
+def _storer(type_: TypeEngine[Any], connection: Connection) -> Callable[[Any], Any]:
+    """What turns a value that COPY would take into what SQLite keeps."""
+    stored = type_.dialect_impl(connection.dialect)
+    if isinstance(stored, TypeDecorator):
+        return _storer(stored.impl_instance, connection)
+    if isinstance(type_, Enum):
+        return _as_it_is  # the name already
+    put = stored.bind_processor(connection.dialect) or _as_it_is
+    return lambda value: put(value.obj if isinstance(value, Json | Jsonb) else value)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _type_name(column: Column[Any], connection: Connection) -> str:

@@ -1,8 +1,8 @@
 """The warehouse's database: connections in UTC, schemas under the names that settings give, errors by our
 names.
 
-Everything that talks to PostgreSQL goes through `Database.connect`, so a full disk, a missing permission or a
-wrong password is told in one way, wherever it happens.
+Everything that talks to it goes through `Database.connect`, so a full disk, a missing permission or a wrong
+password is told in one way, wherever it happens.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from strandline.errors import DeclarationError
 from strandline.settings import Schemas
-from strandline.warehouse import diagnosis
+from strandline.warehouse import diagnosis, sqlite
 
 WORK_MEM = "256MB"
 """Merges sort and hash whole batches; with PostgreSQL's default of 4 MB the plans get quadratic."""
@@ -32,7 +32,10 @@ LOOKS_LIKE = (
 
 
 class Database:
-    """A PostgreSQL database that holds, or is to hold, a warehouse."""
+    """A database that holds, or is to hold, a warehouse: PostgreSQL, or SQLite for unit tests.
+
+    `Database("sqlite://")` lives in memory and in one connection, as long as the object does.
+    """
 
     def __init__(self, url: str | URL, schemas: Schemas | None = None) -> None:
         self.url = _parse(url)
@@ -49,6 +52,8 @@ class Database:
     @cached_property
     def engine(self) -> Engine:
         """The engine, with the layers' schemas translated and the session in UTC."""
+        if self.url.drivername == sqlite.DRIVER:
+            return sqlite.create(self.url, schemas=self.schemas.model_dump())
         return create_engine(
             self.url,
             execution_options={"schema_translate_map": self.schemas.model_dump()},
@@ -80,8 +85,12 @@ class Database:
         write.
         """
         quote = self.engine.dialect.identifier_preparer.quote
-        schema = self.schemas.model_dump().get(table.schema, table.schema) if table.schema else None
+        schema = self.schema_of(table)
         return f"{quote(schema)}.{quote(table.name)}" if schema else quote(table.name)
+
+    def schema_of(self, table: Table) -> str | None:
+        """What the schema of the table is called in this database."""
+        return self.schemas.model_dump().get(table.schema, table.schema) if table.schema else None
 
     @contextmanager
     def named_errors(self) -> Iterator[None]:
@@ -103,8 +112,12 @@ def _parse(url: str | URL) -> URL:
     if "@" in f"{parsed.host}{parsed.database}":
         raise DeclarationError("database URL: it has more than one @", hint=LOOKS_LIKE)
     backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return parsed.set(drivername=sqlite.DRIVER)
     if backend not in ("postgresql", "postgres"):
-        raise DeclarationError(f"database URL: {backend} is no PostgreSQL", hint=LOOKS_LIKE)
+        raise DeclarationError(
+            f"database URL: {backend} is neither PostgreSQL nor, for tests, SQLite", hint=LOOKS_LIKE
+        )
     return parsed.set(drivername="postgresql+psycopg")
 
 

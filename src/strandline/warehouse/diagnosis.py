@@ -7,6 +7,7 @@ speaks another language than English still gets the right error, with the genera
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
@@ -65,6 +66,25 @@ def name(error: BaseException | None, *, url: URL, schemas: Schemas) -> Warehous
             return WarehouseBusy(what, hint="Another session was in the way. Wait for it, then run again.")
         case psycopg.OperationalError() if _is_about_connection(error):
             return WarehouseUnreachable(what, hint=_connection_hint(str(error)))
+        case sqlite3.Error():
+            return _on_sqlite(error, what)
+    return WarehouseError(what)
+
+
+def _on_sqlite(error: sqlite3.Error, what: str) -> WarehouseError:
+    match getattr(error, "sqlite_errorname", "").split("_")[1:2]:
+        case ["FULL" | "IOERR"]:
+            return WarehouseFull(what, hint=NO_SPACE)
+        case ["BUSY" | "LOCKED"]:
+            return WarehouseBusy(what, hint="SQLite has one writer. Wait for it, then run again.")
+        case ["CANTOPEN"]:
+            return WarehouseUnreachable(what, hint=f"Give a file in a folder that is there in {SETTING}.")
+        case ["READONLY" | "PERM" | "AUTH"]:
+            return PermissionMissing(what, hint=f"Give a file that may be written in {SETTING}.")
+    if "within a transaction" in str(error):
+        return WarehouseBusy(
+            what, hint="In memory SQLite has one connection: end what was begun on it, then run."
+        )
     return WarehouseError(what)
 
 

@@ -6,11 +6,15 @@ a check or NOT NULL on such a column, is told with the statement that takes it a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 
-from sqlalchemy import Column, Connection, MetaData, Table, text
+from sqlalchemy import Column, Connection, MetaData, Table, inspect, text
 from sqlalchemy.types import NullType
+
+from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import is_sqlite
 
 OBSTACLES = text("""
     SELECT a.attname, a.attnotnull, c.conname
@@ -34,13 +38,16 @@ def with_dropped(table: Table, columns: tuple[str, ...]) -> Table:
 
 
 def obstacles(
-    connection: Connection, *, qualified: str, columns: Sequence[str]
+    database: Database, connection: Connection, *, table: Table, columns: Sequence[str]
 ) -> tuple[list[str], list[str]]:
     """What of these columns stands in the way of new rows, and the statements that mend it."""
-    quote = connection.dialect.identifier_preparer.quote
+    quote, qualified = connection.dialect.identifier_preparer.quote, database.qualified(table)
     wrong, mend = [], []
-    rows = connection.execute(OBSTACLES, {"table": qualified, "columns": list(columns)})
-    for name, is_required, check in rows:
+    for name, is_required, check in (
+        _on_sqlite(connection, table=table, schema=database.schema_of(table), columns=columns)
+        if is_sqlite(connection)
+        else connection.execute(OBSTACLES, {"table": qualified, "columns": list(columns)})
+    ):
         if is_required:
             wrong.append(f"{name} is NOT NULL, and its model has no such column")
             mend.append(f"ALTER TABLE {qualified} ALTER COLUMN {quote(name)} DROP NOT NULL;")
@@ -48,3 +55,14 @@ def obstacles(
             wrong.append(f"{check} asks for {name}, and its model has no such column")
             mend.append(f"ALTER TABLE {qualified} DROP CONSTRAINT IF EXISTS {quote(check)};")
     return wrong, mend
+
+
+def _on_sqlite(
+    connection: Connection, *, table: Table, schema: str | None, columns: Sequence[str]
+) -> Iterator[tuple[str, bool, str | None]]:
+    there = inspect(connection)
+    checks = there.get_check_constraints(table.name, schema=schema)
+    for column in there.get_columns(table.name, schema=schema):
+        if (name := column["name"]) in columns:
+            asking = [it["name"] for it in checks if re.search(rf"\b{re.escape(name)}\b", it["sqltext"])]
+            yield from ((name, not column["nullable"], check) for check in asking or [None])

@@ -37,6 +37,7 @@ from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import outriggers_of
 from strandline.warehouse import hierarchy, mini
 from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import is_sqlite
 
 
 def span(
@@ -141,6 +142,8 @@ def infer(
 
 def reserve(database: Database, connection: Connection, dimension: type[Dimension], count: int) -> int:
     """The first of `count` surrogate keys in a row that nobody else gets."""
+    if is_sqlite(connection):
+        return max(connection.scalar(select(func.max(dimension.key_column()))) or 0, 0) + 1
     sequence = func.pg_get_serial_sequence(database.qualified(dimension.table()), dimension.key_column().name)
     last = connection.scalar(select(func.setval(sequence, func.nextval(sequence) + (count - 1))))
     assert isinstance(last, int)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     MetaData,
+    ScalarSelect,
     Select,
     Table,
     Text,
@@ -30,7 +31,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.sql.selectable import LateralFromClause
 
 from strandline.warehouse import raw, state
 
@@ -83,12 +83,7 @@ def find(connection: Connection, *, staged: Table, log: Log) -> int:
     if log.applied == 0:
         return 0
     known = _known(log, staged.c.source_id)
-    late = (
-        select(staged.c.source_id)
-        .distinct()
-        .select_from(staged)
-        .join(known, known.c.known >= staged.c.effective_at)
-    )
+    late = select(staged.c.source_id).distinct().where(known >= staged.c.effective_at)
     connection.execute(insert(LATE_MEMBER).from_select(["source_id"], late))
     connection.execute(text("ANALYZE late_member"))
     return connection.scalar(select(func.count()).select_from(LATE_MEMBER)) or 0
@@ -114,13 +109,13 @@ def forget_superseded(connection: Connection, *, staged: Table, log: Log) -> Non
         connection.execute(delete(staged).where(is_superseded(staged, log, by=staged.c.source_id)))
 
 
-def _known(log: Log, source_id: ColumnElement[Any]) -> LateralFromClause:
+def _known(log: Log, source_id: ColumnElement[Any]) -> ScalarSelect[Any]:
     """Up to when something is known of whom the natural key names."""
     entry = log.raw.alias("entry")
     return (
-        select(func.max(entry.c.effective_at).label("known"))
+        select(func.max(entry.c.effective_at))
         .where(entry.c.source_id == source_id, log.holds(entry))
-        .lateral("before")
+        .scalar_subquery()
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, inspect, select, update
 
 from strandline.warehouse import lock, state
 from strandline.warehouse.database import Database
@@ -64,7 +64,7 @@ def note_target(connection: Connection, run_id: int, figures: Mapping[str, Any])
 
 def exists(database: Database, connection: Connection) -> bool:
     """Whether strandline has ever run here."""
-    return bool(connection.scalar(select(func.to_regclass(database.qualified(state.run)).is_not(None))))
+    return inspect(connection).has_table(state.run.name, schema=database.schemas.strandline)
 
 
 def pipelines(connection: Connection) -> list[str]:

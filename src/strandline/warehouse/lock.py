@@ -1,6 +1,7 @@
 """Locks: one writer a stream for a whole run, one merge a target at a time.
 
-PostgreSQL's advisory locks end with the session that holds them, so a run that dies leaves none behind.
+PostgreSQL's advisory locks end with the session that holds them, so a run that dies leaves none behind. On
+SQLite there are none: it is for tests, of one process and one writer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select, text
 
 from strandline.errors import WarehouseBusy
+from strandline.warehouse.dialect import is_sqlite
 
 HOLDER: Final = text("""
     SELECT pid, backend_start
@@ -27,7 +29,7 @@ def _number(name: str) -> object:
 
 def hold(connection: Connection, name: str) -> bool:
     """Take the lock for as long as this connection lives; False when another session has it."""
-    return bool(connection.scalar(select(func.pg_try_advisory_lock(_number(name)))))
+    return is_sqlite(connection) or bool(connection.scalar(select(func.pg_try_advisory_lock(_number(name)))))
 
 
 def hold_stream(connection: Connection, stream: str) -> None:
@@ -51,7 +53,8 @@ def _describe_holder(connection: Connection, name: str) -> str:
 
 def release_all(connection: Connection) -> None:
     """Give back what this session holds."""
-    connection.execute(select(func.pg_advisory_unlock_all()))
+    if not is_sqlite(connection):
+        connection.execute(select(func.pg_advisory_unlock_all()))
 
 
 def share_and_take(connection: Connection, *, shared: Iterable[str], exclusive: Iterable[str]) -> None:
@@ -59,6 +62,8 @@ def share_and_take(connection: Connection, *, shared: Iterable[str], exclusive: 
 
     Always taken in the order of their names, so that two merges never wait for each other.
     """
+    if is_sqlite(connection):
+        return
     writing = set(exclusive)
     for name in sorted(writing | set(shared)):
         take = func.pg_advisory_xact_lock if name in writing else func.pg_advisory_xact_lock_shared

@@ -109,9 +109,8 @@ def latest(connection: Connection, *, limit: int) -> list[dict[str, Any]]:
     for stream in {reject["stream"] for reject in rejects}:
         log = raw.raw_table(stream, cursor=None).c
         wanted = [reject["raw_id"] for reject in rejects if reject["stream"] == stream]
-        payloads = dict(
-            connection.execute(select(log.raw_id, log.payload).where(log.raw_id.in_(wanted))).tuples().all()
-        )
+        entries = select(log.raw_id, log.payload).where(log.raw_id.in_(wanted))
+        payloads = {entry.raw_id: entry.payload for entry in connection.execute(entries)}
         for reject in rejects:
             if reject["stream"] == stream:
                 reject["payload"] = payloads[reject["raw_id"]].decode("utf-8", "backslashreplace")[:EXCERPT]

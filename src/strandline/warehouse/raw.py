@@ -9,6 +9,7 @@ the order of `raw_id` is the order of commits.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     Table,
     Text,
     bindparam,
@@ -38,6 +40,7 @@ from xxhash import xxh32_hexdigest
 from strandline.model.base import NAMING, RAW
 from strandline.warehouse.copy import copy
 from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import is_sqlite
 
 UPSERT: Final = "upsert"
 DELETE: Final = "delete"
@@ -103,6 +106,11 @@ def latest_hashes(connection: Connection, table: Table, keys: Sequence[str]) -> 
     """The hash of the latest payload of each of these natural keys that has one."""
     if not keys:
         return {}
+    latest = _latest_on_sqlite if is_sqlite(connection) else _latest
+    return {key: bytes(payload_hash) for key, payload_hash in connection.execute(latest(table, keys))}
+
+
+def _latest(table: Table, keys: Sequence[str]) -> Select[Any]:
     wanted = (
         func.unnest(bindparam("keys", keys, type_=ARRAY(Text)))
         .table_valued("source_id", name="wanted")
@@ -115,10 +123,15 @@ def latest_hashes(connection: Connection, table: Table, keys: Sequence[str]) -> 
         .limit(1)
         .lateral()
     )
-    found = connection.execute(
-        select(wanted.c.source_id, latest.c.payload_hash).select_from(wanted.join(latest, true()))
+    return select(wanted.c.source_id, latest.c.payload_hash).select_from(wanted.join(latest, true()))
+
+
+def _latest_on_sqlite(table: Table, keys: Sequence[str]) -> Select[Any]:
+    wanted = func.json_each(json.dumps(keys)).table_valued("value")
+    latest = select(func.max(table.c.raw_id)).where(table.c.source_id.in_(select(wanted.c.value)))
+    return select(table.c.source_id, table.c.payload_hash).where(
+        table.c.raw_id.in_(latest.group_by(table.c.source_id))
     )
-    return {key: bytes(payload_hash) for key, payload_hash in found}
 
 
 def keyless_hashes(connection: Connection, table: Table, hashes: Sequence[bytes]) -> set[bytes]:

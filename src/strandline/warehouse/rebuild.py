@@ -22,7 +22,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Interval,
     MetaData,
     Table,
     and_,
@@ -30,7 +29,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    literal_column,
     not_,
     or_,
     select,
@@ -38,6 +36,7 @@ from sqlalchemy import (
 )
 
 from strandline.model.dimension import BEGINNING
+from strandline.warehouse.dialect import just_after
 from strandline.warehouse.event import Batch, differ, numbered, written
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.previous import remembered
@@ -50,9 +49,6 @@ RETIRED = Table(
     postgresql_on_commit="DROP",
 )
 """The versions that go when the facts have moved away from them."""
-
-AN_INSTANT: ColumnElement[Any] = literal_column("interval '1 microsecond'", Interval)
-
 
 RETIRED_KEYS = select(RETIRED.c.key)
 
@@ -95,7 +91,7 @@ def retire(connection: Connection, batch: Batch) -> int:
     _spare_withdrawn(connection, batch)
     aside = update(table).where(batch.key == RETIRED.c.key)
     # One instant long, so that they are in nobody's way among the current ones.
-    gone = {"valid_to": table.c.valid_from + AN_INSTANT, "is_current": False, "is_deleted": False}
+    gone = {"valid_to": just_after(table.c.valid_from), "is_current": False, "is_deleted": False}
     retired: int = connection.execute(aside.values(**gone)).rowcount
     _infer_withdrawn(connection, batch)
     return retired

@@ -22,8 +22,9 @@ from strandline.model.combination import Combination, special_combinations
 from strandline.model.dimension import Dimension, special_members
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
-from strandline.warehouse import bridge, dropped, hierarchy, lock, state
+from strandline.warehouse import bridge, dropped, hierarchy, lock, sqlite, state
 from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import is_sqlite
 
 Model = type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy] | type[Bridge]
 
@@ -74,7 +75,11 @@ def read_catalog(database: Database, connection: Connection, tables: Iterable[Ta
     wanted = {*database.schemas.model_dump().values(), *(actual_schema(database, table) for table in tables)}
     found: dict[tuple[str, str], dict[str, str]] = {}
     schemas = set()
-    for schema, table, column, type_ in connection.execute(COLUMNS, {"schemas": sorted(wanted)}):
+    for schema, table, column, type_ in (
+        sqlite.columns(connection)
+        if is_sqlite(connection)
+        else connection.execute(COLUMNS, {"schemas": sorted(wanted)})
+    ):
         schemas.add(schema)
         if table is not None:
             found.setdefault((schema, table), {})[column] = type_
@@ -134,7 +139,10 @@ def _create(database: Database, connection: Connection, catalog: Catalog, tables
         getattr(database.schemas, name) for name in SCHEMAS
     }
     for schema in sorted(needed - catalog.schemas):
-        connection.execute(CreateSchema(schema))
+        if is_sqlite(connection):
+            sqlite.attach(connection, schema)
+        else:
+            connection.execute(CreateSchema(schema))
     for table in tables:
         if _stale_staging(database, catalog, table):
             table.drop(connection)
@@ -144,8 +152,10 @@ def _create(database: Database, connection: Connection, catalog: Catalog, tables
 
 
 def _spelled(database: Database, column: Column[Any]) -> str:
-    """A column's type as PostgreSQL writes it."""
+    """A column's type as the database's catalog writes it."""
     written = column.type.compile(database.engine.dialect).lower().replace(", ", ",")
+    if is_sqlite(database.engine):
+        return written.partition(" collate ")[0]
     name, bracket, rest = written.partition("(")
     if name == "float" and bracket:
         return "real" if int(rest.rstrip(")")) <= REAL_BITS else "double precision"
@@ -168,7 +178,7 @@ def _refuse_differences(
     wrong: list[str] = []
     mend: list[str] = []
     for table, columns in gone.items():
-        why, statements = dropped.obstacles(connection, qualified=database.qualified(table), columns=columns)
+        why, statements = dropped.obstacles(database, connection, table=table, columns=columns)
         wrong += [f"{table.name}: {it}" for it in why]
         mend += statements
     for table in tables:
@@ -192,7 +202,9 @@ def _refuse_differences(
     if wrong:
         raise SchemaOutOfDate(
             f"{database.shown}: the tables differ from their models: {'; '.join(wrong)}",
-            hint="Look at it, then type in psql: " + " ".join(mend),
+            hint="Delete the file: SQLite is for tests, and is made anew."
+            if is_sqlite(connection)
+            else "Look at it, then type in psql: " + " ".join(mend),
         )
 
 

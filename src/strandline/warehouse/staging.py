@@ -30,6 +30,7 @@ from strandline.model.base import NAMING, STAGING
 from strandline.model.column import Reference, role
 from strandline.warehouse.copy import copy
 from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.raw import tie_break_column
 
 EVENT_COLUMNS: Final = ("raw_id", "source_id", "effective_at")
@@ -71,7 +72,8 @@ def latest_first(staged: FromClause) -> list[ColumnElement[Any]]:
 def empty(database: Database, connection: Connection, table: Table) -> None:
     """Make room, without touching a table that is empty already."""
     if connection.scalar(select(func.count()).select_from(select(table.c.raw_id).limit(1).subquery())):
-        connection.execute(text(f"TRUNCATE {database.qualified(table)}"))
+        clear = table.delete() if is_sqlite(connection) else text(f"TRUNCATE {database.qualified(table)}")
+        connection.execute(clear)
 
 
 def stage(database: Database, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -81,6 +83,8 @@ def stage(database: Database, connection: Connection, table: Table, rows: Sequen
 
 def analyze(database: Database, connection: Connection, table: Table, *, columns: Sequence[str] = ()) -> None:
     """Tell the planner what is staged, in all columns or in these; nobody else does before the merge."""
+    if is_sqlite(connection):
+        return
     # Values of every column are sorted for it: the three that events are made of take a quarter of the time.
     only = f" ({', '.join(columns)})" if columns else ""
     connection.execute(text(f"ANALYZE {database.qualified(table)}{only}"))

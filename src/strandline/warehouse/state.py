@@ -26,17 +26,19 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.types import JSON
 
-from strandline.model.base import NAMING, OWN
+from strandline.model.base import NAMING, OWN, BigKey
 
 OWN_TABLES = MetaData(schema=OWN, naming_convention=NAMING)
 
 MOMENT = DateTime(timezone=True)
+JSON_VALUE = JSON().with_variant(JSONB(), "postgresql")
 
 run = Table(
     "run",
     OWN_TABLES,
-    Column("run_id", BigInteger, Identity(), primary_key=True),
+    Column("run_id", BigKey, Identity(), primary_key=True),
     Column("pipeline", Text, nullable=False),
     Column("started_at", MOMENT, nullable=False, server_default=func.now()),
     Column("finished_at", MOMENT, comment="NULL: running, or ended without a word"),
@@ -85,7 +87,7 @@ run_target = Table(
     Column("run_id", BigInteger, primary_key=True),
     Column("stream", Text, primary_key=True),
     Column("target", Text, primary_key=True),
-    Column("counts", JSONB, nullable=False, comment="Rows by what happened to them"),
+    Column("counts", JSON_VALUE, nullable=False, comment="Rows by what happened to them"),
     Column("applied_before", BigInteger, nullable=False),
     Column("applied_after", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False),
@@ -108,7 +110,7 @@ applied_mark = Table(
     Column("stream", Text, primary_key=True),
     Column("target", Text, primary_key=True),
     Column("raw_id", BigInteger, nullable=False),
-    Column("columns", JSONB, nullable=False, comment="The columns that the target has been filled in"),
+    Column("columns", JSON_VALUE, nullable=False, comment="The columns that the target has been filled in"),
     Column("run_id", BigInteger, nullable=False),
     Column("moved_at", MOMENT, nullable=False, server_default=func.now()),
     comment="How far into the raw log each target has been built",
@@ -131,7 +133,7 @@ request = Table(
 reject = Table(
     "reject",
     OWN_TABLES,
-    Column("reject_id", BigInteger, Identity(), primary_key=True),
+    Column("reject_id", BigKey, Identity(), primary_key=True),
     Column("stream", Text, nullable=False),
     Column(
         "target", Text, nullable=False, comment="The model it was meant for; empty: its contract refused it"

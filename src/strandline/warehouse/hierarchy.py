@@ -27,7 +27,6 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
-    case,
     delete,
     false,
     func,
@@ -126,6 +125,7 @@ def refresh(
     connection.execute(insert(SEED).from_select(["source_id"], _moved(tree, members)))
     rejected = 0
     if connection.scalar(select(func.count()).select_from(SEED)):
+        connection.execute(text("ANALYZE hierarchy_seed"))
         for table in (NODE, PLACE, PARENT):
             table.create(connection)
         _gather(connection, tree)
@@ -280,7 +280,8 @@ def _write(connection: Connection, tree: _Tree) -> None:
     names = [*PLACE.c.keys(), "is_leaf", "created_at", "updated_at", "run_id"]
     connection.execute(insert(table).from_select(names, new))
     connection.execute(parents)
-    connection.execute(_mark_leaves(table, stamps))
+    connection.execute(text("ANALYZE hierarchy_parent"))
+    _mark_leaves(connection, table, stamps)
 
 
 def _same(table: Table, place: FromClause) -> ColumnElement[bool]:
@@ -290,16 +291,17 @@ def _same(table: Table, place: FromClause) -> ColumnElement[bool]:
     )
 
 
-def _mark_leaves(table: Table, stamps: dict[str, Any]) -> Any:
-    child = table.alias("child")
+def _mark_leaves(connection: Connection, table: Table, stamps: dict[str, Any]) -> None:
+    """Two statements, each a join: in one, with a CASE, every row of the table would be looked at."""
+    child, is_concerned = table.alias("child"), select(PARENT.c.durable_key)
     has_child = (
         select(literal(1))
         .where(child.c.ancestor_durable_key == table.c.descendant_durable_key, child.c.depth == 1)
         .exists()
     )
-    is_leaf = case((has_child, false()), else_=true())
-    return (
-        update(table)
-        .where(table.c.descendant_durable_key.in_(select(PARENT.c.durable_key)), table.c.is_leaf != is_leaf)
-        .values(is_leaf=is_leaf, **stamps)
-    )
+    for is_leaf, holds in ((True, ~has_child), (False, has_child)):
+        connection.execute(
+            update(table)
+            .where(table.c.descendant_durable_key.in_(is_concerned), table.c.is_leaf != is_leaf, holds)
+            .values(is_leaf=is_leaf, **stamps)
+        )

@@ -47,6 +47,7 @@ PUBLIC = [
     "Record",
     "Reference",
     "ReferenceType",
+    "ShrunkenDimension",
     "SourceSettings",
     "StrandlineError",
     "Zone",

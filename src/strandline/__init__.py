@@ -32,6 +32,7 @@ HOMES = {
     "Record": "source",
     "Reference": "source",
     "ReferenceType": "model",
+    "ShrunkenDimension": "model",
     "SourceSettings": "source",
     "StrandlineError": "errors",
     "Zone": "source",

@@ -38,6 +38,9 @@ from strandline.model import (
     ReferenceType as ReferenceType,
 )
 from strandline.model import (
+    ShrunkenDimension as ShrunkenDimension,
+)
+from strandline.model import (
     allocate as allocate,
 )
 from strandline.model import (

@@ -17,6 +17,7 @@ from strandline.model import (
     JunkDimension,
     Mapper,
     MiniDimension,
+    ShrunkenDimension,
     attribute,
     bands,
     combination,
@@ -80,6 +81,10 @@ class DimPersonProfile(MiniDimension, of=DimPerson, outrigger=True):
 
     age_band: Mapped[str | None] = attribute(String(12))
     town: Mapped[str | None] = attribute(String(10))
+
+
+class DimName(ShrunkenDimension, of=DimPerson, attributes=("called",)):
+    """The names that persons have had."""
 
 
 class DimVisitFlags(JunkDimension):

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import URL, Connection, select, text
-from tests.property.club import Club, DimPerson, DimPersonProfile, DimVisitFlags, FactPresence, club
+from tests.property.club import Club, DimName, DimPerson, DimPersonProfile, DimVisitFlags, FactPresence, club
 
 from strandline.pipeline import RunReport, run
 from strandline.testing import postgres
@@ -146,6 +146,18 @@ class Oracle:
             if not it.is_deleted
         }
 
+    def versions(self) -> int:
+        """How many versions all persons have together; a new name begins one."""
+        number = 0
+        for person in self.mentioned:
+            last: object = NOTHING
+            begun = 0
+            for _, it in sorted(self.persons.get(person, {}).items()):
+                begun += not it.is_deleted and it.name != last
+                last = NOTHING if it.is_deleted else it.name
+            number += begun or 1
+        return number
+
     def present(self) -> dict[str, set[object]]:
         """Everybody's last profile."""
         return {it: {self.profiles(it)[-1][2]} for it in ("a", "ü") if self.profiles(it)}
@@ -213,6 +225,17 @@ class Bed:
                 found.setdefault(key, set()).add(profiles[it.person_profile_key])
         return found
 
+    def names(self, prefix: str) -> list[tuple[object, object]]:
+        """The name on each version of the persons, and the one that its rollup says."""
+        person, name = DimPerson.table(), DimName.table()
+        with self.database.connect() as connection:
+            rows = connection.execute(
+                select(person.c.is_inferred, person.c.called, name.c.name_key, name.c.called)
+                .join(name, name.c.name_key == person.c.name_key)
+                .where(person.c.source_id.startswith(prefix))
+            ).all()
+        return [(UNKNOWN if it[0] else it[1], UNKNOWN if it[2] == -1 else it[3]) for it in rows]
+
     def row_versions(self) -> list[tuple[Any, ...]]:
         """PostgreSQL's own mark of who wrote a row."""
         query = text("""
@@ -221,6 +244,7 @@ class Bed:
             UNION ALL SELECT 3, person_profile_key::text, xmin::text FROM warehouse.dim_person_profile
             UNION ALL SELECT 4, person_profile_history_key::text, xmin::text
                 FROM warehouse.dim_person_profile_history
+            UNION ALL SELECT 6, name_key::text, xmin::text FROM warehouse.dim_name
             UNION ALL SELECT 5, visit_flags_key::text, xmin::text FROM warehouse.dim_visit_flags
             ORDER BY 1, 2
         """)
@@ -269,6 +293,8 @@ def test_flags_and_profiles_are_those_of_a_plain_loop(bed: Bed, batches: list[li
         bed.load(prefix, batch, oracle)
         assert bed.visits(prefix) == oracle.expected_visits()
         assert bed.present(prefix) == oracle.present()
+        assert all(told == rolled_up for told, rolled_up in bed.names(prefix))
+        assert len(bed.names(prefix)) == oracle.versions()
     with bed.database.connect() as connection:
         assert check(connection, club.models) == []
 

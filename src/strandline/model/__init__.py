@@ -11,6 +11,7 @@ from strandline.model.field import allocate, field, line, line_number
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.mapper import Mapper, combination
 from strandline.model.mini import MiniDimension, bands
+from strandline.model.shrunken import ShrunkenDimension
 from strandline.model.type import (
     BooleanStringType,
     Exact,
@@ -36,6 +37,7 @@ __all__ = [
     "Money",
     "NormalizedEmail",
     "ReferenceType",
+    "ShrunkenDimension",
     "Span",
     "UtcDateTime",
     "allocate",

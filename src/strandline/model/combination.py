@@ -6,7 +6,7 @@ the column types have bound them, in one spelling for each value, so that the sa
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
@@ -29,12 +29,12 @@ from sqlalchemy import (
     and_,
     or_,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from strandline.errors import DeclarationError
 from strandline.model.base import Base, BigKey, refuse_reserved, snake_case
-from strandline.model.column import Attribute, role
+from strandline.model.column import ROLE, UNKNOWN_KEY, Attribute, CombinationKey, role
 from strandline.model.dimension import SPECIAL_MEMBERS, placeholder
 
 COMBINATION: Final = "combination"
@@ -83,10 +83,39 @@ class Combination(Base):
         return [column for column in cls.table().c if isinstance(role(column), Attribute)]
 
     @classmethod
+    def text_of(cls, values: Sequence[Any]) -> str:
+        """The combination of these values, as the column types have bound them."""
+        parts = zip(cls.attributes(), values, strict=True)
+        return combine(tuple(part_of(column)(value) for column, value in parts))
+
+    @classmethod
     def values(cls, combination: str) -> dict[str, Any]:
         """The values of a combination by column, as the database keeps them."""
         parts = zip(cls.attributes(), json.loads(combination), strict=True)
         return {it.name: None if part is None else _kind(it.type).restore(part) for it, part in parts}
+
+
+def foreign_key(cls: type[Combination], comment: str) -> MappedColumn[Any]:
+    """A column of a dimension for the key of a combination; -1 until it is found."""
+    return mapped_column(
+        BigInteger(),
+        nullable=False,
+        server_default=str(UNKNOWN_KEY),
+        info={ROLE: CombinationKey(cls)},
+        sort_order=1,
+        comment=comment,
+    )
+
+
+def add_key(cls: type[Combination], *, to: type[Any], comment: str) -> None:
+    """Give a dimension that is there already a column for the key of a combination."""
+    name = cls.key_column().name
+    if name in to.table().c:
+        raise DeclarationError(
+            f"{cls.__name__}: {to.__name__} has a column {name!r} already",
+            hint=f"Call {cls.__name__} something else.",
+        )
+    setattr(to, name, foreign_key(cls, comment))
 
 
 class JunkDimension(Combination):

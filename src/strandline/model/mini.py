@@ -18,12 +18,12 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import BigInteger, Text
-from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped
 
 from strandline.errors import DeclarationError
-from strandline.model.column import ROLE, UNKNOWN_KEY, CombinationKey, attribute
-from strandline.model.combination import COMBINATION, Combination
+from strandline.model.column import attribute
+from strandline.model.combination import COMBINATION, Combination, add_key, foreign_key
 from strandline.model.dimension import Dimension
 
 Number = int | Decimal
@@ -58,7 +58,8 @@ class MiniDimension(Combination):
         if not is_abstract:
             cls.history = _history(cls)
             if outrigger:
-                _attach(cls)
+                add_key(cls, to=cls.base, comment=f"→ {cls.__name__}, as the member is now")
+                _OUTRIGGERS.setdefault(cls.base, []).append(cls)
 
 
 def outriggers_of(dimension: type[Any]) -> Sequence[type[MiniDimension]]:
@@ -75,17 +76,6 @@ def _checked(cls: type[MiniDimension], of: type[Dimension] | None) -> type[Dimen
     )
 
 
-def _key(cls: type[MiniDimension], comment: str) -> MappedColumn[Any]:
-    return mapped_column(
-        BigInteger(),
-        nullable=False,
-        server_default=str(UNKNOWN_KEY),
-        info={ROLE: CombinationKey(cls)},
-        sort_order=1,
-        comment=comment,
-    )
-
-
 def _history(cls: type[MiniDimension]) -> type[History]:
     combined = attribute(Text(), scd=2, comment="The values, by which the combination is found")
     namespace = {
@@ -93,22 +83,10 @@ def _history(cls: type[MiniDimension]) -> type[History]:
         "__doc__": f"Which combination of {cls.__tablename__} a member of {cls.base.__tablename__} had when.",
         "__annotations__": {COMBINATION: Mapped[str | None]},
         COMBINATION: combined,
-        cls.key_column().name: _key(cls, f"→ {cls.__name__}"),
+        cls.key_column().name: foreign_key(cls, f"→ {cls.__name__}"),
         "mini": cls,
     }
     return type(f"{cls.__name__}History", (History,), namespace)
-
-
-def _attach(cls: type[MiniDimension]) -> None:
-    """Give the base a column for the combination that the member has now."""
-    name = cls.key_column().name
-    if name in cls.base.table().c:
-        raise DeclarationError(
-            f"{cls.__name__}: {cls.base.__name__} has a column {name!r} already",
-            hint="Call the mini-dimension something else, or leave outrigger=True out.",
-        )
-    setattr(cls.base, name, _key(cls, f"→ {cls.__name__}, as the member is now"))
-    _OUTRIGGERS.setdefault(cls.base, []).append(cls)
 
 
 def bands(*edges: Number) -> Callable[[Number], str]:

@@ -18,6 +18,7 @@ from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy, hierarchies_of
 from strandline.model.mapper import Mapper
 from strandline.model.mini import History, MiniDimension, outriggers_of
+from strandline.model.shrunken import shrunken_of
 from strandline.source.stream import Source, Stream
 from strandline.warehouse import raw
 
@@ -174,6 +175,7 @@ class Pipeline:
             found |= dict.fromkeys(_outriggers(model))
         for model in list(found):
             found |= dict.fromkeys(hierarchies_of(model))
+            found |= dict.fromkeys(shrunken_of(model))
         return sorted(found, key=lambda model: issubclass(model, Fact))
 
     @property
@@ -207,7 +209,7 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
         raise DeclarationError(f"{where}: not a stream", hint="Give it as <Source>.<stream>.")
     if issubclass(added.mapper.model, Combination) and not issubclass(added.mapper.model, MiniDimension):
         raise DeclarationError(
-            f"{where}: {added.mapper.model.__name__} is filled by the facts that refer to it",
+            f"{where}: {added.mapper.model.__name__} is filled by the facts that refer to it, or by its base",
             hint=f"In the fact's mapper: <column> = combination({added.mapper.__name__}).",
         )
     if not issubclass(added.stream.contract, added.mapper.contract):

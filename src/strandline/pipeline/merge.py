@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, func, inspect, not_, select
+from sqlalchemy import Connection, and_, func, inspect, not_, select
 
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import History, outriggers_of
+from strandline.model.shrunken import shrunken_of
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
 from strandline.warehouse import (
@@ -28,6 +29,7 @@ from strandline.warehouse import (
     outrigger,
     rebuild,
     scd,
+    shrunken,
     staging,
     state,
 )
@@ -80,6 +82,9 @@ def fill_columns(
         )
     target.rejected = _refresh_hierarchies(connection, log, target, run_id)
     _attach_outriggers(database, connection, log, target, run_id)
+    for rollup in shrunken_of(model):
+        same_source = model.table().c.source_system == log.source_system
+        shrunken.refresh(connection, rollup, touched=same_source, run_id=run_id)
     target.filled_columns = target.fillable
     state.move_applied_mark(
         connection,
@@ -101,6 +106,7 @@ def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
         others = [*facts_of(model), *model.outriggers()]
         if issubclass(model, History):
             others += [model.mini, model.mini.base]
+        others += shrunken_of(model)
         bridges = model.bridges()
     others += [it for bridge in bridges for it in (bridge, bridge.dimension)]
     lock.share_and_take(connection, shared=(), exclusive={it.__name__ for it in (model, *others)})
@@ -234,6 +240,10 @@ def _keep_combinations(connection: Connection, batch: event.Batch) -> None:
     if issubclass(model, History):
         mini.attach(connection, batch, model)
         touched += [model.mini] if model.mini.is_outrigger else []
+    for rollup in shrunken_of(model):
+        theirs = batch.table.c.source_id.in_(select(batch.event.c.source_id))
+        same_source = batch.table.c.source_system == batch.source_system
+        shrunken.refresh(connection, rollup, touched=and_(same_source, theirs), run_id=batch.run_id)
     for it in touched:
         mini.refresh(
             connection,

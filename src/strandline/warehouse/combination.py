@@ -7,6 +7,7 @@ the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -23,11 +24,19 @@ def ensure(
     table, wanted = dimension.table(), combinations.distinct().subquery("wanted")
     text = wanted.c[0]
     known = select(literal(1)).where(table.c[COMBINATION] == text).exists()
-    new = sorted(connection.scalars(select(text).where(text.is_not(None), ~known)))
-    if new:
-        add = insert(_plain(dimension)).values(created_at=func.now(), run_id=run_id)
-        connection.execute(add, [{COMBINATION: it, **dimension.values(it)} for it in new])
+    new = connection.scalars(select(text).where(text.is_not(None), ~known)).all()
+    add(connection, dimension=dimension, combinations=new, run_id=run_id)
     return len(new)
+
+
+def add(
+    connection: Connection, *, dimension: type[Combination], combinations: Sequence[str], run_id: int
+) -> None:
+    """Add these combinations, none of which is there."""
+    if combinations:
+        one = insert(_plain(dimension)).values(created_at=func.now(), run_id=run_id)
+        rows = [{COMBINATION: it, **dimension.values(it)} for it in sorted(combinations)]
+        connection.execute(one, rows)
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it

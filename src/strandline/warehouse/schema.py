@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, func, insert, select, text, tuple_
+from sqlalchemy import Column, Connection, Table, func, insert, select, text, true, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateSchema
 
@@ -22,7 +22,8 @@ from strandline.model.combination import Combination, special_combinations
 from strandline.model.dimension import Dimension, special_members
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
-from strandline.warehouse import bridge, dropped, hierarchy, lock, sqlite, state
+from strandline.model.shrunken import ShrunkenDimension
+from strandline.warehouse import bridge, dropped, hierarchy, lock, shrunken, sqlite, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
@@ -100,24 +101,38 @@ def prepare(
         _create(database, connection, catalog, tables)
     gone = _dropped(database, catalog, models)
     _refuse_differences(database, connection, catalog, tables, gone)
-    for model in models:
-        if issubclass(model, Calendar):
-            _fill_calendar(connection, model)
-        elif issubclass(model, Dimension) and catalog.columns(database, model.table()) is None:
-            _add_special_members(connection, model)
-        elif issubclass(model, Combination) and catalog.columns(database, model.table()) is None:
-            _add_special_combinations(connection, model)
-        elif issubclass(model, Bridge) and catalog.columns(database, model.table()) is None:
-            bridge.add_special_groups(connection, model)
-    for model in models:  # when the members of their dimensions are there
-        if issubclass(model, Hierarchy) and catalog.columns(database, model.table()) is None:
-            hierarchy.fill(connection, model)
+    new = [model for model in models if catalog.columns(database, model.table()) is None]
+    _add_first_rows(connection, models, new)
+    _derive(connection, new)
     return gone
 
 
 def tables_of(models: Sequence[Model]) -> list[Table]:
     """The tables of the models: one each, and for a bridge that of its groups."""
     return [*(it.table() for it in models), *(it.groups for it in models if issubclass(it, Bridge))]
+
+
+def _add_first_rows(connection: Connection, models: Sequence[Model], new: Sequence[Model]) -> None:
+    """The rows that a table has from its creation, and the days of a calendar, that may be wider now."""
+    for model in models:
+        if issubclass(model, Calendar):
+            _fill_calendar(connection, model)
+    for model in new:
+        if issubclass(model, Dimension):
+            _add_special_members(connection, model)
+        elif issubclass(model, Combination):
+            _add_special_combinations(connection, model)
+        elif issubclass(model, Bridge):
+            bridge.add_special_groups(connection, model)
+
+
+def _derive(connection: Connection, new: Sequence[Model]) -> None:
+    """Fill the new tables that follow from dimensions, which may be there already."""
+    for model in new:
+        if issubclass(model, ShrunkenDimension):
+            shrunken.refresh(connection, model, touched=true(), run_id=0)
+        elif issubclass(model, Hierarchy):
+            hierarchy.fill(connection, model)
 
 
 def _is_complete(database: Database, catalog: Catalog, tables: Sequence[Table]) -> bool:

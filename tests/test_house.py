@@ -22,6 +22,7 @@ PATCHES = {("monkeypatch", verb) for verb in ("setattr", "delattr", "setitem", "
 CATCHES_ALL = PACKAGE / "cli" / "app.py"
 
 PUBLIC = [
+    "AccumulatingSnapshot",
     "ApiKey",
     "Basic",
     "Bearer",
@@ -59,9 +60,11 @@ PUBLIC = [
     "event_time",
     "field",
     "grain",
+    "lag",
     "line",
     "line_number",
     "measure",
+    "milestone",
     "references",
     "run",
     "stream",

@@ -7,6 +7,7 @@ so that `import strandline` costs nothing.
 from importlib import import_module
 
 HOMES = {
+    "AccumulatingSnapshot": "model",
     "ApiKey": "source",
     "Basic": "source",
     "Bearer": "source",
@@ -44,9 +45,11 @@ HOMES = {
     "event_time": "model",
     "field": "model",
     "grain": "model",
+    "lag": "model",
     "line": "model",
     "line_number": "model",
     "measure": "model",
+    "milestone": "model",
     "references": "model",
     "run": "pipeline",
     "stream": "source",

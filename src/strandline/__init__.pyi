@@ -2,6 +2,9 @@
 
 from strandline.errors import StrandlineError as StrandlineError
 from strandline.model import (
+    AccumulatingSnapshot as AccumulatingSnapshot,
+)
+from strandline.model import (
     BooleanStringType as BooleanStringType,
 )
 from strandline.model import (
@@ -65,6 +68,9 @@ from strandline.model import (
     grain as grain,
 )
 from strandline.model import (
+    lag as lag,
+)
+from strandline.model import (
     line as line,
 )
 from strandline.model import (
@@ -72,6 +78,9 @@ from strandline.model import (
 )
 from strandline.model import (
     measure as measure,
+)
+from strandline.model import (
+    milestone as milestone,
 )
 from strandline.model import (
     references as references,

@@ -10,6 +10,7 @@ from strandline.model.fact import Fact
 from strandline.model.field import allocate, field, line, line_number
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.mapper import Mapper, combination
+from strandline.model.milestone import AccumulatingSnapshot, lag, milestone
 from strandline.model.mini import MiniDimension, bands
 from strandline.model.shrunken import ShrunkenDimension
 from strandline.model.type import (
@@ -22,6 +23,7 @@ from strandline.model.type import (
 )
 
 __all__ = [
+    "AccumulatingSnapshot",
     "Base",
     "BooleanStringType",
     "Bridge",
@@ -48,8 +50,10 @@ __all__ = [
     "event_time",
     "field",
     "grain",
+    "lag",
     "line",
     "line_number",
     "measure",
+    "milestone",
     "references",
 ]

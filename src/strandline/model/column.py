@@ -120,6 +120,22 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Milestone:
+    """A moment that a process passes, after another one."""
+
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Lag:
+    """The time from one milestone to another, in units of so many seconds."""
+
+    start: str
+    end: str
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Reference:
     """A key of a dimension on a fact: one role that the dimension plays."""
 

@@ -30,6 +30,7 @@ from strandline.model.combination import COMBINATION, Combination, combine, part
 from strandline.model.fact import Fact
 from strandline.model.field import UNSET
 from strandline.model.mapper import Mapped, Mapper, mappable, must_fill, names_member
+from strandline.model.milestone import predecessors
 from strandline.model.mini import MiniDimension
 from strandline.model.path import Step
 from strandline.model.type import Exact, exactly
@@ -80,7 +81,7 @@ class Conversion:
         return RecordRejected(
             f"{self.mapper.__name__}.{name}{self._came_from(name, begun)}: {_words(error)}",
             field=name,
-            rule=type(error).__name__,
+            rule=error.rule if isinstance(error, Misordered) else type(error).__name__,
         )
 
     def _came_from(self, name: str, begun: Sequence[int]) -> str:
@@ -94,6 +95,15 @@ class Conversion:
 
 class Empty(ValueError):
     """A column that must be filled got nothing."""
+
+
+class Misordered(ValueError):
+    """A milestone lies before one that comes first."""
+
+    rule = "milestone"
+
+    def __init__(self, moment: object, name: str, first: object) -> None:
+        super().__init__(f"{moment} lies before {name}, which is {first}")
 
 
 def compile_mapper(
@@ -180,10 +190,11 @@ class _Author:
         return [*once, *find, *parts, *loop]
 
     def single_body(self, name: str) -> list[str]:
-        """What works out one column, with the column that it needs; the lines that it begins are noted."""
-        needed = self.needs.get(name)
-        body = self.body([needed, name] if needed else [name], start="begun.append(number)")
-        return [f"v_{name} = None", *body]  # of no lines at all
+        """What works out one column, with those that it needs; the lines that it begins are noted."""
+        names = [name]
+        while (needed := self.needs.get(names[0])) is not None:
+            names.insert(0, needed)
+        return [f"v_{name} = None", *self.body(names, start="begun.append(number)")]  # of no lines at all
 
     def write(self, name: str, arguments: str, body: list[str], result: str) -> str:
         return "\n    ".join([f"def {name}({arguments}):", *body, f"return {result}"]) + "\n"
@@ -219,8 +230,21 @@ class _Author:
         if issubclass(self.mapper.model, Combination):
             self.names[f"part_{name}"] = part_of(column)
             lines.append(f"{value} = part_{name}({value})")
+        lines += self._keep_order(name)
         self.lines[name] = lines
         self.columns.append(column)
+
+    def _keep_order(self, name: str) -> list[str]:
+        """What refuses a milestone that lies before one that comes first."""
+        first = predecessors(self.mapper.model.table(), name)
+        if first:
+            self.names["Misordered"] = Misordered
+            self.needs[name] = first[0]
+        return [
+            f"if v_{name} is not None and v_{it} is not None and v_{name} < v_{it}:"
+            f" raise Misordered(v_{name}, {it!r}, v_{it})"
+            for it in first
+        ]
 
     def _write_combination(self, name: str, mapped: Mapped, mapper: type[Mapper[Any, Any]]) -> None:
         conversion = compile_mapper(mapper, self.dialect, keys=self.keys, keys_of=self.keys_of)

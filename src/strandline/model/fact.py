@@ -1,7 +1,7 @@
 """Facts: one row an event at a declared grain, its numbers, and keys of the members that it concerns."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Column, Index, Table
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
@@ -15,6 +15,8 @@ from strandline.model.column import (
     UNKNOWN_KEY,
     EventTime,
     Grain,
+    Lag,
+    Milestone,
     Reference,
     durable_column,
     durable_member,
@@ -31,6 +33,11 @@ class Fact(Audited, Base):
     """What happened. Subclass it and declare `grain`, `event_time`, `references` and `measure` columns."""
 
     __abstract__ = True
+
+    only_here: ClassVar[tuple[type, ...]] = ()
+    """What a column of this kind of fact may mean besides what one of any fact may."""
+    restates_history: ClassVar[bool] = False
+    """A row is made of several records of its key, so that a late one has all of them read again."""
 
     source_system: Mapped[str] = mapped_column(
         sort_order=903, primary_key=True, comment="The source it comes from"
@@ -129,6 +136,7 @@ def _check(cls: type[Fact]) -> None:
             f"{cls.__name__} has no grain", hint="Declare what one row is: order_id: Mapped[str] = grain()."
         )
     columns = set(cls.table().c.keys())
+    _check_kind(cls)
     refuse_reserved(cls, (column.name for column in cls.table().c if role(column) is not None))
     for name, reference in _found(cls).items():
         where = f"{cls.__name__}.{name}: references({reference.dimension.__name__})"
@@ -146,6 +154,17 @@ def _check(cls: type[Fact]) -> None:
                 f"{where}: gap={reference.gap!r} needs the moment that may fall into a gap",
                 hint='Declare an event_time(), or give as_of="<column>".',
             )
+
+
+def _check_kind(cls: type[Fact]) -> None:
+    """What only another kind of fact has."""
+    for column in cls.table().c:
+        for meaning, base in ((Milestone, "AccumulatingSnapshot"), (Lag, "AccumulatingSnapshot")):
+            if isinstance(role(column), meaning) and meaning not in cls.only_here:
+                raise DeclarationError(
+                    f"{cls.__name__}.{column.name}: {meaning.__name__.lower()}() is for another kind of fact",
+                    hint=f"class {cls.__name__}({base}): ...",
+                )
 
 
 def _check_dimension(where: str, reference: Reference) -> None:

@@ -25,7 +25,16 @@ from pydantic import BaseModel
 from sqlalchemy import Column
 
 from strandline.errors import DeclarationError
-from strandline.model.column import Attribute, Degenerate, EventTime, Grain, Measure, Reference, role
+from strandline.model.column import (
+    Attribute,
+    Degenerate,
+    EventTime,
+    Grain,
+    Measure,
+    Milestone,
+    Reference,
+    role,
+)
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
@@ -98,7 +107,7 @@ class Mapper(Generic[R, M]):
 
 def mappable(model: Model) -> dict[str, Column[Any]]:
     """The columns that a mapper fills, in the order of the model."""
-    meant = (Attribute, Grain, Degenerate, EventTime, Measure, Reference)
+    meant = (Attribute, Grain, Degenerate, EventTime, Measure, Milestone, Reference)
     found = {column.name: column for column in model.table().c if isinstance(role(column), meant)}
     calculated = model.date_references() if issubclass(model, Fact) else {}
     return {name: column for name, column in found.items() if name not in calculated}

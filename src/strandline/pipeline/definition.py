@@ -234,6 +234,7 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
             )
     _check_lines(added, where=where)
     _check_tombstones(added, where=where)
+    _check_history(added, where=where)
 
 
 def _check_table_names(added: Stream, other: Stream, *, where: str) -> None:
@@ -272,4 +273,15 @@ def _check_tombstones(added: Sync, *, where: str) -> None:
         raise DeclarationError(
             f"{where}: the stream has deletions, and a deleted record could not be found in {added.target}",
             hint=f"Make the grain one text column that is mapped from {added.stream.key[0]!r}.",
+        )
+
+
+def _check_history(added: Sync, *, where: str) -> None:
+    """A row that is made of several records of its key must be found by it."""
+    if issubclass(added.model, Fact) and added.model.restates_history and not added.grain_is_key:
+        raise DeclarationError(
+            f"{where}: a row of {added.target} is made of several records of one key, and its grain is"
+            " something else",
+            hint=f"Make the grain one text column that is mapped from {added.stream.key[0]!r}, and let the"
+            " source spell its keys exactly.",
         )

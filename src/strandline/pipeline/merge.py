@@ -47,7 +47,7 @@ def merge(
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
     if issubclass(model, Fact):
-        counts = _merge_fact(database, connection, model, log, target, run_id)
+        counts = _merge_fact(database, connection, model, log, load, target, run_id)
     else:
         counts = _merge_dimension(database, connection, model, log, load, target, run_id)
     state.move_applied_mark(
@@ -124,8 +124,16 @@ def facts_of(dimension: type[Dimension]) -> Iterator[type[Fact]]:
 
 
 def _merge_fact(
-    database: Database, connection: Connection, model: type[Fact], log: late.Log, target: Target, run_id: int
+    database: Database,
+    connection: Connection,
+    model: type[Fact],
+    log: late.Log,
+    load: Load,
+    target: Target,
+    run_id: int,
 ) -> dict[str, int]:
+    if model.restates_history and late.find(connection, staged=target.staged, log=log):
+        load.stage_again(target, late.entries(log, up_to=load.last_raw_id), late.LATE_MEMBER)
     merged = fact.merge(
         database,
         connection,

@@ -36,7 +36,8 @@ from sqlalchemy import (
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, missing_column, role
 from strandline.model.combination import COMBINATION
 from strandline.model.fact import Fact
-from strandline.warehouse import bridge, combination, grain, key, late, quarantine
+from strandline.model.milestone import AccumulatingSnapshot
+from strandline.warehouse import bridge, combination, fold, grain, key, late, quarantine
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 
@@ -105,7 +106,10 @@ def merge(
     inferred += _ensure_groups(database, connection, batch, waiting)
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
-    rejected += grain.settle(connection, contest, is_key=is_key)
+    if issubclass(fact, AccumulatingSnapshot):
+        rejected += fold.fold(connection, fold.Folding(fact, staged, log, run_id))
+    else:
+        rejected += grain.settle(connection, contest, is_key=is_key)
     resolved = _resolve(connection, batch)
     deleted = connection.execute(_delete_lines(batch) if has_lines else _delete(batch)).rowcount
     updated = connection.execute(_update(batch, resolved)).rowcount
@@ -231,6 +235,8 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
         "run_id": literal(batch.run_id, BigInteger),
         **{column.name: s[column.name] for column in fact.table().c if column.name in s},
     }
+    if issubclass(fact, AccumulatingSnapshot):
+        values |= fold.lags(fact, batch.staged)
     for name, dimension in fact.combinations().items():
         combined = dimension.table().alias(f"of_{name}")
         joined = joined.outerjoin(combined, combined.c[COMBINATION] == s[name])

@@ -37,6 +37,12 @@ from strandline.warehouse import raw, state
 GRAIN_RULE: Final = "grain"
 """What a record is rejected for that is good, and that another one at its grain has outdone."""
 
+MILESTONE_RULE: Final = "milestone"
+"""What a record is rejected for that would put a milestone before one that comes first."""
+
+RELATIVE: Final = (GRAIN_RULE, MILESTONE_RULE)
+"""The rules that other records decide on: what breaks them is told by the log again each time."""
+
 LATE_MEMBER = Table(
     "late_member",
     MetaData(),
@@ -62,14 +68,14 @@ class Log:
         return and_(entry.c.raw_id <= self.applied, self.accepted(entry))
 
     def accepted(self, entry: FromClause) -> ColumnElement[bool]:
-        """Whether this entry of the log is not in the quarantine; one that another record has outdone is the
+        """Whether this entry of the log is not in the quarantine; one that others have brought there is the
         last word of its own all the same.
         """
         noted = state.reject.c
         rejected = (
             select(literal(1))
             .where(noted.stream == self.stream, noted.raw_id == entry.c.raw_id)
-            .where(noted.target.in_(["", self.target]), noted.rule != GRAIN_RULE)
+            .where(noted.target.in_(["", self.target]), noted.rule.not_in(RELATIVE))
         )
         return ~rejected.exists()
 

@@ -54,18 +54,20 @@ def note(
     *,
     stream: str,
     target: str,
-    field: str,
+    field: str | None = None,
     rule: str,
     run_id: int,
 ) -> int:
-    """Note as rejects what a select of raw_id, source_id and reason finds; how many were not noted before."""
-    raw_id, source_id, reason = found.subquery("found").c
+    """Note as rejects what a select of raw_id, source_id, reason and, unless it is given, field finds; how
+    many were not noted before.
+    """
+    raw_id, source_id, reason, *fields = found.subquery("found").c
     values: dict[str, Any] = {
         "stream": literal(stream),
         "target": literal(target),
         "raw_id": raw_id,
         "source_id": source_id,
-        "field": literal(field),
+        "field": literal(field) if field is not None else fields[0],
         "rule": literal(rule),
         "reason": reason,
         "run_id": literal(run_id, BigInteger),

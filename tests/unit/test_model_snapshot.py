@@ -1,0 +1,181 @@
+"""Snapshots: what is declared, what follows from it, and what cannot be."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import String, make_url
+from sqlalchemy.orm import Mapped
+
+from strandline.errors import DeclarationError
+from strandline.model import (
+    AccumulatingSnapshot,
+    DimDate,
+    Fact,
+    Mapper,
+    field,
+    grain,
+    lag,
+    milestone,
+    references,
+)
+from strandline.model.conversion import compile_mapper
+from strandline.model.milestone import predecessors
+from strandline.pipeline import Pipeline
+from strandline.source import Pages, Record, Source, stream
+
+POSTGRES = make_url("postgresql+psycopg://").get_dialect()()
+
+
+class Claim(Record):
+    """A claim."""
+
+    id: str
+    number: int = 0
+    reported: datetime | None = None
+    decided: datetime | None = None
+    paid: datetime | None = None
+
+
+class Insurer(Source):
+    """Claims."""
+
+    @stream(Claim, key="id")
+    def claims(self) -> Pages:
+        """None."""
+        return iter(())
+
+
+class FactClaim(AccumulatingSnapshot):
+    """One row a claim."""
+
+    claim_id: Mapped[str] = grain(String(10))
+    reported_at: Mapped[datetime | None] = milestone()
+    decided_at: Mapped[datetime | None] = milestone(after="reported_at")
+    paid_at: Mapped[datetime | None] = milestone(after="decided_at")
+    days_to_pay: Mapped[Decimal | None] = lag("reported_at", "paid_at", unit="days")
+    paid_date_key: Mapped[int] = references(DimDate, on="paid_at")
+
+
+class InsurerClaim(Mapper[Claim, FactClaim]):
+    """Claims."""
+
+    claim_id = field("id")
+    reported_at = field("reported")
+    decided_at = field("decided")
+    paid_at = field("paid")
+
+
+def day(number: int) -> datetime:
+    return datetime(2026, 1, number, tzinfo=UTC)
+
+
+def test_milestones_lags_and_what_follows_them_are_known() -> None:
+    assert list(FactClaim.milestones()) == ["reported_at", "decided_at", "paid_at"]
+    assert predecessors(FactClaim.table(), "paid_at") == ["decided_at", "reported_at"]
+    assert FactClaim.following()["paid_date_key"] == "paid_at"
+    assert FactClaim.lags()["days_to_pay"].seconds == 86_400
+    assert FactClaim.table().c.days_to_pay.comment == "Days from reported_at to paid_at"
+
+
+def test_the_first_milestone_is_the_event_time_where_none_is_declared() -> None:
+    found = FactClaim.event_time_column()
+
+    assert found is not None
+    assert found.name == "reported_at"
+
+
+@pytest.mark.parametrize(
+    ("claim", "words"),
+    [
+        (Claim(id="1", reported=day(2), decided=day(1)), "decided_at (from decided)"),
+        (Claim(id="1", reported=day(2), paid=day(1)), "paid_at (from paid)"),
+    ],
+)
+def test_a_record_whose_milestones_are_the_wrong_way_round_is_refused(claim: Claim, words: str) -> None:
+    """Also when the milestone between them is not known."""
+    conversion = compile_mapper(InsurerClaim, POSTGRES)
+    with pytest.raises(ValueError, match="lies before"):
+        conversion.convert(claim, 1, "1", day(1), day(1))
+    why = conversion.explain(claim)
+
+    assert why.rule == "milestone"
+    assert why.message == (
+        f"InsurerClaim.{words}: 2026-01-01 00:00:00+00:00 lies before reported_at,"
+        " which is 2026-01-02 00:00:00+00:00"
+    )
+
+
+def milestone_of_a_plain_fact() -> None:
+    class FactClaimPlain(Fact):
+        plain_id: Mapped[str] = grain()
+        done_at: Mapped[datetime] = milestone()
+
+
+def no_milestone() -> None:
+    class FactClaimNever(AccumulatingSnapshot):
+        never_id: Mapped[str] = grain()
+
+
+def after_nothing() -> None:
+    class FactClaimEarly(AccumulatingSnapshot):
+        early_id: Mapped[str] = grain()
+        done_at: Mapped[datetime] = milestone(after="begun_at")
+        begun_at: Mapped[datetime] = milestone()
+
+
+def milestone_that_is_a_day() -> None:
+    class FactClaimDay(AccumulatingSnapshot):
+        day_id: Mapped[str] = grain()
+        done_on: Mapped[date] = milestone()
+
+
+def lag_to_nowhere() -> None:
+    class FactClaimLag(AccumulatingSnapshot):
+        lag_id: Mapped[str] = grain()
+        done_at: Mapped[datetime] = milestone()
+        days: Mapped[Decimal] = lag("begun_at", "done_at", unit="days")
+
+
+def lag_that_is_never_empty() -> None:
+    class FactClaimEmpty(AccumulatingSnapshot):
+        empty_id: Mapped[str] = grain()
+        begun_at: Mapped[datetime] = milestone()
+        done_at: Mapped[datetime | None] = milestone(after="begun_at")
+        days: Mapped[Decimal] = lag("begun_at", "done_at", unit="days")
+
+
+def lag_in_weeks() -> None:
+    unit: Any = "weeks"
+    lag("begun_at", "done_at", unit=unit)
+
+
+def grain_that_is_not_the_key() -> None:
+    class InsurerOther(Mapper[Claim, FactClaim]):
+        def claim_id(self, record: Claim) -> str:
+            return str(record.number)
+
+    Pipeline("claims").sync(Insurer.claims, InsurerOther)
+
+
+@pytest.mark.parametrize(
+    ("declare", "words"),
+    [
+        (milestone_of_a_plain_fact, "FactClaimPlain.done_at: milestone() is for another kind of fact"),
+        (no_milestone, "FactClaimNever has no milestone"),
+        (after_nothing, "milestone(after='begun_at') names no milestone above it"),
+        (milestone_that_is_a_day, "FactClaimDay.done_on: milestone() is a moment"),
+        (lag_to_nowhere, "'begun_at' is no milestone of FactClaimLag"),
+        (lag_that_is_never_empty, "is a number with decimals, empty while a milestone is"),
+        (lag_in_weeks, "not a unit that is known"),
+        (grain_that_is_not_the_key, "a row of FactClaim is made of several records of one key"),
+    ],
+)
+def test_what_cannot_work_is_refused_when_it_is_declared(declare: Callable[[], None], words: str) -> None:
+    with pytest.raises(DeclarationError) as refused:
+        declare()
+
+    assert words in refused.value.message
+    assert refused.value.hint

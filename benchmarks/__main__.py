@@ -1,107 +1,78 @@
-"""`make bench`: strandline and the hand-written script in turns, then what a run with nothing new costs.
+"""`make bench`: the suites that are named, or loads and growth; prints medians and says which targets hold.
 
-Every trial is a process of its own on a new database of one embedded PostgreSQL, after a CHECKPOINT; both
-contestants read the same bytes from the same server. Machines have moods, so figures are medians and only
-ratios mean anything.
+Machines have moods, so contestants take turns, figures are medians and only ratios mean anything.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
+import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from typing import Final
 
-from sqlalchemy import make_url
+from benchmarks import case, growth, load, machine, order, result, snapshot, timing
+from benchmarks.result import Target
 
-from benchmarks import machine, result, trial
-from benchmarks.trial import Ground, Trial
-from strandline.warehouse import embedded
-
-CONTESTANTS = ("handwritten", "strandline")
+SUITES: Final = ("load", "growth", "snapshot", "facts")
+DEFAULT: Final = ("load", "growth")
 
 
 def main() -> int:
     """Measure, show, keep; 1 if a target is missed."""
     options = _options()
-    with _ground([options.small, options.large]) as ground:
-        trials, no_op = _measure(ground, sizes=(options.small, options.large), rounds=options.rounds)
-        described = machine.describe(ground.server)
-    result.show(trials, no_op)
+    content: dict[str, object] = {"load_average": os.getloadavg()}
+    targets: list[Target] = []
+    if "load" in options.suites:
+        loads = load.measure(sizes=(options.small, options.large), rounds=options.rounds)
+        result.show(loads.trials, loads.no_op)
+        targets += result.targets(loads.trials, loads.no_op)
+        content |= result.as_json(loads.trials, loads.no_op)
+    with case.server() as server:
+        for name, measure in _merges(server, options).items():
+            outcome = measure()
+            timing.show(outcome)
+            targets += outcome.targets
+            content[name] = outcome.as_json()
+        content = {"machine": machine.describe(case.address(server)), **content}
     if options.keep:
-        print(f"kept in {result.keep(options.keep, machine=described, trials=trials, no_op=no_op)}")
-    return 0 if all(target.holds for target in result.targets(trials, no_op)) else 1
+        print(f"kept in {result.keep(options.keep, content)}")
+    return 0 if all(target.holds for target in targets) else 1
+
+
+def _merges(server: str, options: argparse.Namespace) -> dict[str, Callable[[], timing.Outcome]]:
+    """The suites that time a merge, of those that were asked for."""
+    rounds = options.rounds
+    every: dict[str, Callable[[], timing.Outcome]] = {
+        "growth": lambda: growth.measure(
+            server,
+            sizes=(options.versions, 10 * options.versions),
+            changes=options.versions // 20,
+            rounds=rounds,
+        ),
+        "snapshot": lambda: snapshot.measure(server, members=options.members, rounds=rounds),
+        "facts": lambda: order.measure(
+            server, facts=options.facts, versions=options.facts * 6 // 25, rounds=rounds
+        ),
+    }
+    return {name: measure for name, measure in every.items() if name in options.suites}
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--large", type=int, default=200_000, help="customers of the large load")
-    parser.add_argument("--small", type=int, default=20_000, help="customers of the small load")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", default=list(DEFAULT), help=", ".join(SUITES))
+    parser.add_argument("--large", type=int, default=200_000, help="load: customers of the large load")
+    parser.add_argument("--small", type=int, default=20_000, help="load: customers of the small load")
+    parser.add_argument("--versions", type=int, default=200_000, help="growth: of the small dimension")
+    parser.add_argument("--members", type=int, default=1_000_000, help="snapshot: members of the dimension")
+    parser.add_argument("--facts", type=int, default=5_000_000, help="facts: how many")
     parser.add_argument("--rounds", type=int, default=3, help="trials of each")
     parser.add_argument("--keep", metavar="NAME", help="write benchmarks/results/NAME.json")
-    return parser.parse_args()
-
-
-def _measure(ground: Ground, *, sizes: tuple[int, int], rounds: int) -> tuple[list[Trial], list[Trial]]:
-    _turn(ground, sizes[0])  # compiles every import, and is not counted
-    trials: list[Trial] = []
-    no_op: list[Trial] = []
-    for _ in range(rounds):
-        for records in sizes:
-            trials += map(_tell, _turn(ground, records))
-        no_op.append(_tell(trial.measure("strandline", ground, records=sizes[1], new=False)))
-    ground.drop()
-    return trials, no_op
-
-
-def _turn(ground: Ground, records: int) -> list[Trial]:
-    """One trial of each contestant; the last one's database stays."""
-    done, sums = [], set()
-    for contestant in CONTESTANTS:
-        ground.renew()
-        done.append(trial.measure(contestant, ground, records=records))
-        sums.add(trial.check(contestant, ground, records=records))
-    if len(sums) > 1:
-        raise RuntimeError(f"the contestants loaded different amounts: {sums}")
-    return done
-
-
-def _tell(done: Trial) -> Trial:
-    said = (
-        f"{done.contestant:12}{done.records or 'nothing new':>12}{done.seconds:8.2f} s{done.peak_mb:7.0f} MB"
-    )
-    print(said, file=sys.stderr, flush=True)
-    return done
-
-
-@contextmanager
-def _ground(sizes: list[int]) -> Iterator[Ground]:
-    with tempfile.TemporaryDirectory(prefix="strandline-bench-") as folder, _api(sizes) as api:
-        server = embedded.start(Path(folder, "warehouse"))
-        address = make_url(server.url).set(drivername="postgresql")
-        try:
-            yield Ground(
-                server=address.render_as_string(hide_password=False),
-                database=address.set(database="bench").render_as_string(hide_password=False),
-                api=api,
-                bytecode=Path(folder, "bytecode"),
-            )
-        finally:
-            server.stop()
-
-
-@contextmanager
-def _api(totals: list[int]) -> Iterator[str]:
-    arguments = [sys.executable, "-m", "benchmarks.server", *map(str, totals)]
-    with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=trial.PROJECT, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.communicate()
+    options = parser.parse_args()
+    unknown = sorted(set(options.suites) - set(SUITES))
+    if unknown:
+        parser.error(f"no suite of the name {', '.join(unknown)}; there are {', '.join(SUITES)}")
+    return options
 
 
 if __name__ == "__main__":

@@ -96,19 +96,27 @@ def show(trials: Sequence[Trial], no_op: Sequence[Trial]) -> None:
     console = Console()
     console.print(figures)
     for target in targets(trials, no_op):
-        verdict = "[green]holds[/]" if target.holds else "[red]does not hold[/]"
-        console.print(f"{target.name}: {target.found:.2f} ({target.wanted}) {verdict}", highlight=False)
+        tell(console, target)
 
 
-def keep(name: str, *, machine: dict[str, object], trials: Sequence[Trial], no_op: Sequence[Trial]) -> Path:
-    """Write everything down; the file's path."""
-    path = FOLDER / f"{name}.json"
-    content = {
-        "machine": machine,
+def tell(console: Console, target: Target) -> None:
+    """Print whether it holds."""
+    verdict = "[green]holds[/]" if target.holds else "[red]does not hold[/]"
+    console.print(f"{target.name}: {target.found:.2f} ({target.wanted}) {verdict}", highlight=False)
+
+
+def as_json(trials: Sequence[Trial], no_op: Sequence[Trial]) -> dict[str, object]:
+    """Everything, for the file that is kept."""
+    return {
         "targets": [asdict(it) | {"found": round(it.found, 3)} for it in targets(trials, no_op)],
         "medians": [asdict(it) for it in medians(trials)],
         "trials": [asdict(it) for it in trials],
         "nothing_new": [asdict(it) for it in no_op],
     }
+
+
+def keep(name: str, content: dict[str, object]) -> Path:
+    """Write everything down; the file's path."""
+    path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(content, indent=2) + "\n")
     return path

@@ -23,7 +23,6 @@ CATCHES_ALL = PACKAGE / "cli" / "app.py"
 
 PUBLIC = [
     "AccumulatingSnapshot",
-    "Aggregate",
     "ApiKey",
     "Basic",
     "Bearer",

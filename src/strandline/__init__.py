@@ -8,7 +8,6 @@ from importlib import import_module
 
 HOMES = {
     "AccumulatingSnapshot": "model",
-    "Aggregate": "model",
     "ApiKey": "source",
     "Basic": "source",
     "Bearer": "source",

@@ -1,6 +1,5 @@
 """What a user declares: dimensions, facts, mappers and column types; no I/O."""
 
-from strandline.model.aggregate import Aggregate
 from strandline.model.base import Base
 from strandline.model.bridge import Bridge
 from strandline.model.calendar import Calendar, DimDate, Span
@@ -9,13 +8,11 @@ from strandline.model.combination import JunkDimension
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.field import allocate, field, line, line_number
-from strandline.model.fiscal import Months, Period, Periods, Weeks
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.mapper import Mapper, combination
 from strandline.model.milestone import AccumulatingSnapshot, lag, milestone
 from strandline.model.mini import MiniDimension, bands
 from strandline.model.shrunken import ShrunkenDimension
-from strandline.model.time_of_day import DimTime, TimeOfDay
 from strandline.model.type import (
     BooleanStringType,
     Exact,
@@ -27,13 +24,11 @@ from strandline.model.type import (
 
 __all__ = [
     "AccumulatingSnapshot",
-    "Aggregate",
     "Base",
     "BooleanStringType",
     "Bridge",
     "Calendar",
     "DimDate",
-    "DimTime",
     "Dimension",
     "Exact",
     "Fact",
@@ -42,16 +37,11 @@ __all__ = [
     "Mapper",
     "MiniDimension",
     "Money",
-    "Months",
     "NormalizedEmail",
-    "Period",
-    "Periods",
     "ReferenceType",
     "ShrunkenDimension",
     "Span",
-    "TimeOfDay",
     "UtcDateTime",
-    "Weeks",
     "allocate",
     "attribute",
     "bands",

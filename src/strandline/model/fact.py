@@ -1,6 +1,5 @@
 """Facts: one row an event at a declared grain, its numbers, and keys of the members that it concerns."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 from strandline.errors import DeclarationError
 from strandline.model.base import Audited, Base, refuse_reserved
 from strandline.model.bridge import Bridge
+from strandline.model.calendar import Calendar
 from strandline.model.column import (
     ROLE,
     UNKNOWN_KEY,
@@ -27,9 +27,6 @@ from strandline.model.column import (
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.mini import MiniDimension
-from strandline.model.prepared import Prepared
-from strandline.model.time_of_day import TimeOfDay
-from strandline.model.type import UtcDateTime
 
 
 class Fact(Audited, Base):
@@ -90,16 +87,7 @@ class Fact(Audited, Base):
     @classmethod
     def date_references(cls) -> dict[str, Reference]:
         """The references to a date dimension, by column."""
-        return {name: it for name, it in _found(cls).items() if issubclass(it.dimension, Prepared)}
-
-    @classmethod
-    def index_records(cls) -> None:
-        """Let rows be found by their record, where the grain does not say it; a table that is there already
-        is not altered.
-        """
-        record = cls.table().c.source_id
-        if not any(list(index.columns) == [record] for index in cls.table().indexes):
-            Index(None, record)
+        return {name: it for name, it in _found(cls).items() if issubclass(it.dimension, Calendar)}
 
     @classmethod
     def as_of(cls, reference: str) -> Column[Any] | None:
@@ -111,21 +99,6 @@ class Fact(Audited, Base):
 def _found(cls: type[Fact]) -> dict[str, Reference]:
     meanings = {column.name: role(column) for column in cls.table().c}
     return {name: it for name, it in meanings.items() if isinstance(it, Reference)}
-
-
-def facts_of(dimension: type[Dimension]) -> Iterator[type[Fact]]:
-    """The facts that are declared with a reference to this dimension."""
-    return (fact for fact in facts() if any(it.dimension is dimension for it in fact.references().values()))
-
-
-def facts() -> Iterator[type[Fact]]:
-    """All facts that are declared."""
-    waiting = list(Fact.__subclasses__())
-    while waiting:
-        found = waiting.pop()
-        waiting += found.__subclasses__()
-        if "__table__" in found.__dict__:  # a team may have an abstract base of its own
-            yield found
 
 
 def _declare_companions(cls: type[Fact]) -> None:
@@ -174,7 +147,6 @@ def _check(cls: type[Fact]) -> None:
                     hint=f"Its columns are {', '.join(cls.table().c.keys())}.",
                 )
         _check_dimension(where, reference)
-        _check_moment(cls, where, reference)
         if issubclass(reference.dimension, Combination | Bridge):
             _check_plain(where, reference)
         elif reference.gap != "last" and (reference.on is not None or cls.as_of(name) is None):
@@ -195,21 +167,9 @@ def _check_kind(cls: type[Fact]) -> None:
                 )
 
 
-def _check_moment(cls: type[Fact], where: str, reference: Reference) -> None:
-    """A date has no time of day."""
-    if reference.on is None or not issubclass(reference.dimension, TimeOfDay):
-        return
-    if not isinstance(cls.table().c[reference.on].type, UtcDateTime):
-        raise DeclarationError(
-            f"{where}: on={reference.on!r} has no time of day", hint="Name a Mapped[datetime] column."
-        )
-
-
 def _check_dimension(where: str, reference: Reference) -> None:
-    if reference.on is not None and not issubclass(reference.dimension, Prepared):
-        raise DeclarationError(
-            f"{where}: on= is for a dimension of days or minutes", hint="Use as_of= instead."
-        )
+    if reference.on is not None and not issubclass(reference.dimension, Calendar):
+        raise DeclarationError(f"{where}: on= is for a date dimension", hint="Use as_of= instead.")
     if reference.on is not None and reference.durable:
         raise DeclarationError(
             f"{where}: durable= is for a dimension with versions, and a day has none", hint="Leave it out."

@@ -10,15 +10,14 @@ from typing import Any
 from sqlalchemy import String, Table
 
 from strandline.errors import DeclarationError
-from strandline.model.aggregate import Aggregate, aggregates_of
 from strandline.model.bridge import Bridge
+from strandline.model.calendar import Calendar
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy, hierarchies_of
 from strandline.model.mapper import Mapper
 from strandline.model.mini import History, MiniDimension, outriggers_of
-from strandline.model.prepared import Prepared
 from strandline.model.shrunken import shrunken_of
 from strandline.source.stream import Source, Stream
 from strandline.warehouse import raw
@@ -134,8 +133,6 @@ class Pipeline:
         """
         added = Sync(stream, mapper)
         _check(added, self.syncs, where=f'Pipeline("{self.name}").sync({stream!r}, {mapper.__name__})')
-        if issubclass(added.model, Fact) and not added.grain_is_key:
-            added.model.index_records()
         self.syncs.append(added)
         if rejects is not None:
             self._rejects[stream.qualified_name] = rejects
@@ -161,13 +158,7 @@ class Pipeline:
     def models(
         self,
     ) -> list[
-        type[Dimension]
-        | type[Fact]
-        | type[Prepared]
-        | type[Combination]
-        | type[Hierarchy]
-        | type[Bridge]
-        | type[Aggregate]
+        type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy] | type[Bridge]
     ]:
         """Every model that a run touches: what is filled, what facts refer to, and what belongs to that."""
         found: dict[Any, None] = {}
@@ -185,14 +176,7 @@ class Pipeline:
         for model in list(found):
             found |= dict.fromkeys(hierarchies_of(model))
             found |= dict.fromkeys(shrunken_of(model))
-        for it in self.aggregates:
-            found |= dict.fromkeys([*it.reads(), it])
         return sorted(found, key=lambda model: issubclass(model, Fact))
-
-    @property
-    def aggregates(self) -> list[type[Aggregate]]:
-        """The aggregates of the facts that it fills."""
-        return aggregates_of({sync.model for sync in self.syncs if issubclass(sync.model, Fact)})
 
     @property
     def sources(self) -> list[type[Source]]:

@@ -7,7 +7,7 @@ something in it differs; a tombstone removes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -88,13 +88,11 @@ def merge(
     waiting: Sequence[type[Fact]],
     is_key: bool,
     has_lines: bool,
-    stage_again: Callable[[Select[Any]], None],
     run_id: int,
 ) -> Merged:
     """Bring the fact up to what is staged. `sources` names, by reference, whose natural keys the staged ones
     are; `waiting` are the facts that may wait for a member that is inferred here; `is_key` says that the
-    grain is the natural key, `has_lines` that a record has several rows, whose grain begins with it;
-    `stage_again` stages what a select of entries of the raw log finds.
+    grain is the natural key, `has_lines` that a record has several rows, whose grain begins with it.
 
     Staging the same records again changes nothing. The caller owns the transaction.
     """
@@ -109,16 +107,32 @@ def merge(
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
     if issubclass(fact, AccumulatingSnapshot):
-        outdone, left = fold.fold(connection, fold.Folding(fact, staged, log, run_id)), 0
+        rejected += fold.fold(connection, fold.Folding(fact, staged, log, run_id))
     else:
-        outdone, left = grain.settle(connection, contest, is_key=is_key, stage_again=stage_again)
+        rejected += grain.settle(connection, contest, is_key=is_key)
+    inserted, updated, deleted = _write(connection, batch, has_lines=has_lines)
+    return Merged(inserted, updated, deleted, inferred, rejected, moved)
+
+
+def _write(connection: Connection, batch: _Batch, *, has_lines: bool) -> tuple[int, int, int]:
+    """Make the rows what the stage says; how many were inserted, updated and deleted."""
+    if _is_empty(connection, batch):
+        # Not only for speed: while the planner takes a table for empty, it looks for rows that are there by
+        # reading all of it for each new one, those that this very statement adds as well.
+        return _execute_insert(connection, _insert_all(batch)), 0, 0
     resolved = _resolve(connection, batch)
     deleted = connection.execute(_delete_lines(batch) if has_lines else _delete(batch)).rowcount
     updated = connection.execute(_update(batch, resolved)).rowcount
-    inserted = connection.execute(
-        _insert(batch, resolved), execution_options={"preserve_rowcount": True}
-    ).rowcount
-    return Merged(inserted, updated, deleted + left, inferred, rejected + outdone, moved)
+    return _execute_insert(connection, _insert(batch, resolved)), updated, deleted
+
+
+def _is_empty(connection: Connection, batch: _Batch) -> bool:
+    any_row = select(literal(1)).select_from(batch.fact.table()).limit(1)
+    return connection.execute(any_row).first() is None
+
+
+def _execute_insert(connection: Connection, statement: Any) -> int:
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _ensure_combinations(connection: Connection, batch: _Batch) -> None:
@@ -218,14 +232,17 @@ def _resolve(connection: Connection, batch: _Batch) -> Table:
     """The staged rows with keys in place of natural keys, as a table of this transaction."""
     resolved = _resolved_table(batch.fact)
     resolved.create(connection)
-    names = resolved.c.keys()
-    values, joined = _resolved_values(batch)
-    rows = (
-        select(*(values[name] for name in names)).select_from(joined).where(not_(batch.staged.c.is_deleted))
-    )
-    connection.execute(insert(resolved).from_select(names, rows))
+    connection.execute(insert(resolved).from_select(*_resolved_rows(batch)))
     connection.execute(text("ANALYZE fact_resolved"))
     return resolved
+
+
+def _resolved_rows(batch: _Batch) -> tuple[list[str], Select[Any]]:
+    """The columns that a fact takes from the stage, and the query that gives them."""
+    names = _resolved_table(batch.fact).c.keys()
+    values, joined = _resolved_values(batch)
+    rows = select(*(values[name].label(name) for name in names)).select_from(joined)
+    return names, rows.where(not_(batch.staged.c.is_deleted))
 
 
 def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
@@ -296,6 +313,12 @@ def _update(batch: _Batch, resolved: Table) -> Any:
         .where(_same_grain(batch, r), differ([table.c[name] for name in names], [r[name] for name in names]))
         .values(**changed, updated_at=func.now())
     )
+
+
+def _insert_all(batch: _Batch) -> Any:
+    names, rows = _resolved_rows(batch)
+    stamped = rows.add_columns(func.now(), func.now())
+    return insert(batch.fact.table()).from_select([*names, "created_at", "updated_at"], stamped)
 
 
 def _insert(batch: _Batch, resolved: Table) -> Any:

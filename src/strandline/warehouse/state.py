@@ -116,15 +116,6 @@ applied_mark = Table(
     comment="How far into the raw log each target has been built",
 )
 
-declared = Table(
-    "declared",
-    OWN_TABLES,
-    Column("model", Text, primary_key=True),
-    Column("digest", Text, nullable=False, comment="A hash of what its rows were made from"),
-    Column("rows", BigInteger, nullable=False),
-    comment="Which dimensions of days and minutes are filled, and from what",
-)
-
 request = Table(
     "request",
     OWN_TABLES,
@@ -156,16 +147,6 @@ reject = Table(
     Column("rejected_at", MOMENT, nullable=False, server_default=func.now()),
     Index(None, "stream", "raw_id", "target", unique=True),
     comment="The quarantine: records that failed their contract or their mapping",
-)
-
-aggregate = Table(
-    "aggregate",
-    OWN_TABLES,
-    Column("aggregate", Text, primary_key=True, comment="The model's name"),
-    Column("digest", Text, nullable=False, comment="Of the query and the columns that it was built by"),
-    Column("run_id", BigInteger, nullable=False),
-    Column("built_at", MOMENT, nullable=False, server_default=func.now()),
-    comment="By which query each aggregate has been built; from then on it is kept up",
 )
 
 
@@ -217,10 +198,3 @@ def move_applied_mark(
             set_={**becomes, "moved_at": func.now()},
         )
     )
-
-
-def note_declared(connection: Connection, model: str, *, digest: str, rows: int) -> None:
-    """Remember from what a model's rows were made, and how many there are."""
-    becomes = {"digest": digest, "rows": rows}
-    note = insert(declared).values(model=model, **becomes)
-    connection.execute(note.on_conflict_do_update(index_elements=[declared.c.model], set_=becomes))

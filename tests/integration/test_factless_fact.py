@@ -50,7 +50,7 @@ class School(Source):
         return pages(self.sent_courses)
 
 
-class DimPupil(Dimension):
+class DimScholar(Dimension):
     """A pupil."""
 
     pupil_name: Mapped[str | None] = attribute(String(20))
@@ -62,7 +62,7 @@ class FactAttendance(Fact):
     course: Mapped[str] = grain(String(20))
     day: Mapped[date] = grain(Date)
     pupil: Mapped[str] = grain(String(20))
-    pupil_key: Mapped[int] = references(DimPupil)
+    scholar_key: Mapped[int] = references(DimScholar)
 
 
 class FactOffer(Fact):
@@ -78,7 +78,7 @@ class SchoolAttendance(Mapper[Lesson, FactAttendance]):
     course = field("course")
     day = field("day")
     pupil = field("pupil")
-    pupil_key = field("pupil")
+    scholar_key = field("pupil")
 
 
 class SchoolOffer(Mapper[Course, FactOffer], each="pupils"):

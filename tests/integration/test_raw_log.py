@@ -71,7 +71,7 @@ class Carrier(Source):
         """What it was given."""
         return pages(self.records)
 
-    @stream(Scan, key="id", cursor=Cursor("at"))
+    @stream(Scan, key="id", cursor=Cursor("at"), future=None)
     def timed(self, since: datetime | None) -> Pages:
         """What it was given."""
         return pages(self.records)

@@ -5,7 +5,6 @@ The oracle is a plain loop over what was sent and shares no code with the merge.
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,18 +14,31 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, Field
-from sqlalchemy import URL, String, text
+from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
+from tests.written import row_versions
 
-from strandline.model import Bridge, Dimension, Fact, Mapper, attribute, field, grain, references
+from strandline.model import (
+    Bridge,
+    Dimension,
+    Exact,
+    Fact,
+    Mapper,
+    UtcDateTime,
+    attribute,
+    field,
+    grain,
+    references,
+)
+from strandline.model.base import Base
 from strandline.pipeline import Pipeline, Rejects, run
 from strandline.source import Pages, Record, Source, stream
-from strandline.testing import postgres
 from strandline.warehouse.bridge import wrong_weights
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+TYPES: dict[str, Any] = {"weight": Exact(20, 18), "valid_from": UtcDateTime}
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 
 Shares = tuple[tuple[str, str | None], ...]
@@ -196,22 +208,22 @@ class Bed:
     def rows(self, query: str, prefix: str) -> list[tuple[Any, ...]]:
         """What a query about the case finds, sorted, without the prefix."""
         with self.database.connect() as connection:
-            found = connection.execute(text(query), {"prefix": f"{prefix}%"}).all()
-        plain = [tuple(it.removeprefix(prefix) if isinstance(it, str) else it for it in row) for row in found]
+            types = {name: type_ for name, type_ in TYPES.items() if name in query}
+            found = connection.execute(text(query).columns(**types), {"prefix": f"{prefix}%"}).all()
+        plain = [tuple(_plain(it, prefix) for it in row) for row in found]
         return sorted(plain, key=repr)
 
     def found(self, prefix: str) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that the oracle speaks of."""
-        w = "trim_scale(weight)::text"
         return {
             "stays": self.rows(
-                f"SELECT stay_id, d.source_id, {w} FROM warehouse.fact_stay"
+                "SELECT stay_id, d.source_id, weight FROM warehouse.fact_stay"
                 " JOIN warehouse.bridge_diagnosis USING (diagnosis_group_key)"
                 " JOIN warehouse.dim_diagnosis d USING (diagnosis_durable_key) WHERE stay_id LIKE :prefix",
                 prefix,
             ),
             "accounts": self.rows(
-                f"SELECT a.source_id, a.valid_from, p.source_id, {w} FROM warehouse.dim_account a"
+                "SELECT a.source_id, a.valid_from, p.source_id, weight FROM warehouse.dim_account a"
                 " JOIN warehouse.bridge_owner USING (owner_group_key)"
                 " JOIN warehouse.dim_person p USING (person_durable_key) WHERE a.source_id LIKE :prefix",
                 prefix,
@@ -233,11 +245,15 @@ class Bed:
                 assert not connection.execute(text(f"{twice} HAVING count(*) > 1")).all()
 
     def written(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row."""
-        tables = ("fact_stay", "dim_account", "bridge_owner", "bridge_diagnosis", "bridge_owner_group")
-        each = (f"SELECT '{it}', xmin::text, ctid::text FROM warehouse.{it}" for it in tables)
-        with self.database.connect() as connection:
-            return sorted(tuple(row) for row in connection.execute(text(" UNION ALL ".join(each))))
+        """What changes with every write, also an identical one."""
+        names = ("fact_stay", "dim_account", "bridge_owner", "bridge_diagnosis", "bridge_owner_group")
+        return row_versions(self.database, *(Base.metadata.tables[f"warehouse.{name}"] for name in names))
+
+
+def _plain(value: Any, prefix: str) -> Any:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return value.removeprefix(prefix) if isinstance(value, str) else value
 
 
 Group = tuple[tuple[str, str], ...]
@@ -304,11 +320,8 @@ def _in_order(sent: list[Change], stream: str, key: str) -> list[Change]:
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        yield Bed(database)
-        database.close()
+def bed(both: Database) -> Bed:
+    return Bed(both)
 
 
 HALVES: Shares = (("x", "0.5"), ("y", "0.50"))

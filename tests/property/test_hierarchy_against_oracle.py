@@ -5,7 +5,6 @@ The oracle walks up from every unit by itself, in a plain loop, and shares no co
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,14 +13,26 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import URL, String, text
+from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
+from tests.written import row_versions
 
-from strandline.model import Dimension, Fact, Hierarchy, Mapper, attribute, field, grain, references
+from strandline.model import (
+    Dimension,
+    Fact,
+    Hierarchy,
+    Mapper,
+    UtcDateTime,
+    attribute,
+    field,
+    grain,
+    references,
+)
+from strandline.model.base import Base
 from strandline.pipeline import Pipeline, RunReport, run
 from strandline.source import Pages, Record, Source, stream
-from strandline.testing import postgres
+from strandline.warehouse import state
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -159,7 +170,8 @@ class Bed:
     def rows(self, query: str, prefix: str) -> list[tuple[Any, ...]]:
         """What a query about the case finds, sorted, without the prefix."""
         with self.database.connect() as connection:
-            found = connection.execute(text(query), {"prefix": f"{prefix}%"}).all()
+            typed = text(query).columns(effective_at=UtcDateTime) if "effective_at" in query else text(query)
+            found = connection.execute(typed, {"prefix": f"{prefix}%"}).all()
         return sorted(
             tuple(it.replace(prefix, "") if isinstance(it, str) else it for it in row) for row in found
         )
@@ -186,13 +198,8 @@ class Bed:
         )
 
     def written(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row."""
-        query = text(
-            "SELECT descendant_durable_key, ancestor_durable_key, xmin::text FROM warehouse.bridge_unit"
-            " UNION ALL SELECT reject_id, 0, xmin::text FROM strandline.reject ORDER BY 1, 2"
-        )
-        with self.database.connect() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+        """What changes with every write, also an identical one."""
+        return row_versions(self.database, Base.metadata.tables["warehouse.bridge_unit"], state.reject)
 
 
 def naive(sent: list[Change]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -246,13 +253,10 @@ def _way_round(unit: str, parents: dict[str, str]) -> list[str] | None:
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        bed = Bed(database)
-        bed.load("", [])
-        yield bed
-        database.close()
+def bed(both: Database) -> Bed:
+    bed = Bed(both)
+    bed.load("", [])
+    return bed
 
 
 @given(st.lists(st.lists(changes, max_size=8), min_size=1, max_size=4))
@@ -263,7 +267,7 @@ def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
 @example([[Change("a", 1, "b"), Change("b", 1, "a")], [Change("a", 0, "c")], [Change("a", 2)]])
 @example([[Change("a", 0), Change("a", 1, "a")]])
 @example([[Change("c", 0, is_cost=True), Change("a", 0, "b"), Change("b", 0, "c")]])
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_units_in_any_order_stand_where_a_plain_loop_puts_them(
     bed: Bed, batches: list[list[Change]]
 ) -> None:

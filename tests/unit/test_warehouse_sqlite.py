@@ -175,6 +175,12 @@ def test_numbers_keep_all_their_digits_and_add_up(database: Database) -> None:
         weights = connection.scalars(select(FactCatch.weight).order_by(FactCatch.weight)).all()
         dear = connection.scalars(select(FactCatch.price).where(FactCatch.price > Decimal("0.1"))).all()
 
+    landed = FactCatch.table().c
+    dearest = func.sum(landed.price).filter(landed.price > Decimal("0.15"))
+    with database.begin() as connection:
+        sums = select(landed.trawler_key, dearest).group_by(landed.trawler_key)
+        assert connection.execute(sums.having(dearest > Decimal("9.1"))).one() == (1, Decimal("9.20"))
+        assert not connection.execute(sums.having(func.sum(landed.price) > Decimal(10))).all()
     assert prices == (Decimal("9.30"), Decimal("9.00"))
     assert weights == [Decimal("0.5"), Decimal(100), Decimal(digits)]
     assert sorted(dear) == [Decimal("0.20"), Decimal("9.00")]

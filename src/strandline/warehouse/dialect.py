@@ -13,12 +13,12 @@ this is all of it:
     raw       unnest and LATERAL               an inner query
     schema    catalog, schemas                 pragmas, attached databases
 
-To write for both: `postgresql.insert(…).on_conflict_…` works, with a WHERE in what it selects; ANALYZE of a
-table does; a window function may stand in any subquery; UPDATE … FROM and RETURNING do; FILTER does after
-plain aggregates. Instead of LATERAL write an inner query, instead of DISTINCT ON row_number(), instead of
-`valid_from + interval` `just_after`; an index with a condition takes `sqlite_where` too, a type JSONB is
-`JSON().with_variant(JSONB(), "postgresql")`, a key that numbers itself is a `BigKey`. Keep Decimals to
-comparing and sum(): SQLite's other arithmetic is in floats.
+To write for both: `postgresql.insert(…).on_conflict_…`, UPDATE … FROM, DELETE … USING, RETURNING, window
+functions, FILTER after plain aggregates and ANALYZE of a table work. Instead of LATERAL write an inner query,
+instead of DISTINCT ON row_number(), instead of `valid_from + interval` `just_after`. An index with a
+condition takes `sqlite_where` too, a type JSONB is `JSON().with_variant(JSONB(), "postgresql")`, a key that
+numbers itself is a `BigKey` with Identity. Keep Decimals to comparing and sum(): SQLite's other arithmetic is
+in floats. A test finds out with the fixture `both` of tests/property.
 """
 
 from __future__ import annotations

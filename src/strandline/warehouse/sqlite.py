@@ -26,6 +26,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    literal_column,
     select,
     sql,
     true,
@@ -173,10 +174,15 @@ class AnyNumber(Numeric[Any]):
         return lambda value: value if value is None else Decimal(str(value))
 
 
+def _is_exact(type_: Any) -> bool:
+    return isinstance(exactly(type_), Exact | Numeric) and not isinstance(type_, Float)
+
+
 class Compiler(SQLiteCompiler):
     """Writes what SQLite calls differently."""
 
     is_in_window = False
+    is_in_filter = False
 
     def visit_now_func(self, fn: Any, **kw: Any) -> str:
         return NOW  # CURRENT_TIMESTAMP has no fractions, and would not compare with those that have
@@ -188,15 +194,30 @@ class Compiler(SQLiteCompiler):
         return " || ".join(f"coalesce({self.process(it, **kw)}, '')" for it in fn.clauses)
 
     def visit_sum_func(self, fn: Any, **kw: Any) -> str:
-        is_exact = isinstance(exactly(fn.type), Exact | Numeric) and not isinstance(fn.type, Float)
-        name = EXACT_SUM if is_exact and not self.is_in_window else "sum"
-        return f"{name}{self.process(fn.clause_expr, **kw)}"
+        added = self.process(fn.clause_expr, **kw)
+        if self.is_in_window or not _is_exact(fn.type):
+            return f"sum{added}"
+        return f"{EXACT_SUM}{added}" if self.is_in_filter else f"{EXACT_SUM}{added} COLLATE {COLLATION}"
+
+    def visit_funcfilter(self, funcfilter: Any, **kw: Any) -> str:
+        self.is_in_filter = True
+        written: str = super().visit_funcfilter(funcfilter, **kw)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        self.is_in_filter = False
+        return f"{written} COLLATE {COLLATION}" if EXACT_SUM in written else written
 
     def visit_over(self, over: Any, **kw: Any) -> str:
         self.is_in_window = True
         written: str = super().visit_over(over, **kw)  # type: ignore[no-untyped-call]  # SQLAlchemy's
         self.is_in_window = False
         return written
+
+    def visit_insert(self, insert_stmt: Any, *args: Any, **kw: Any) -> str:
+        if insert_stmt.select is not None and insert_stmt._post_values_clause is not None:
+            # ON CONFLICT after FROM would be read as the ON of a join: a WHERE has to stand between them.
+            rows, always = insert_stmt.select.subquery("rows"), literal_column("1") == literal_column("1")
+            insert_stmt = insert_stmt._generate()
+            insert_stmt.select = select(rows).where(always)
+        return super().visit_insert(insert_stmt, *args, **kw)  # type: ignore[no-any-return, no-untyped-call]  # SQLAlchemy's
 
     def visit_delete(self, delete_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:
         written: str = super().visit_delete(delete_stmt, visiting_cte, **kw)  # type: ignore[no-untyped-call]  # SQLAlchemy's
@@ -215,6 +236,16 @@ class DdlCompiler(SQLiteDDLCompiler):
     """Writes tables without what SQLite does not know of them."""
 
     def visit_create_table(self, create: Any, **kw: Any) -> str:
+        options = create.element.dialect_options["sqlite"]
+        given = options["autoincrement"]
+        # Or numbers would go on from the highest there is, which is -1 where only special members are.
+        options["autoincrement"] = given or any(it.identity for it in create.element.primary_key)
+        try:
+            return self._without_unlogged(create, **kw)
+        finally:
+            options["autoincrement"] = given
+
+    def _without_unlogged(self, create: Any, **kw: Any) -> str:
         written: str = super().visit_create_table(create, **kw)  # type: ignore[no-untyped-call]  # SQLAlchemy's
         return written.replace("CREATE UNLOGGED TABLE", "CREATE TABLE", 1)
 

@@ -64,7 +64,7 @@ class DimOrderFlags(JunkDimension):
     asked_at: Mapped[datetime | None] = attribute()
 
 
-class FactParcel(Fact):
+class FactPackage(Fact):
     """One row an order."""
 
     parcel_id: Mapped[str] = grain(String(20))
@@ -86,7 +86,7 @@ class ShopFlags(Mapper[Order, DimOrderFlags]):
         return record.at if record.id == "last" else None
 
 
-class ShopParcel(Mapper[Order, FactParcel]):
+class ShopParcel(Mapper[Order, FactPackage]):
     """The shop's orders."""
 
     parcel_id = field("id")
@@ -109,7 +109,7 @@ def load(database: Database, *orders: dict[str, Any]) -> RunReport:
 
 
 def _parcels() -> Select[Any]:
-    flags, fact = DimOrderFlags.table(), FactParcel.table()
+    flags, fact = DimOrderFlags.table(), FactPackage.table()
     return (
         select(fact.c.parcel_id, flags)
         .join(flags, flags.c.order_flags_key == fact.c.order_flags_key)

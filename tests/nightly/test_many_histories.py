@@ -22,7 +22,7 @@ from tests.property.test_history_against_oracle import (
     MEMBERS,
     Bed,
     Change,
-    DimPerson,
+    DimFellow,
     Sent,
     Version,
     _payloads,
@@ -137,7 +137,7 @@ def test_random_histories_with_crashes_leave_what_a_plain_loop_leaves(bed: Bed, 
         found, right = bed.history(prefix), naive_history(sent)
         assert found == right, _explain(seed, sent, found, right)
     with bed.database.connect() as connection:
-        assert check(connection, [DimPerson]) == []
+        assert check(connection, [DimFellow]) == []
     written = bed.row_versions()
     bed.load([])
     assert bed.row_versions() == written

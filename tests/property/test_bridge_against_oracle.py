@@ -89,8 +89,8 @@ class DimDiagnosis(Dimension):
     label: Mapped[str | None] = attribute(String(10))
 
 
-class DimPerson(Dimension):
-    """A person, whom no stream sends."""
+class DimOwner(Dimension):
+    """An owner, whom no stream sends."""
 
     label: Mapped[str | None] = attribute(String(10))
 
@@ -99,18 +99,18 @@ class BridgeDiagnosis(Bridge, to=DimDiagnosis):
     """The diagnoses of a stay."""
 
 
-class BridgeOwner(Bridge, to=DimPerson):
+class BridgeOwner(Bridge, to=DimOwner):
     """The owners of an account."""
 
 
-class FactStay(Fact):
+class FactCure(Fact):
     """One row a stay."""
 
     stay_id: Mapped[str] = grain(String(40))
     diagnosis_group_key: Mapped[int] = references(BridgeDiagnosis)
 
 
-class DimAccount(Dimension):
+class DimDeposit(Dimension):
     """An account, whose owners have a history."""
 
     owners: Mapped[str | None] = attribute(scd=2, bridge=BridgeOwner)
@@ -120,7 +120,7 @@ class WardDiagnosis(Mapper[Diagnosis, DimDiagnosis]):
     """Diagnoses."""
 
 
-class WardStay(Mapper[Several, FactStay]):
+class WardStay(Mapper[Several, FactCure]):
     """Stays."""
 
     stay_id = field("id")
@@ -130,7 +130,7 @@ class WardStay(Mapper[Several, FactStay]):
         return [(key, weight) if weight is not None else key for key, weight in record.shares]
 
 
-class WardAccount(Mapper[Several, DimAccount]):
+class WardAccount(Mapper[Several, DimDeposit]):
     """Accounts."""
 
     def owners(self, record: Several) -> list[Any]:
@@ -217,22 +217,22 @@ class Bed:
         """Everything that the oracle speaks of."""
         return {
             "stays": self.rows(
-                "SELECT stay_id, d.source_id, weight FROM warehouse.fact_stay"
+                "SELECT stay_id, d.source_id, weight FROM warehouse.fact_cure"
                 " JOIN warehouse.bridge_diagnosis USING (diagnosis_group_key)"
                 " JOIN warehouse.dim_diagnosis d USING (diagnosis_durable_key) WHERE stay_id LIKE :prefix",
                 prefix,
             ),
             "accounts": self.rows(
-                "SELECT a.source_id, a.valid_from, p.source_id, weight FROM warehouse.dim_account a"
+                "SELECT a.source_id, a.valid_from, p.source_id, weight FROM warehouse.dim_deposit a"
                 " JOIN warehouse.bridge_owner USING (owner_group_key)"
-                " JOIN warehouse.dim_person p USING (person_durable_key) WHERE a.source_id LIKE :prefix",
+                " JOIN warehouse.dim_owner p USING (owner_durable_key) WHERE a.source_id LIKE :prefix",
                 prefix,
             ),
             "diagnoses": self.rows(
                 "SELECT source_id FROM warehouse.dim_diagnosis WHERE source_id LIKE :prefix", prefix
             ),
             "people": self.rows(
-                "SELECT source_id FROM warehouse.dim_person WHERE source_id LIKE :prefix", prefix
+                "SELECT source_id FROM warehouse.dim_owner WHERE source_id LIKE :prefix", prefix
             ),
         }
 
@@ -246,7 +246,7 @@ class Bed:
 
     def written(self) -> list[tuple[Any, ...]]:
         """What changes with every write, also an identical one."""
-        names = ("fact_stay", "dim_account", "bridge_owner", "bridge_diagnosis", "bridge_owner_group")
+        names = ("fact_cure", "dim_deposit", "bridge_owner", "bridge_diagnosis", "bridge_owner_group")
         return row_versions(self.database, *(Base.metadata.tables[f"warehouse.{name}"] for name in names))
 
 

@@ -60,7 +60,7 @@ class Feed(Source):
         yield Page(self.records, number=1, request="feed", status=200, fetched_at=datetime.now(UTC), size=1)
 
 
-class DimPerson(Dimension):
+class DimFellow(Dimension):
     """A person; the column names are those that a merge might use itself."""
 
     origin: Mapped[str | None] = attribute(String(20), scd=0)
@@ -72,7 +72,7 @@ class DimPerson(Dimension):
     now: Mapped[str | None] = attribute(String(20), scd=6)
 
 
-class FeedPerson(Mapper[Person, DimPerson]):
+class FeedPerson(Mapper[Person, DimFellow]):
     """The feed's people."""
 
     origin = field("origin")
@@ -225,7 +225,7 @@ class Bed:
 
     def history(self, prefix: str) -> list[Version]:
         """The versions of a case, in the oracle's words."""
-        table = DimPerson.table()
+        table = DimFellow.table()
         named = (
             "origin", "nickname", "events", "number", "deleted",
             "before", "previous_before", "before_changed_at", "now", "current_now",
@@ -255,7 +255,7 @@ class Bed:
 
     def row_versions(self) -> list[tuple[Any, ...]]:
         """What changes with every write to the dimension, also an identical one."""
-        return row_versions(self.database, DimPerson.table())
+        return row_versions(self.database, DimFellow.table())
 
 
 @pytest.fixture(scope="module")

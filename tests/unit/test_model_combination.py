@@ -109,7 +109,7 @@ class DimGift(JunkDimension):
     gift: Mapped[bool] = attribute()
 
 
-class DimBuyer(Dimension):
+class DimGiver(Dimension):
     """Who buys."""
 
     buyer: Mapped[str | None] = attribute()
@@ -120,7 +120,7 @@ class FactGift(Fact):
 
     order_id: Mapped[str] = grain()
     gift_key: Mapped[int] = refers_to(DimGift)
-    buyer_key: Mapped[int] = refers_to(DimBuyer)
+    buyer_key: Mapped[int] = refers_to(DimGiver)
 
 
 class OrderGift(Mapper[Order, DimGift]):
@@ -187,7 +187,7 @@ class Shop(Source):
         (_of_another_record, "OfParcel.gift_key: ParcelGift takes Parcel, and the record is Order"),
         (
             _of_a_dimension,
-            "combination(OrderGift), and FactGift.buyer_key refers to DimBuyer",
+            "combination(OrderGift), and FactGift.buyer_key refers to DimGiver",
         ),
         (lambda: Pipeline("x").sync(Shop.orders, OrderGift), "DimGift is filled by the facts"),
     ],

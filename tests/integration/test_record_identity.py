@@ -53,7 +53,7 @@ class Club(Source):
         """What it was given."""
         return pages(self.member_records)
 
-    @stream(Ride, key="id", effective_at="at", tie_break="edition")
+    @stream(Ride, key="id", effective_at="at", tie_break="edition", deleted="gone")
     def rides(self) -> Pages:
         """What it was given."""
         return pages(self.ride_records)
@@ -139,6 +139,25 @@ def test_spellings_that_a_source_means_as_one_are_one_member(warehouse: Database
             | r4      | 7     | false |
             """,
         )
+
+
+def test_a_fact_of_which_the_key_is_spelled_differently_is_one_row_and_is_deleted(
+    warehouse: Database,
+) -> None:
+    """Its grain is as the last record spells it, and its row is found in whatever spelling."""
+    spelled = [{"id": "R1 ", "at": AT}, {"id": "r1", "at": "2026-02-01T00:00:00Z", "state": "done"}]
+    found = text("SELECT ride_id, state, source_id FROM warehouse.fact_ride")
+    for number, ride in enumerate(spelled, 1):
+        load(warehouse, rides=(ride,))
+        with warehouse.connect() as connection:
+            assert connection.execute(found).all() == [(ride["id"], ride.get("state", "booked"), "r1")], (
+                number
+            )
+    report = load(warehouse, rides=({"id": " R1", "at": "2026-03-01T00:00:00Z", "gone": True},))
+
+    assert report.targets[-1].counts["deleted"] == 1
+    with warehouse.connect() as connection:
+        assert connection.execute(found).all() == []
 
 
 def test_a_key_of_spaces_alone_is_no_key(warehouse: Database) -> None:

@@ -345,6 +345,18 @@ MUTANTS = (
     ),
     Mutant(
         "grain",
+        "the row of a record that has moved stays",
+        "contest.log.source_system, is_theirs, ~is_still)",
+        "contest.log.source_system, is_theirs, is_still, ~is_still)",
+    ),
+    Mutant(
+        "grain",
+        "who lost to a record that has moved stays out",
+        "contest.is_noted(), noted.reason.in_(reasons)",
+        "contest.is_noted(), noted.reason.in_(reasons), noted.raw_id < 0",
+    ),
+    Mutant(
+        "grain",
         "two lines at one grain are none too many",
         ".having(func.count() > 1)\n        .subquery()",
         ".having(func.count() > 9)\n        .subquery()",

@@ -90,6 +90,15 @@ class Fact(Audited, Base):
         return {name: it for name, it in _found(cls).items() if issubclass(it.dimension, Calendar)}
 
     @classmethod
+    def index_records(cls) -> None:
+        """Let rows be found by their record, where the grain does not say it; a table that is there already
+        is not altered.
+        """
+        record = cls.table().c.source_id
+        if not any(list(index.columns) == [record] for index in cls.table().indexes):
+            Index(None, record)
+
+    @classmethod
     def as_of(cls, reference: str) -> Column[Any] | None:
         """The column whose moment picks the version for this reference; None: the latest version."""
         declared = cls.references()[reference].as_of

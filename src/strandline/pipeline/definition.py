@@ -133,6 +133,8 @@ class Pipeline:
         """
         added = Sync(stream, mapper)
         _check(added, self.syncs, where=f'Pipeline("{self.name}").sync({stream!r}, {mapper.__name__})')
+        if issubclass(added.model, Fact) and not added.grain_is_key:
+            added.model.index_records()
         self.syncs.append(added)
         if rejects is not None:
             self._rejects[stream.qualified_name] = rejects

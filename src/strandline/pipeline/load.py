@@ -116,6 +116,10 @@ class Load:
         """
         theirs = target.staged.c.source_id.in_(select(members.c.source_id))
         self.connection.execute(delete(target.staged).where(theirs))
+        self.stage_more(target, entries)
+
+    def stage_more(self, target: Target, entries: Select[Any]) -> None:
+        """Stage what these entries of the raw log say as well. The caller owns the transaction."""
         for rejects in self._stage_entries(target, entries):
             quarantine.keep(
                 self.connection, stream=self.stream.qualified_name, rejects=rejects, run_id=self.run_id

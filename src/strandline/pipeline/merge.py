@@ -151,6 +151,7 @@ def _merge_fact(
         ),
         is_key=target.sync.grain_is_key,
         has_lines=target.sync.has_lines,
+        stage_again=lambda entries: load.stage_more(target, entries),
         run_id=run_id,
     )
     return merged.counts()

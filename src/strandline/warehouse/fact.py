@@ -7,7 +7,7 @@ something in it differs; a tombstone removes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -88,11 +88,13 @@ def merge(
     waiting: Sequence[type[Fact]],
     is_key: bool,
     has_lines: bool,
+    stage_again: Callable[[Select[Any]], None],
     run_id: int,
 ) -> Merged:
     """Bring the fact up to what is staged. `sources` names, by reference, whose natural keys the staged ones
     are; `waiting` are the facts that may wait for a member that is inferred here; `is_key` says that the
-    grain is the natural key, `has_lines` that a record has several rows, whose grain begins with it.
+    grain is the natural key, `has_lines` that a record has several rows, whose grain begins with it;
+    `stage_again` stages what a select of entries of the raw log finds.
 
     Staging the same records again changes nothing. The caller owns the transaction.
     """
@@ -107,11 +109,11 @@ def merge(
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
     if issubclass(fact, AccumulatingSnapshot):
-        rejected += fold.fold(connection, fold.Folding(fact, staged, log, run_id))
+        outdone, left = fold.fold(connection, fold.Folding(fact, staged, log, run_id)), 0
     else:
-        rejected += grain.settle(connection, contest, is_key=is_key)
+        outdone, left = grain.settle(connection, contest, is_key=is_key, stage_again=stage_again)
     inserted, updated, deleted = _write(connection, batch, has_lines=has_lines)
-    return Merged(inserted, updated, deleted, inferred, rejected, moved)
+    return Merged(inserted, updated, deleted + left, inferred, rejected + outdone, moved)
 
 
 def _write(connection: Connection, batch: _Batch, *, has_lines: bool) -> tuple[int, int, int]:

@@ -4,7 +4,8 @@ A record that comes again restates its row; that is no conflict, and what it sai
 record at the same grain is one: the source calls two things what the fact calls one. The later one stands,
 by effective time, by the declared tie-break, then by log order, and the other is a reject of the rule `grain`
 that names it. Such a reject is the last word of its record all the same: it supersedes what came before, and
-goes when the record is sent again.
+goes when the record is sent again. A record that comes again at another grain leaves its row, and who had
+lost to it there is tried again.
 
 Where a record gives a row for each of its lines, these must differ in grain, or all of it is a reject.
 """
@@ -12,13 +13,18 @@ Where a record gives a row for each of its lines, these must differ in grain, or
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
+    Column,
     ColumnElement,
     Connection,
+    MetaData,
+    Select,
     Table,
     Text,
     and_,
@@ -26,17 +32,27 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    insert,
     literal,
     select,
     update,
 )
 
 from strandline.model.fact import Fact
-from strandline.warehouse import late, quarantine, state
+from strandline.warehouse import late, quarantine, raw, state
 from strandline.warehouse.staging import latest_first
 
 RULE: Final = late.GRAIN_RULE
 LINES_RULE: Final = "lines"
+
+RELEASED: Final = Table(
+    "grain_released",
+    MetaData(),
+    Column("raw_id", BigInteger, primary_key=True),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+"""The entries whose record may stand again, for the one that had outdone it has moved."""
 
 
 @dataclass(frozen=True)
@@ -76,20 +92,17 @@ class Contest:
         mine = (noted.stream == self.log.stream, noted.target == self.log.target)
         return and_(*mine, noted.rule == rule)
 
-    def reason(self, winner: ColumnElement[Any]) -> ColumnElement[str]:
-        """Why a record at the staged row's grain cannot stand; the same words for all who lose to it."""
-        return (
-            self.at_grain
-            + literal(" is the grain of ", Text)
-            + winner
-            + literal(" too, which is later", Text)
-        )
+    def reason(self, winner: ColumnElement[Any], *, of: Table | None = None) -> ColumnElement[str]:
+        """Why another record cannot stand at the grain of a staged row, or of one `of` a table; the same
+        words for all who lose to this winner.
+        """
+        where = self.at_grain(self.staged if of is None else of)
+        return where + literal(" is the grain of ", Text) + winner + literal(" too, which is later", Text)
 
-    @property
-    def at_grain(self) -> ColumnElement[str]:
-        """The fact and the grain of the staged row, in words."""
+    def at_grain(self, rows: Table) -> ColumnElement[str]:
+        """The fact and the grain of a row, in words."""
         told: list[ColumnElement[str]] = [literal(f"{self.fact.__name__}: ", Text)]
-        for number, column in enumerate(self.grain):
+        for number, column in enumerate(rows.c[it.name] for it in self.fact.grain()):
             told += [literal(f"{', ' if number else ''}{column.name} ", Text), cast(column, Text)]
         return reduce(operator.add, told)
 
@@ -106,26 +119,33 @@ class Contest:
         )
 
 
-def settle(connection: Connection, contest: Contest, *, is_key: bool) -> int:
-    """Leave on the stage what is to stand, one row at each grain; how many records were set aside.
+def settle(
+    connection: Connection, contest: Contest, *, is_key: bool, stage_again: Callable[[Select[Any]], None]
+) -> tuple[int, int]:
+    """Leave on the stage what is to stand, one row at each grain; how many records were set aside, and how
+    many rows are gone because their records have moved.
 
-    `is_key` says that the grain is the natural key, so that no two records can meet at one.
+    `is_key` says that the grain is the natural key, so that no two records can meet at one; `stage_again`
+    stages what a select of entries of the raw log finds.
     """
     late.forget_superseded(connection, staged=contest.staged, log=contest.log)
     _forget_restated(connection, contest)
     if is_key:
-        return 0
+        return 0, 0
     _release(connection, contest)
+    left = _leave_grains(connection, contest, stage_again)
     is_contested = contest.log.applied > 0 and _meets_others(connection, contest)
     lost = _yield_to_table(connection, contest) if is_contested else 0
     lost += _yield_on_stage(connection, contest)
-    return lost + (_take_over(connection, contest) if is_contested else 0)
+    return lost + (_take_over(connection, contest) if is_contested else 0), left
 
 
 def refuse_equal_lines(connection: Connection, contest: Contest) -> int:
     """Set aside the staged records of which two lines are at one grain; how many."""
     s = contest.staged.c
-    why = func.min(contest.at_grain + literal(" is the grain of several lines of the record", Text))
+    why = func.min(
+        contest.at_grain(contest.staged) + literal(" is the grain of several lines of the record", Text)
+    )
     several = (
         select(s.raw_id, s.source_id, why.label("reason"))
         .group_by(s.raw_id, s.source_id, *contest.grain)
@@ -164,6 +184,39 @@ def _release(connection: Connection, contest: Contest) -> None:
         return
     is_sent_again = exists().where(s.source_id == noted.source_id, s.raw_id != noted.raw_id)
     connection.execute(delete(state.reject).where(contest.is_noted(), is_sent_again))
+
+
+def _leave_grains(
+    connection: Connection, contest: Contest, stage_again: Callable[[Select[Any]], None]
+) -> int:
+    """Delete the rows of staged records that are at another grain now; who had lost to them there is staged
+    again. How many rows.
+    """
+    row, s, grain = contest.table.c, contest.staged.c, contest.fact.grain()
+    is_still = exists().where(s.source_id == row.source_id, *(row[it.name] == s[it.name] for it in grain))
+    is_theirs = row.source_id.in_(select(s.source_id))
+    is_left = and_(row.source_system == contest.log.source_system, is_theirs, ~is_still)
+    some = select(literal(1)).select_from(contest.table).where(is_left).limit(1)
+    if connection.execute(some).first() is None:
+        return 0
+    _release_losers(connection, contest, is_left)
+    left = connection.execute(delete(contest.table).where(is_left)).rowcount
+    entry, released = contest.log.raw, select(RELEASED.c.raw_id)
+    stage_again(
+        select(*raw.entry_columns(entry)).where(entry.c.raw_id.in_(released)).order_by(entry.c.raw_id)
+    )
+    return left
+
+
+def _release_losers(connection: Connection, contest: Contest, is_left: ColumnElement[bool]) -> None:
+    """Take those who have lost to these rows of the fact out of the quarantine, and note them in RELEASED."""
+    noted = state.reject.c
+    reasons = select(contest.reason(contest.table.c.source_id, of=contest.table)).where(is_left)
+    losers = select(noted.raw_id).where(contest.is_noted(), noted.reason.in_(reasons))
+    RELEASED.create(connection)
+    connection.execute(insert(RELEASED).from_select(["raw_id"], losers))
+    is_released = noted.raw_id.in_(select(RELEASED.c.raw_id))
+    connection.execute(delete(state.reject).where(contest.is_noted(), is_released))
 
 
 def _meets_others(connection: Connection, contest: Contest) -> bool:

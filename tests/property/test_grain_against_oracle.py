@@ -6,7 +6,6 @@ Which record stands and which are set aside, naming whom, is told by a plain loo
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,14 +13,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import URL, Date, Integer, String, select, text
+from sqlalchemy import Date, Integer, String, select, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
 
 from strandline.model import Fact, Mapper, field, grain, measure
 from strandline.pipeline import Pipeline, RunReport, run
 from strandline.source import Pages, Record, Source, stream
-from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -185,11 +183,8 @@ class Bed:
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        yield Bed(database)
-        database.close()
+def bed(both: Database) -> Bed:
+    return Bed(both)
 
 
 def _why(prefix: str, parcel: str, winner: int) -> str:
@@ -215,7 +210,7 @@ def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:
 @example([[Sent(0, 2, None, 0), Sent(2, 1, None, 0)], [Sent(0, 3, None, 0, "small")]])
 @example([[Sent(0, 2, None, 0), Sent(2, 1, None, 0), Sent(4, 1, 2, 0)], [Sent(0, 3, None, 0, "small")]])
 @example([[Sent(0, 2, None, 0)], [Sent(2, 9, None, 0, "small")], [Sent(0, 3, None, 0, "small")]])
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_latest_record_at_a_grain_stands_and_the_others_are_set_aside(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:

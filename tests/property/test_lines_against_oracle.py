@@ -6,7 +6,6 @@ then, and each line's part of the shipping, is told by a plain loop over all tha
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,14 +16,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import URL, Integer, String, select, text
+from sqlalchemy import Integer, String, select, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
+from tests.written import row_versions
 
 from strandline.model import Fact, Mapper, Money, allocate, field, grain, line, line_number, measure
 from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.source import Pages, Record, Source, stream
-from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -219,21 +218,13 @@ class Bed:
         return found
 
     def row_versions(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row."""
-        query = text("""
-            SELECT basket_id, number::text, xmin::text FROM warehouse.fact_item
-            UNION ALL SELECT basket_id, sku, xmin::text FROM warehouse.fact_sku ORDER BY 1, 2
-        """)
-        with self.database.connect() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+        """What changes with every write, also an identical one."""
+        return row_versions(self.database, FactItem.table(), FactSku.table())
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        yield Bed(database)
-        database.close()
+def bed(both: Database) -> Bed:
+    return Bed(both)
 
 
 ONE, TWO = (("a", Decimal(1)),), (("a", Decimal(1)), ("b", Decimal(2)))
@@ -245,7 +236,7 @@ TEN = Decimal(10)
 @example([[Sent(0, 3, TEN, ONE)], [Sent(0, 2, TEN, TWO)], [Sent(0, 4, None, (), True)]])
 @example([[Sent(0, 1, TEN, TWO), Sent(0, 2, TEN, ONE)], [Sent(0, 3, TEN, ()), Sent(0, 2, None, (), True)]])
 @example([[Sent(0, 2, TEN, (*ONE, *ONE)), Sent(0, 1, TEN, TWO)]])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_last_word_stands_with_all_its_lines_and_no_others(bed: Bed, batches: list[list[Sent]]) -> None:
     """A record of which one line is refused is refused whole, and what was known of it before stands."""
     prefix, heard = bed.begin(), list[Sent]()
@@ -258,7 +249,7 @@ def test_the_last_word_stands_with_all_its_lines_and_no_others(bed: Bed, batches
 
 
 @given(st.lists(sent, min_size=2, max_size=8), st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_lines_are_the_same_in_whatever_order_their_records_arrive(
     bed: Bed, said: list[Sent], data: st.DataObject
 ) -> None:

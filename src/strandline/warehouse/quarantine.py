@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Select, delete, func, literal, select
+from sqlalchemy import BigInteger, Connection, Select, delete, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from strandline.warehouse import raw, state
@@ -72,7 +72,8 @@ def note(
         "reason": reason,
         "run_id": literal(run_id, BigInteger),
     }
-    noted = insert(state.reject).from_select(list(values), select(*values.values()))
+    # With a condition, for SQLite takes ON CONFLICT for that of a join without one.
+    noted = insert(state.reject).from_select(list(values), select(*values.values()).where(true()))
     return connection.execute(
         noted.on_conflict_do_nothing(), execution_options={"preserve_rowcount": True}
     ).rowcount

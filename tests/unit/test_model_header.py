@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped
 
 from strandline.errors import DeclarationError
 from strandline.model import (
+    AccumulatingSnapshot,
     Calendar,
     Dimension,
     Fact,
@@ -29,6 +30,7 @@ from strandline.model import (
     line,
     line_number,
     measure,
+    milestone,
     references,
 )
 from strandline.model.conversion import FAILURES, compile_mapper
@@ -128,6 +130,13 @@ class FactHeadTag(Fact):
 
     head_id: Mapped[str] = grain(String(20))
     tag: Mapped[str] = grain(String(9))
+
+
+class FactHeadSteps(AccumulatingSnapshot):
+    """One row a record, with when it was first paid."""
+
+    head_id: Mapped[str] = grain(String(20))
+    paid_at: Mapped[datetime | None] = milestone()
 
 
 class HeadTag(Mapper[Head, FactHeadTag], each="tags"):
@@ -256,6 +265,11 @@ def to_a_dimension() -> None:
         label = line("sku")
 
 
+def to_milestones() -> None:
+    class Wrong(Mapper[Head, FactHeadSteps], each="parts"):
+        head_id = field("id")
+
+
 def of_no_list() -> None:
     class Wrong(Mapper[Head, FactHeadTag], each="number"):
         head_id = field("id")
@@ -328,6 +342,11 @@ def too_many_arguments() -> None:
             to_a_dimension,
             'Wrong(each="parts"): lines are rows of a fact, and DimHeadPart is none',
             "Leave each= out",
+        ),
+        (
+            to_milestones,
+            'Wrong(each="parts"): FactHeadSteps has one row a record, in which its milestones are kept',
+            "Map the lines to a Fact.",
         ),
         (
             of_no_list,

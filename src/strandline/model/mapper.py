@@ -247,6 +247,11 @@ def _find_lines(cls: type[Mapper[Any, Any]], path: str) -> Lines:
             f"{where}: lines are rows of a fact, and {cls.model.__name__} is none",
             hint="Leave each= out, or map the lines to a fact.",
         )
+    if cls.model.restates_history:
+        raise DeclarationError(
+            f"{where}: {cls.model.__name__} has one row a record, in which its milestones are kept",
+            hint="Map the lines to a Fact.",
+        )
     return find_lines(cls.contract, path, where=where)
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    FromClause,
     MetaData,
     Select,
     Table,
@@ -35,6 +36,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    true,
     update,
 )
 
@@ -196,8 +198,7 @@ def _leave_grains(
     is_still = exists().where(s.source_id == row.source_id, *(row[it.name] == s[it.name] for it in grain))
     is_theirs = row.source_id.in_(select(s.source_id))
     is_left = and_(row.source_system == contest.log.source_system, is_theirs, ~is_still)
-    some = select(literal(1)).select_from(contest.table).where(is_left).limit(1)
-    if connection.execute(some).first() is None:
+    if _count(connection, contest.table, is_left) == 0:
         return 0
     _release_losers(connection, contest, is_left)
     left = connection.execute(delete(contest.table).where(is_left)).rowcount
@@ -221,8 +222,12 @@ def _release_losers(connection: Connection, contest: Contest, is_left: ColumnEle
 
 def _meets_others(connection: Connection, contest: Contest) -> bool:
     """Whether any staged row is at the grain of another record's, as hardly ever."""
-    joined = contest.staged.join(contest.table, contest.is_contested)
-    return connection.execute(select(literal(1)).select_from(joined).limit(1)).first() is not None
+    return _count(connection, contest.staged.join(contest.table, contest.is_contested), true()) > 0
+
+
+def _count(connection: Connection, rows: FromClause, condition: ColumnElement[bool]) -> int:
+    """How many; asked for one alone, the planner expects to find it soon and looks at every pair for none."""
+    return connection.scalar(select(func.count()).select_from(rows).where(condition)) or 0
 
 
 def _yield_to_table(connection: Connection, contest: Contest) -> int:

@@ -15,6 +15,7 @@ from strandline.model import (
     Dimension,
     Fact,
     JunkDimension,
+    Months,
     Span,
     attribute,
     degenerate,
@@ -24,7 +25,7 @@ from strandline.model import (
     references,
 )
 from strandline.model.base import snake_case
-from strandline.model.calendar import describe, rows
+from strandline.model.calendar import describe
 from strandline.model.dimension import special_members
 from strandline.pipeline.merge import facts_of
 
@@ -251,7 +252,7 @@ def _policy_of_a_combination() -> object:
         (_no_grain, "FactGrainless has no grain"),
         (_as_of_nothing, "references(DimPart): as_of='used_at' is no column of FactAsOf"),
         (_date_without_on, "FactDateless.date_key: references(Week) needs the date that is meant"),
-        (_on_of_no_date, "FactOn.part_key: references(DimPart): on= is for a date dimension"),
+        (_on_of_no_date, "FactOn.part_key: references(DimPart): on= is for a dimension of days or minutes"),
         (_policy, "references(DimPart, missing='invent'): not a policy that is known"),
         (lambda: Span(date(2026, 1, 2), date(2026, 1, 1)), "2026-01-02 lies after 2026-01-01"),
         (lambda: Span(fiscal_start_month=13), "fiscal_start_month=13 is no month"),
@@ -301,12 +302,12 @@ def test_days_belong_to_iso_weeks(
 def test_a_fiscal_year_is_named_after_the_year_in_which_it_ends(
     start: int, day: date, fiscal: tuple[int, int, int]
 ) -> None:
-    row = describe(day, fiscal_start_month=start)
+    row = describe(day, fiscal=Months(start))
 
     assert (row["fiscal_year"], row["fiscal_quarter"], row["fiscal_period"]) == fiscal
 
 
 def test_a_calendar_has_every_day_and_two_members_that_are_none() -> None:
-    keys = [row["date_key"] for row in rows(Week.span)]
+    keys = [row["date_key"] for row in Week.rows()]
 
     assert keys == [-1, -2, *range(20260101, 20260108)]

@@ -8,11 +8,13 @@ from strandline.model.combination import JunkDimension
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.field import allocate, field, line, line_number
+from strandline.model.fiscal import Months, Period, Periods, Weeks
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.mapper import Mapper, combination
 from strandline.model.milestone import AccumulatingSnapshot, lag, milestone
 from strandline.model.mini import MiniDimension, bands
 from strandline.model.shrunken import ShrunkenDimension
+from strandline.model.time_of_day import DimTime, TimeOfDay
 from strandline.model.type import (
     BooleanStringType,
     Exact,
@@ -29,6 +31,7 @@ __all__ = [
     "Bridge",
     "Calendar",
     "DimDate",
+    "DimTime",
     "Dimension",
     "Exact",
     "Fact",
@@ -37,11 +40,16 @@ __all__ = [
     "Mapper",
     "MiniDimension",
     "Money",
+    "Months",
     "NormalizedEmail",
+    "Period",
+    "Periods",
     "ReferenceType",
     "ShrunkenDimension",
     "Span",
+    "TimeOfDay",
     "UtcDateTime",
+    "Weeks",
     "allocate",
     "attribute",
     "bands",

@@ -1,20 +1,23 @@
-"""The date dimension: a row a day, keyed yyyymmdd, with ISO weeks and a fiscal year that starts in any month.
+"""The date dimension: a row a day, keyed yyyymmdd, with ISO weeks, a fiscal year and holidays.
 
-A fiscal year is named after the calendar year in which it ends; one that starts in January is the calendar
-year. Weeks are those of ISO 8601: Monday first, week 1 holds the year's first Thursday.
+Weeks are those of ISO 8601: Monday first, week 1 holds the year's first Thursday. What a fiscal year can be
+is told in `fiscal`; unless declared it is the calendar year.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Boolean, Date, Integer, SmallInteger, String, Table
+from sqlalchemy import Boolean, Date, Integer, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from strandline.errors import DeclarationError
-from strandline.model.base import Base
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY
+from strandline.model.fiscal import FiscalYear, Months
+from strandline.model.prepared import Finder, Prepared
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = (
@@ -52,16 +55,23 @@ class Span:
         return self.first <= day <= self.last
 
 
+CALENDAR_YEAR = Months()
+
+
 def date_key(day: date) -> int:
     """The day as the number yyyymmdd."""
     return day.year * 10_000 + day.month * 100 + day.day
 
 
-class Calendar(Base):
+class Calendar(Prepared):
     """A date dimension; `DimDate` is the ready one."""
 
     __abstract__ = True
     span: ClassVar[Span] = Span()
+    fiscal: ClassVar[FiscalYear | None] = None
+    """The fiscal year; None: months, from `span.fiscal_start_month` on."""
+    holidays: ClassVar[Mapping[date, str]] = MappingProxyType({})
+    """The names of the days that are no workdays besides Saturdays and Sundays."""
 
     date_key: Mapped[int] = mapped_column(
         Integer(), primary_key=True, autoincrement=False, comment="yyyymmdd"
@@ -83,23 +93,66 @@ class Calendar(Base):
     quarter: Mapped[int | None] = mapped_column(SmallInteger())
     year: Mapped[int | None] = mapped_column(SmallInteger())
     is_month_end: Mapped[bool | None] = mapped_column(Boolean())
-    fiscal_year: Mapped[int | None] = mapped_column(
-        SmallInteger(), comment="Named after the year in which it ends"
-    )
+    fiscal_year: Mapped[int | None] = mapped_column(SmallInteger())
     fiscal_quarter: Mapped[int | None] = mapped_column(SmallInteger())
-    fiscal_period: Mapped[int | None] = mapped_column(SmallInteger(), comment="1 to 12")
+    fiscal_period: Mapped[int | None] = mapped_column(SmallInteger(), comment="Mostly months, 1 to 12")
+    fiscal_week: Mapped[int | None] = mapped_column(
+        SmallInteger(), comment="1 to 52 or 53, where the fiscal year is made of weeks"
+    )
+    is_holiday: Mapped[bool | None] = mapped_column(Boolean())
+    holiday_name: Mapped[str | None] = mapped_column(String(100))
+    is_workday: Mapped[bool | None] = mapped_column(Boolean(), comment="Neither weekend nor holiday")
 
     @classmethod
-    def table(cls) -> Table:
-        """The mapped table."""
-        table = cls.__table__
-        assert isinstance(table, Table)
-        return table
+    def cover(
+        cls, span: Span, *, fiscal: FiscalYear | None = None, holidays: Mapping[date, str] | None = None
+    ) -> None:
+        """Set the days that the dimension covers, its fiscal year and its holidays; the next run adds or
+        corrects rows. Raises DeclarationError when the fiscal year is told twice.
+        """
+        if fiscal is not None and span.fiscal_start_month != 1:
+            raise DeclarationError(
+                f"{cls.__name__}.cover: {span} and {fiscal} both tell the fiscal year",
+                hint="Leave fiscal_start_month out of the span.",
+            )
+        cls.span, cls.fiscal = span, fiscal
+        cls.holidays = MappingProxyType(dict(sorted((holidays or {}).items())))
 
     @classmethod
-    def cover(cls, span: Span) -> None:
-        """Set the days that the dimension covers and the fiscal year; the next run adds or corrects rows."""
-        cls.span = span
+    def fiscal_year_rule(cls) -> FiscalYear:
+        """How its fiscal years are counted."""
+        return cls.fiscal or Months(cls.span.fiscal_start_month)
+
+    @classmethod
+    def rows(cls) -> Iterator[dict[str, Any]]:
+        """The two special members, then a row a day."""
+        yield from special_days()
+        rule = cls.fiscal_year_rule()
+        for day in cls.span.days():
+            yield describe(day, fiscal=rule, holidays=cls.holidays)
+
+    @classmethod
+    def declaration(cls) -> str:
+        """Span, fiscal year and holidays."""
+        return repr((cls.span, cls.fiscal, dict(cls.holidays), COLUMNS))
+
+    @classmethod
+    def finder(cls, *, zone: str) -> Finder:
+        """A function from a moment to the key of its day in the zone; ValueError outside the calendar."""
+        tz = ZoneInfo(zone)
+
+        def find(moment: datetime | date | None) -> int:
+            if moment is None:
+                return NOT_APPLICABLE_KEY
+            day = moment.astimezone(tz).date() if isinstance(moment, datetime) else moment
+            if day not in cls.span:
+                raise ValueError(
+                    f"{day} lies outside {cls.__name__} ({cls.span.first} to {cls.span.last});"
+                    f" widen it with {cls.__name__}.cover(...)"
+                )
+            return date_key(day)
+
+        return find
 
 
 class DimDate(Calendar):
@@ -113,11 +166,12 @@ def special_days() -> list[dict[str, Any]]:
     return [{**blank, "date_key": key, "date_name": word} for key, word in words.items()]
 
 
-def describe(day: date, *, fiscal_start_month: int = 1) -> dict[str, Any]:
+def describe(
+    day: date, *, fiscal: FiscalYear = CALENDAR_YEAR, holidays: Mapping[date, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """One day's row."""
     iso_year, iso_week, day_of_week = day.isocalendar()
-    starts_late = fiscal_start_month > 1
-    fiscal_period = (day.month - fiscal_start_month) % 12 + 1
+    place = fiscal.place(day)
     return {
         "date_key": date_key(day),
         "full_date": day,
@@ -135,17 +189,14 @@ def describe(day: date, *, fiscal_start_month: int = 1) -> dict[str, Any]:
         "quarter": (day.month - 1) // 3 + 1,
         "year": day.year,
         "is_month_end": (day + timedelta(days=1)).month != day.month,
-        "fiscal_year": day.year + (starts_late and day.month >= fiscal_start_month),
-        "fiscal_quarter": (fiscal_period - 1) // 3 + 1,
-        "fiscal_period": fiscal_period,
+        "fiscal_year": place and place.year,
+        "fiscal_quarter": place and place.quarter,
+        "fiscal_period": place and place.period,
+        "fiscal_week": place and place.week,
+        "is_holiday": day in holidays,
+        "holiday_name": holidays.get(day),
+        "is_workday": day_of_week <= 5 and day not in holidays,
     }
-
-
-def rows(span: Span) -> Iterator[dict[str, Any]]:
-    """Every row of the dimension: the two special members, then a row a day."""
-    yield from special_days()
-    for day in span.days():
-        yield describe(day, fiscal_start_month=span.fiscal_start_month)
 
 
 COLUMNS = tuple(DimDate.table().c.keys())

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 from sqlalchemy import Column, Dialect
@@ -24,8 +23,7 @@ from sqlalchemy.types import TypeDecorator
 from strandline.errors import RecordRejected
 from strandline.model.allocation import share_between
 from strandline.model.bridge import Bridge, composer
-from strandline.model.calendar import Calendar, date_key
-from strandline.model.column import NOT_APPLICABLE_KEY, Attribute, Reference, role
+from strandline.model.column import Attribute, Reference, role
 from strandline.model.combination import COMBINATION, Combination, combine, part_of
 from strandline.model.fact import Fact
 from strandline.model.field import UNSET
@@ -33,6 +31,7 @@ from strandline.model.mapper import Mapped, Mapper, mappable, must_fill, names_m
 from strandline.model.milestone import predecessors
 from strandline.model.mini import MiniDimension
 from strandline.model.path import Step
+from strandline.model.prepared import Prepared
 from strandline.model.type import Exact, exactly
 from strandline.natural_key import NaturalKeys
 
@@ -328,8 +327,8 @@ class _Author:
 
     def _write_date(self, name: str, column: Column[Any], reference: Reference) -> None:
         assert reference.on is not None
-        assert issubclass(reference.dimension, Calendar)
-        self.names[f"date_{name}"] = day_finder(reference.dimension, zone=reference.zone)
+        assert issubclass(reference.dimension, Prepared)
+        self.names[f"date_{name}"] = reference.dimension.finder(zone=reference.zone)
         self.needs[name] = reference.on
         if reference.on in self.in_loop:
             self.in_loop.add(name)
@@ -355,24 +354,6 @@ def is_parent(column: Column[Any]) -> bool:
     """Whether it holds the natural key of a member above, in the same dimension and of the same source."""
     meaning = role(column)
     return isinstance(meaning, Attribute) and meaning.is_parent
-
-
-def day_finder(calendar: type[Calendar], *, zone: str) -> Callable[[datetime | date | None], int]:
-    """A function from a moment to the key of its day in the zone; ValueError outside the calendar."""
-    tz = ZoneInfo(zone)
-
-    def find(moment: datetime | date | None) -> int:
-        if moment is None:
-            return NOT_APPLICABLE_KEY
-        day = moment.astimezone(tz).date() if isinstance(moment, datetime) else moment
-        if day not in calendar.span:
-            raise ValueError(
-                f"{day} lies outside {calendar.__name__} ({calendar.span.first} to {calendar.span.last});"
-                f" widen it with {calendar.__name__}.cover(...)"
-            )
-        return date_key(day)
-
-    return find
 
 
 def _words(error: Exception) -> str:

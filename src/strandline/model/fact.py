@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 from strandline.errors import DeclarationError
 from strandline.model.base import Audited, Base, refuse_reserved
 from strandline.model.bridge import Bridge
-from strandline.model.calendar import Calendar
 from strandline.model.column import (
     ROLE,
     UNKNOWN_KEY,
@@ -27,6 +26,9 @@ from strandline.model.column import (
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.mini import MiniDimension
+from strandline.model.prepared import Prepared
+from strandline.model.time_of_day import TimeOfDay
+from strandline.model.type import UtcDateTime
 
 
 class Fact(Audited, Base):
@@ -87,7 +89,7 @@ class Fact(Audited, Base):
     @classmethod
     def date_references(cls) -> dict[str, Reference]:
         """The references to a date dimension, by column."""
-        return {name: it for name, it in _found(cls).items() if issubclass(it.dimension, Calendar)}
+        return {name: it for name, it in _found(cls).items() if issubclass(it.dimension, Prepared)}
 
     @classmethod
     def index_records(cls) -> None:
@@ -156,6 +158,7 @@ def _check(cls: type[Fact]) -> None:
                     hint=f"Its columns are {', '.join(cls.table().c.keys())}.",
                 )
         _check_dimension(where, reference)
+        _check_moment(cls, where, reference)
         if issubclass(reference.dimension, Combination | Bridge):
             _check_plain(where, reference)
         elif reference.gap != "last" and (reference.on is not None or cls.as_of(name) is None):
@@ -176,9 +179,21 @@ def _check_kind(cls: type[Fact]) -> None:
                 )
 
 
+def _check_moment(cls: type[Fact], where: str, reference: Reference) -> None:
+    """A date has no time of day."""
+    if reference.on is None or not issubclass(reference.dimension, TimeOfDay):
+        return
+    if not isinstance(cls.table().c[reference.on].type, UtcDateTime):
+        raise DeclarationError(
+            f"{where}: on={reference.on!r} has no time of day", hint="Name a Mapped[datetime] column."
+        )
+
+
 def _check_dimension(where: str, reference: Reference) -> None:
-    if reference.on is not None and not issubclass(reference.dimension, Calendar):
-        raise DeclarationError(f"{where}: on= is for a date dimension", hint="Use as_of= instead.")
+    if reference.on is not None and not issubclass(reference.dimension, Prepared):
+        raise DeclarationError(
+            f"{where}: on= is for a dimension of days or minutes", hint="Use as_of= instead."
+        )
     if reference.on is not None and reference.durable:
         raise DeclarationError(
             f"{where}: durable= is for a dimension with versions, and a day has none", hint="Leave it out."

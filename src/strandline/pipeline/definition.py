@@ -11,13 +11,13 @@ from sqlalchemy import String, Table
 
 from strandline.errors import DeclarationError
 from strandline.model.bridge import Bridge
-from strandline.model.calendar import Calendar
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy, hierarchies_of
 from strandline.model.mapper import Mapper
 from strandline.model.mini import History, MiniDimension, outriggers_of
+from strandline.model.prepared import Prepared
 from strandline.model.shrunken import shrunken_of
 from strandline.source.stream import Source, Stream
 from strandline.warehouse import raw
@@ -160,7 +160,7 @@ class Pipeline:
     def models(
         self,
     ) -> list[
-        type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy] | type[Bridge]
+        type[Dimension] | type[Fact] | type[Prepared] | type[Combination] | type[Hierarchy] | type[Bridge]
     ]:
         """Every model that a run touches: what is filled, what facts refer to, and what belongs to that."""
         found: dict[Any, None] = {}

@@ -10,24 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, func, insert, select, text, true, tuple_
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Column, Connection, Table, func, insert, text, true
 from sqlalchemy.schema import CreateSchema
 
 from strandline.errors import SchemaOutOfDate
 from strandline.model.base import SCHEMAS, STAGING
 from strandline.model.bridge import Bridge
-from strandline.model.calendar import Calendar, describe, rows
 from strandline.model.combination import Combination, special_combinations
 from strandline.model.dimension import Dimension, special_members
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
+from strandline.model.prepared import Prepared
 from strandline.model.shrunken import ShrunkenDimension
-from strandline.warehouse import bridge, dropped, hierarchy, lock, shrunken, sqlite, state
+from strandline.warehouse import bridge, dropped, hierarchy, lock, prepared, shrunken, sqlite, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
-Model = type[Dimension] | type[Fact] | type[Calendar] | type[Combination] | type[Hierarchy] | type[Bridge]
+Model = type[Dimension] | type[Fact] | type[Prepared] | type[Combination] | type[Hierarchy] | type[Bridge]
 
 Dropped = Mapping[Table, tuple[str, ...]]
 """The columns that a table has and its model has not, where there are any."""
@@ -113,10 +112,10 @@ def tables_of(models: Sequence[Model]) -> list[Table]:
 
 
 def _add_first_rows(connection: Connection, models: Sequence[Model], new: Sequence[Model]) -> None:
-    """The rows that a table has from its creation, and the days of a calendar, that may be wider now."""
+    """The rows that a table has from its creation, and the days of a calendar that may be another now."""
     for model in models:
-        if issubclass(model, Calendar):
-            _fill_calendar(connection, model)
+        if issubclass(model, Prepared):
+            prepared.fill(connection, model)
     for model in new:
         if issubclass(model, Dimension):
             _add_special_members(connection, model)
@@ -232,27 +231,3 @@ def _add_special_members(connection: Connection, model: type[Dimension]) -> None
 def _add_special_combinations(connection: Connection, model: type[Combination]) -> None:
     for row in special_combinations(model):
         connection.execute(insert(model.table()).values(**row, created_at=func.now(), run_id=0))
-
-
-def _fill_calendar(connection: Connection, model: type[Calendar]) -> None:
-    """Add the days that are missing and correct the ones that differ; look at two days when nothing has
-    changed.
-    """
-    table, span = model.table(), model.span
-    ends = sorted({span.first, span.last})
-    edges = [describe(day, fiscal_start_month=span.fiscal_start_month) for day in ends]
-    wanted = (span.last - span.first).days + 1
-    count = connection.scalar(select(func.count()).where(table.c.full_date.between(span.first, span.last)))
-    at_edges = select(table).where(table.c.date_key.in_([edge["date_key"] for edge in edges]))
-    found = sorted(
-        (dict(row._mapping) for row in connection.execute(at_edges)), key=lambda row: row["date_key"]
-    )
-    if count == wanted and found == edges:
-        return
-    statement = postgresql.insert(table)
-    changed = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-    differs = tuple_(*(table.c[name] for name in changed)).is_distinct_from(tuple_(*changed.values()))
-    add_or_correct = statement.on_conflict_do_update(
-        index_elements=[table.c.date_key], set_=changed, where=differs
-    )
-    connection.execute(add_or_correct, list(rows(span)))

@@ -116,6 +116,15 @@ applied_mark = Table(
     comment="How far into the raw log each target has been built",
 )
 
+declared = Table(
+    "declared",
+    OWN_TABLES,
+    Column("model", Text, primary_key=True),
+    Column("digest", Text, nullable=False, comment="A hash of what its rows were made from"),
+    Column("rows", BigInteger, nullable=False),
+    comment="Which dimensions of days and minutes are filled, and from what",
+)
+
 request = Table(
     "request",
     OWN_TABLES,
@@ -198,3 +207,10 @@ def move_applied_mark(
             set_={**becomes, "moved_at": func.now()},
         )
     )
+
+
+def note_declared(connection: Connection, model: str, *, digest: str, rows: int) -> None:
+    """Remember from what a model's rows were made, and how many there are."""
+    becomes = {"digest": digest, "rows": rows}
+    note = insert(declared).values(model=model, **becomes)
+    connection.execute(note.on_conflict_do_update(index_elements=[declared.c.model], set_=becomes))

@@ -277,6 +277,16 @@ def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
         database.close()
 
 
+def _load_and_compare(bed: Bed, batches: list[list[Sent]]) -> None:
+    prefix, oracle = bed.begin(), Oracle()
+    for batch in batches:
+        bed.load(prefix, batch, oracle)
+        assert bed.visits(prefix) == oracle.expected_visits()
+        assert bed.present(prefix) == oracle.present()
+        assert all(told == rolled_up for told, rolled_up in bed.names(prefix))
+        assert len(bed.names(prefix)) == oracle.versions()
+
+
 @given(loads)
 @example([[VisitSent(1, 1, 5, "a", None, None, False)], [PersonSent("a", 3, "x", 5, None, False)]])
 @example(
@@ -288,13 +298,7 @@ def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_flags_and_profiles_are_those_of_a_plain_loop(bed: Bed, batches: list[list[Sent]]) -> None:
-    prefix, oracle = bed.begin(), Oracle()
-    for batch in batches:
-        bed.load(prefix, batch, oracle)
-        assert bed.visits(prefix) == oracle.expected_visits()
-        assert bed.present(prefix) == oracle.present()
-        assert all(told == rolled_up for told, rolled_up in bed.names(prefix))
-        assert len(bed.names(prefix)) == oracle.versions()
+    _load_and_compare(bed, batches)
     with bed.database.connect() as connection:
         assert check(connection, club.models) == []
 
@@ -311,3 +315,11 @@ def test_merging_the_same_again_writes_nothing(bed: Bed, batch: list[Sent]) -> N
     bed.load(prefix, [], oracle)
 
     assert bed.row_versions() == written
+
+
+@given(loads)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_they_are_the_same_in_sqlite(batches: list[list[Sent]]) -> None:
+    database = Database("sqlite://")
+    _load_and_compare(Bed(database), batches)
+    database.close()

@@ -15,6 +15,7 @@ from sqlalchemy import Column, Connection, Select, Table, func, insert, literal,
 
 from strandline.model.combination import COMBINATION, Combination, stored_type
 from strandline.model.type import Exact
+from strandline.warehouse.dialect import is_sqlite
 
 
 def ensure(
@@ -36,6 +37,10 @@ def add(
     if combinations:
         one = insert(_plain(dimension)).values(created_at=func.now(), run_id=run_id)
         rows = [{COMBINATION: it, **dimension.values(it)} for it in sorted(combinations)]
+        if is_sqlite(connection):  # which numbers on from the highest key, and that is -1 in a new table
+            key = dimension.key_column()
+            first = max(connection.scalar(select(func.max(key))) or 0, 0) + 1
+            rows = [{**row, key.name: number} for number, row in enumerate(rows, first)]
         connection.execute(one, rows)
 
 
@@ -44,8 +49,7 @@ def _plain(dimension: type[Combination]) -> Table:
     """The table as it takes values that the column types have bound already."""
     table = dimension.table()
     own = {column.name: Column(column.name, _bound(column)) for column in dimension.attributes()}
-    names = [column.name for column in table.c if column is not dimension.key_column()]
-    columns = [own.get(name, Column(name, table.c[name].type)) for name in names]
+    columns = [own.get(name, Column(name, table.c[name].type)) for name in table.c.keys()]  # noqa: SIM118  # not a dict
     return Table(table.name, type(table.metadata)(), *columns, schema=table.schema)
 
 

@@ -23,6 +23,7 @@ CATCHES_ALL = PACKAGE / "cli" / "app.py"
 
 PUBLIC = [
     "AccumulatingSnapshot",
+    "Aggregate",
     "ApiKey",
     "Basic",
     "Bearer",

@@ -8,6 +8,7 @@ from importlib import import_module
 
 HOMES = {
     "AccumulatingSnapshot": "model",
+    "Aggregate": "model",
     "ApiKey": "source",
     "Basic": "source",
     "Bearer": "source",

@@ -5,6 +5,9 @@ from strandline.model import (
     AccumulatingSnapshot as AccumulatingSnapshot,
 )
 from strandline.model import (
+    Aggregate as Aggregate,
+)
+from strandline.model import (
     BooleanStringType as BooleanStringType,
 )
 from strandline.model import (

@@ -27,7 +27,7 @@ from strandline.model import (
 from strandline.model.base import snake_case
 from strandline.model.calendar import describe
 from strandline.model.dimension import special_members
-from strandline.pipeline.merge import facts_of
+from strandline.model.fact import facts_of
 
 
 class DimPart(Dimension):

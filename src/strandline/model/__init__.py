@@ -1,5 +1,6 @@
 """What a user declares: dimensions, facts, mappers and column types; no I/O."""
 
+from strandline.model.aggregate import Aggregate
 from strandline.model.base import Base
 from strandline.model.bridge import Bridge
 from strandline.model.calendar import Calendar, DimDate, Span
@@ -26,6 +27,7 @@ from strandline.model.type import (
 
 __all__ = [
     "AccumulatingSnapshot",
+    "Aggregate",
     "Base",
     "BooleanStringType",
     "Bridge",

@@ -1,5 +1,6 @@
 """Facts: one row an event at a declared grain, its numbers, and keys of the members that it concerns."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -110,6 +111,21 @@ class Fact(Audited, Base):
 def _found(cls: type[Fact]) -> dict[str, Reference]:
     meanings = {column.name: role(column) for column in cls.table().c}
     return {name: it for name, it in meanings.items() if isinstance(it, Reference)}
+
+
+def facts_of(dimension: type[Dimension]) -> Iterator[type[Fact]]:
+    """The facts that are declared with a reference to this dimension."""
+    return (fact for fact in facts() if any(it.dimension is dimension for it in fact.references().values()))
+
+
+def facts() -> Iterator[type[Fact]]:
+    """All facts that are declared."""
+    waiting = list(Fact.__subclasses__())
+    while waiting:
+        found = waiting.pop()
+        waiting += found.__subclasses__()
+        if "__table__" in found.__dict__:  # a team may have an abstract base of its own
+            yield found
 
 
 def _declare_companions(cls: type[Fact]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import String, Table
 
 from strandline.errors import DeclarationError
+from strandline.model.aggregate import Aggregate, aggregates_of
 from strandline.model.bridge import Bridge
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
@@ -160,7 +161,13 @@ class Pipeline:
     def models(
         self,
     ) -> list[
-        type[Dimension] | type[Fact] | type[Prepared] | type[Combination] | type[Hierarchy] | type[Bridge]
+        type[Dimension]
+        | type[Fact]
+        | type[Prepared]
+        | type[Combination]
+        | type[Hierarchy]
+        | type[Bridge]
+        | type[Aggregate]
     ]:
         """Every model that a run touches: what is filled, what facts refer to, and what belongs to that."""
         found: dict[Any, None] = {}
@@ -178,7 +185,14 @@ class Pipeline:
         for model in list(found):
             found |= dict.fromkeys(hierarchies_of(model))
             found |= dict.fromkeys(shrunken_of(model))
+        for it in self.aggregates:
+            found |= dict.fromkeys([*it.reads(), it])
         return sorted(found, key=lambda model: issubclass(model, Fact))
+
+    @property
+    def aggregates(self) -> list[type[Aggregate]]:
+        """The aggregates of the facts that it fills."""
+        return aggregates_of({sync.model for sync in self.syncs if issubclass(sync.model, Fact)})
 
     @property
     def sources(self) -> list[type[Source]]:

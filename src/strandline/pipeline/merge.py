@@ -4,16 +4,17 @@ follow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, inspect, not_, select
 
 from strandline.model.dimension import Dimension
-from strandline.model.fact import Fact
+from strandline.model.fact import Fact, facts_of
 from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import History, outriggers_of
 from strandline.model.shrunken import shrunken_of
+from strandline.pipeline import aggregate
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
 from strandline.warehouse import (
@@ -46,10 +47,22 @@ def merge(
     _lock(connection, model)
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
+    if issubclass(model, Fact) and model.restates_history:
+        _stage_history(connection, log, load, target)
+    watch = aggregate.watch(
+        database,
+        connection,
+        target.sync,
+        staged=target.staged,
+        source_system=source_system,
+        sources=_sources(target),
+    )
     if issubclass(model, Fact):
         counts = _merge_fact(database, connection, model, log, load, target, run_id)
     else:
         counts = _merge_dimension(database, connection, model, log, load, target, run_id)
+    if watch.aggregates:
+        counts["groups"] = watch.renew(run_id=run_id)
     state.move_applied_mark(
         connection,
         stream,
@@ -85,6 +98,7 @@ def fill_columns(
     for rollup in shrunken_of(model):
         same_source = model.table().c.source_system == log.source_system
         shrunken.refresh(connection, rollup, touched=same_source, run_id=run_id)
+    aggregate.refresh(database, connection, model, run_id=run_id)
     target.filled_columns = target.fillable
     state.move_applied_mark(
         connection,
@@ -109,18 +123,16 @@ def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
         others += shrunken_of(model)
         bridges = model.bridges()
     others += [it for bridge in bridges for it in (bridge, bridge.dimension)]
+    others += aggregate.touched_by(model)
     lock.share_and_take(connection, shared=(), exclusive={it.__name__ for it in (model, *others)})
 
 
-def facts_of(dimension: type[Dimension]) -> Iterator[type[Fact]]:
-    """The facts that are declared with a reference to this dimension."""
-    waiting = list(Fact.__subclasses__())
-    while waiting:
-        found = waiting.pop()
-        waiting += found.__subclasses__()
-        is_mapped = "__table__" in found.__dict__  # a team may have an abstract base of its own
-        if is_mapped and any(it.dimension is dimension for it in found.references().values()):
-            yield found
+def _stage_history(connection: Connection, log: late.Log, load: Load, target: Target) -> int:
+    """Stage all that was ever said of whoever has a late record; how many they are."""
+    found = late.find(connection, staged=target.staged, log=log)
+    if found:
+        load.stage_again(target, late.entries(log, up_to=load.last_raw_id), late.LATE_MEMBER)
+    return found
 
 
 def _merge_fact(
@@ -132,8 +144,6 @@ def _merge_fact(
     target: Target,
     run_id: int,
 ) -> dict[str, int]:
-    if model.restates_history and late.find(connection, staged=target.staged, log=log):
-        load.stage_again(target, late.entries(log, up_to=load.last_raw_id), late.LATE_MEMBER)
     merged = fact.merge(
         database,
         connection,
@@ -172,9 +182,7 @@ def _merge_dimension(
     target: Target,
     run_id: int,
 ) -> dict[str, int]:
-    rebuilt = late.find(connection, staged=target.staged, log=log)
-    if rebuilt:
-        load.stage_again(target, late.entries(log, up_to=load.last_raw_id), late.LATE_MEMBER)
+    rebuilt = _stage_history(connection, log, load, target)
     batch = event.open_batch(
         connection,
         dimension=model,
@@ -293,10 +301,7 @@ def _existing_facts_of(
     """Those whose tables are there: a model may be declared that no pipeline of this warehouse fills."""
     there = inspect(connection)
     return [
-        it for it in facts_of(dimension) if there.has_table(it.table().name, schema=_schema(database, it))
+        it
+        for it in facts_of(dimension)
+        if there.has_table(it.table().name, schema=database.schema_of(it.table()))
     ]
-
-
-def _schema(database: Database, model: type[Fact]) -> str | None:
-    schema = model.table().schema
-    return database.schemas.model_dump().get(schema, schema) if schema else None

@@ -17,8 +17,9 @@ from importlib.metadata import version
 from sqlalchemy import Connection
 
 from strandline.errors import DeclarationError, StrandlineError
+from strandline.model.aggregate import Aggregate
 from strandline.model.conversion import compile_mapper
-from strandline.pipeline import merge
+from strandline.pipeline import aggregate, merge
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Figures, Load
@@ -225,6 +226,20 @@ class _Run:
             target = self.targets[id(sync)]
             if load is not None and (load.last_raw_id > target.applied or target.filled):
                 self._merge(load, target)
+        for it in self.pipeline.aggregates:
+            self._build(it)
+
+    def _build(self, wanted: type[Aggregate]) -> None:
+        """Build an aggregate that is new, or whose query is; the others have been kept up by the merges."""
+        began = time.monotonic()
+        with self.connection.begin():
+            groups = aggregate.build(self.database, self.connection, wanted, run_id=self.report.run_id)
+            if groups is None:
+                return
+            seconds = round(time.monotonic() - began, 3)
+            done = TargetReport(wanted.fact().__name__, wanted.__name__, {"groups": groups}, 0, 0, seconds)
+            ledger.note_target(self.connection, self.report.run_id, asdict(done))
+        self.report.targets.append(done)
 
     def _merge(self, load: Load, target: Target) -> None:
         self.progress.merging(load.stream.qualified_name, target.sync.target)

@@ -14,6 +14,7 @@ from sqlalchemy import Column, Connection, Table, func, insert, text, true
 from sqlalchemy.schema import CreateSchema
 
 from strandline.errors import SchemaOutOfDate
+from strandline.model.aggregate import Aggregate
 from strandline.model.base import SCHEMAS, STAGING
 from strandline.model.bridge import Bridge
 from strandline.model.combination import Combination, special_combinations
@@ -22,11 +23,29 @@ from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.prepared import Prepared
 from strandline.model.shrunken import ShrunkenDimension
-from strandline.warehouse import bridge, dropped, hierarchy, lock, prepared, shrunken, sqlite, state
+from strandline.warehouse import (
+    aggregate,
+    bridge,
+    dropped,
+    hierarchy,
+    lock,
+    prepared,
+    shrunken,
+    sqlite,
+    state,
+)
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
-Model = type[Dimension] | type[Fact] | type[Prepared] | type[Combination] | type[Hierarchy] | type[Bridge]
+Model = (
+    type[Dimension]
+    | type[Fact]
+    | type[Prepared]
+    | type[Combination]
+    | type[Hierarchy]
+    | type[Bridge]
+    | type[Aggregate]
+)
 
 Dropped = Mapping[Table, tuple[str, ...]]
 """The columns that a table has and its model has not, where there are any."""
@@ -123,6 +142,8 @@ def _add_first_rows(connection: Connection, models: Sequence[Model], new: Sequen
             _add_special_combinations(connection, model)
         elif issubclass(model, Bridge):
             bridge.add_special_groups(connection, model)
+        elif issubclass(model, Aggregate):
+            aggregate.forget(connection, model)
 
 
 def _derive(connection: Connection, new: Sequence[Model]) -> None:

@@ -158,6 +158,16 @@ reject = Table(
     comment="The quarantine: records that failed their contract or their mapping",
 )
 
+aggregate = Table(
+    "aggregate",
+    OWN_TABLES,
+    Column("aggregate", Text, primary_key=True, comment="The model's name"),
+    Column("digest", Text, nullable=False, comment="Of the query and the columns that it was built by"),
+    Column("run_id", BigInteger, nullable=False),
+    Column("built_at", MOMENT, nullable=False, server_default=func.now()),
+    comment="By which query each aggregate has been built; from then on it is kept up",
+)
+
 
 def read_mark_of(connection: Connection, stream: str) -> str | None:
     """How far this stream has been read; None before its first complete read."""

@@ -33,6 +33,7 @@ from sqlalchemy import (
     cast,
     delete,
     extract,
+    false,
     func,
     insert,
     literal,
@@ -164,6 +165,8 @@ def _running(folding: Folding, wanted: ColumnElement[bool]) -> Select[Any]:
         table.c.source_system == folding.log.source_system,
         table.c[fact.grain()[0].name] == c.source_id,
         late.LATE_MEMBER.c.source_id.is_(None),
+        # In a replay everything is staged, and the row that is there is where it all ends.
+        true() if folding.log.applied else false(),
     )
 
     def stands(name: str, milestone: str) -> ColumnElement[Any]:

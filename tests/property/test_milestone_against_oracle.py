@@ -6,7 +6,6 @@ would put a milestone before one that comes first, is told by a plain loop over 
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -16,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import URL, String, select, text
+from sqlalchemy import String, select, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
+from tests.written import row_versions
 
 from strandline.model import (
     AccumulatingSnapshot,
@@ -35,7 +35,6 @@ from strandline.model import (
 )
 from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.source import Pages, Record, Source, stream
-from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -273,10 +272,8 @@ class Bed:
         return {json.loads(it.payload)["number"]: (it.field, it.reason) for it in found}
 
     def row_versions(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row."""
-        query = text("SELECT place, xmin::text FROM warehouse.fact_parcel ORDER BY 1")
-        with self.database.connect() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+        """What changes with every write to the fact, also an identical one."""
+        return row_versions(self.database, FactParcel.table())
 
 
 def _payload(prefix: str, number: int, it: Sent) -> bytes:
@@ -291,11 +288,8 @@ def _payload(prefix: str, number: int, it: Sent) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        yield Bed(database)
-        database.close()
+def bed(both: Database) -> Bed:
+    return Bed(both)
 
 
 @given(loads)
@@ -321,6 +315,9 @@ def test_a_milestone_keeps_the_latest_word_that_is_not_empty_in_whatever_order_w
 
 
 @given(st.lists(sent, min_size=1, max_size=10))
+@example(
+    [Sent("a", 1, hours=(None, 20, None)), Sent("a", 5, is_deleted=True), Sent("a", 6, hours=(None, None, 0))]
+)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_folding_the_same_records_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""

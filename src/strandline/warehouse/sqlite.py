@@ -23,6 +23,7 @@ from sqlalchemy import (
     Float,
     Numeric,
     StaticPool,
+    String,
     create_engine,
     event,
     func,
@@ -178,6 +179,12 @@ def _is_exact(type_: Any) -> bool:
     return isinstance(exactly(type_), Exact | Numeric) and not isinstance(type_, Float)
 
 
+def _is_zoned(type_: Any) -> bool:
+    if isinstance(type_, types.TypeDecorator):
+        return _is_zoned(type_.impl_instance)
+    return isinstance(type_, DateTime) and type_.timezone
+
+
 class Compiler(SQLiteCompiler):
     """Writes what SQLite calls differently."""
 
@@ -210,6 +217,19 @@ class Compiler(SQLiteCompiler):
         written: str = super().visit_over(over, **kw)  # type: ignore[no-untyped-call]  # SQLAlchemy's
         self.is_in_window = False
         return written
+
+    def visit_cast(self, cast: Any, **kw: Any) -> str:
+        if isinstance(cast.type, String) and _is_zoned(cast.clause.type):  # as PostgreSQL spells it
+            return f"(rtrim(rtrim({self.process(cast.clause, **kw)}, '0'), '.') || '+00')"
+        written: str = super().visit_cast(cast, **kw)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        exact = f"VARCHAR COLLATE {COLLATION})"
+        return written.replace(exact, "NUMERIC)") if _is_exact(cast.type) else written
+
+    def visit_extract(self, extract: Any, **kw: Any) -> str:
+        if extract.field != "epoch":
+            return super().visit_extract(extract, **kw)  # type: ignore[no-any-return, no-untyped-call]  # SQLAlchemy's
+        moment = self.process(extract.expr, **kw)  # SQLite's own has no fractions of a second
+        return f"(strftime('%s', {moment}) + ('0' || substr({moment}, 20)))"
 
     def visit_insert(self, insert_stmt: Any, *args: Any, **kw: Any) -> str:
         if insert_stmt.select is not None and insert_stmt._post_values_clause is not None:

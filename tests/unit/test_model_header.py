@@ -345,7 +345,7 @@ def too_many_arguments() -> None:
         ),
         (
             to_milestones,
-            'Wrong(each="parts"): FactHeadSteps has one row a record, in which its milestones are kept',
+            'Wrong(each="parts"): FactHeadSteps has one row a record, made of all that was said of it',
             "Map the lines to a Fact.",
         ),
         (

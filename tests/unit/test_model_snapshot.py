@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import String, make_url
 from sqlalchemy.orm import Mapped
 
-from strandline.errors import DeclarationError
+from strandline.errors import DeclarationError, RecordRejected
 from strandline.model import (
     AccumulatingSnapshot,
     DimDate,
     Fact,
     Mapper,
+    degenerate,
+    event_time,
     field,
     grain,
     lag,
@@ -108,6 +110,62 @@ def test_a_record_whose_milestones_are_the_wrong_way_round_is_refused(claim: Cla
     )
 
 
+class FactClaimPaid(Fact, deletes="reverse"):
+    """One row a claim, and one that negates it."""
+
+    claim_id: Mapped[str] = grain(String(10))
+    paid_at: Mapped[datetime] = event_time()
+    paid_date_key: Mapped[int] = references(DimDate, on="paid_at")
+
+
+class InsurerPaid(Mapper[Claim, FactClaimPaid]):
+    """Claims."""
+
+    claim_id = field("id")
+    paid_at = field("paid")
+
+
+def test_a_fact_that_reverses_has_a_second_row_in_its_key() -> None:
+    assert [column.name for column in FactClaimPaid.row_key()] == ["claim_id", "is_reversal"]
+    assert [column.name for column in FactClaimPaid.grain()] == ["claim_id"]
+    assert FactClaimPaid.restates_history
+    assert not Fact.restates_history
+
+
+def test_a_deletion_that_the_calendar_cannot_hold_is_a_reject() -> None:
+    conversion = compile_mapper(InsurerPaid, POSTGRES)
+    told = conversion.at_deletion(day(3))
+    with pytest.raises(RecordRejected, match=r"InsurerPaid\.paid_date_key: 1999-01-03 lies outside DimDate"):
+        conversion.at_deletion(day(3).replace(year=1999))
+
+    assert told == {"paid_at": day(3), "paid_date_key": 20260103}
+
+
+def another_policy() -> None:
+    policy: Any = "forget"
+
+    class FactClaimPolicy(Fact, deletes=policy):
+        claim_id: Mapped[str] = grain()
+
+
+def snapshot_that_reverses() -> None:
+    class FactClaimSnapshot(AccumulatingSnapshot, deletes="reverse"):
+        claim_id: Mapped[str] = grain()
+        done_at: Mapped[datetime] = milestone()
+
+
+def reversal_on_a_day() -> None:
+    class FactClaimReversal(Fact, deletes="reverse"):
+        claim_id: Mapped[str] = grain()
+        done_on: Mapped[date] = event_time()
+
+
+def reversal_that_is_declared() -> None:
+    class FactClaimDeclared(Fact, deletes="reverse"):
+        claim_id: Mapped[str] = grain()
+        is_reversal: Mapped[bool] = degenerate()
+
+
 def milestone_of_a_plain_fact() -> None:
     class FactClaimPlain(Fact):
         plain_id: Mapped[str] = grain()
@@ -170,6 +228,10 @@ def grain_that_is_not_the_key() -> None:
         (lag_to_nowhere, "'begun_at' is no milestone of FactClaimLag"),
         (lag_that_is_never_empty, "is a number with decimals, empty while a milestone is"),
         (lag_in_weeks, "not a unit that is known"),
+        (another_policy, "deletes='forget' is no policy that is known"),
+        (snapshot_that_reverses, "is for facts that are events"),
+        (reversal_on_a_day, "happens at a moment, and done_on is none"),
+        (reversal_that_is_declared, "brings a column of that name along"),
         (grain_that_is_not_the_key, "a row of FactClaim is made of several records of one key"),
     ],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import BigInteger, Column, Text
+from sqlalchemy import BigInteger, Boolean, Column, Text
 from sqlalchemy.orm import MappedColumn, mapped_column
 from sqlalchemy.types import NullType
 
@@ -20,6 +20,7 @@ ROLE: Final = "strandline"
 
 Missing = Literal["infer", "unknown", "reject"]
 Gap = Literal["last", "unknown"]
+Deletes = Literal["remove", "reverse"]
 
 SCD_TYPES: Final[dict[int | tuple[int, ...], tuple[int, ...]]] = {
     0: (0,),
@@ -327,6 +328,16 @@ def references(
         )
     meaning = Reference(dimension, as_of, on, zone, missing, durable, gap)
     return _declared(meaning, None, comment=comment or f"→ {dimension.__name__}")
+
+
+def reversal() -> MappedColumn[Any]:
+    """What tells a negating row from the row that it negates."""
+    return mapped_column(
+        Boolean(),
+        primary_key=True,
+        sort_order=800,
+        comment="It negates the row beside it, whose record was deleted",
+    )
 
 
 def missing_column(reference: str) -> str:

@@ -32,7 +32,7 @@ from strandline.model.milestone import predecessors
 from strandline.model.mini import MiniDimension
 from strandline.model.path import Step
 from strandline.model.prepared import Prepared
-from strandline.model.type import Exact, exactly
+from strandline.model.type import Exact, UtcDateTime, exactly
 from strandline.natural_key import NaturalKeys
 
 FAILURES: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -63,6 +63,17 @@ class Conversion:
     _single: dict[str, Callable[[BaseModel, list[int]], Any]]
     """(record, numbers of the lines that were begun) → value"""
     _combined: dict[str, Conversion]
+    _moments: dict[str, Callable[[datetime], Any]]
+
+    def at_deletion(self, moment: datetime) -> dict[str, Any]:
+        """What the row of a deletion says of its moment, by column. Raises RecordRejected."""
+        said = {}
+        for name, tell in self._moments.items():
+            try:
+                said[name] = tell(moment)
+            except FAILURES as error:
+                raise self._reject(name, (), error) from error
+        return said
 
     def explain(self, record: BaseModel) -> RecordRejected:
         """Why `convert` failed on this record: the first column that fails, and with which value."""
@@ -134,7 +145,9 @@ def compile_mapper(
     convert = author.build("convert", arguments, body, result)
     code = author.write("convert", arguments, body, result)
     has_lines = mapper.lines is not None
-    return Conversion(mapper, _filled(mapper, author), convert, code, has_lines, single, author.combined)
+    return Conversion(
+        mapper, _filled(mapper, author), convert, code, has_lines, single, author.combined, author.moments()
+    )
 
 
 def _filled(mapper: type[Mapper[Any, Any]], author: _Author) -> tuple[Column[Any], ...]:
@@ -176,6 +189,15 @@ class _Author:
         if issubclass(mapper.model, Fact):
             for name, reference in mapper.model.date_references().items():
                 self._write_date(name, mapper.model.table().c[name], reference)
+
+    def moments(self) -> dict[str, Callable[[datetime], Any]]:
+        """What tells the moment of a deletion, by column."""
+        model = self.mapper.model
+        names = model.at_deletion() if issubclass(model, Fact) else ()
+        return {name: self.names.get(f"date_{name}", self._as_it_is) for name in names}
+
+    def _as_it_is(self, moment: datetime) -> Any:
+        return UtcDateTime().process_bind_param(moment, self.dialect)
 
     def body(self, names: Sequence[str], *, start: str = "") -> list[str]:
         """What works out these columns, one after the other, and those of the lines in a loop at its end."""

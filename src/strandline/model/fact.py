@@ -13,6 +13,7 @@ from strandline.model.bridge import Bridge
 from strandline.model.column import (
     ROLE,
     UNKNOWN_KEY,
+    Deletes,
     EventTime,
     Grain,
     Lag,
@@ -22,6 +23,7 @@ from strandline.model.column import (
     durable_member,
     missing_column,
     missing_member,
+    reversal,
     role,
 )
 from strandline.model.combination import Combination
@@ -41,13 +43,19 @@ class Fact(Audited, Base):
     """What a column of this kind of fact may mean besides what one of any fact may."""
     restates_history: ClassVar[bool] = False
     """A row is made of several records of its key, so that a late one has all of them read again."""
+    deletes: ClassVar[Deletes] = "remove"
+    """What becomes of the row of a deleted record: it goes, or a row that negates it stands beside it."""
 
     source_system: Mapped[str] = mapped_column(
         sort_order=903, primary_key=True, comment="The source it comes from"
     )
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
+    def __init_subclass__(cls, *, deletes: Deletes | None = None, **arguments: Any) -> None:
+        cls.deletes = deletes or cls.deletes
         _declare_companions(cls)
+        if cls.deletes == "reverse" and not cls.__dict__.get("__abstract__", False):
+            cls.restates_history = True
+            _bring(cls, 'deletes="reverse"', "is_reversal", reversal())
         super().__init_subclass__(**arguments)
         if "__table__" in cls.__dict__:
             _check(cls)
@@ -64,6 +72,20 @@ class Fact(Audited, Base):
     def grain(cls) -> list[Column[Any]]:
         """The columns that tell one row from another, besides the source."""
         return [column for column in cls.table().c if isinstance(role(column), Grain)]
+
+    @classmethod
+    def row_key(cls) -> list[Column[Any]]:
+        """The columns of the primary key, besides the source: the grain, and what strandline adds to it."""
+        return [column for column in cls.table().primary_key if column.name != "source_system"]
+
+    @classmethod
+    def at_deletion(cls) -> list[str]:
+        """The columns that a deletion fills with its own moment, where its row stays."""
+        happened = cls.event_time_column()
+        if cls.deletes == "remove" or happened is None:
+            return []
+        days = [name for name, it in cls.date_references().items() if it.on == happened.name]
+        return [happened.name, *days]
 
     @classmethod
     def event_time_column(cls) -> Column[Any] | None:
@@ -164,6 +186,7 @@ def _check(cls: type[Fact]) -> None:
         )
     columns = set(cls.table().c.keys())
     _check_kind(cls)
+    _check_deletes(cls)
     refuse_reserved(cls, (column.name for column in cls.table().c if role(column) is not None))
     for name, reference in _found(cls).items():
         where = f"{cls.__name__}.{name}: references({reference.dimension.__name__})"
@@ -202,6 +225,26 @@ def _check_moment(cls: type[Fact], where: str, reference: Reference) -> None:
     if not isinstance(cls.table().c[reference.on].type, UtcDateTime):
         raise DeclarationError(
             f"{where}: on={reference.on!r} has no time of day", hint="Name a Mapped[datetime] column."
+        )
+
+
+def _check_deletes(cls: type[Fact]) -> None:
+    where = f"{cls.__name__}: deletes={cls.deletes!r}"
+    happened = cls.event_time_column()
+    if cls.deletes not in ("remove", "reverse"):
+        raise DeclarationError(
+            f"{where} is no policy that is known", hint='Give deletes="remove" or deletes="reverse".'
+        )
+    if cls.deletes == "remove":
+        return
+    if cls.only_here:
+        raise DeclarationError(
+            f"{where} is for facts that are events; a snapshot is restated", hint="Leave it out."
+        )
+    if happened is not None and not isinstance(happened.type, UtcDateTime):
+        raise DeclarationError(
+            f"{where} happens at a moment, and {happened.name} is none",
+            hint=f"{happened.name}: Mapped[datetime] = event_time()",
         )
 
 

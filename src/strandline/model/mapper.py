@@ -249,7 +249,7 @@ def _find_lines(cls: type[Mapper[Any, Any]], path: str) -> Lines:
         )
     if cls.model.restates_history:
         raise DeclarationError(
-            f"{where}: {cls.model.__name__} has one row a record, in which its milestones are kept",
+            f"{where}: {cls.model.__name__} has one row a record, made of all that was said of it",
             hint="Map the lines to a Fact.",
         )
     return find_lines(cls.contract, path, where=where)

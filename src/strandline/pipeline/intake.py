@@ -75,9 +75,14 @@ class Target:
         *,
         settles: tuple[Any, ...],
     ) -> None:
-        """Add the row of a deletion: nothing but who and when, the grain of a fact and what settles a tie."""
-        grain = self.sync.tombstone_grain
-        values = (source_id if column.name == grain else None for column in self.conversion.columns)
+        """Add the row of a deletion: nothing but who and when, the grain of a fact and what settles a tie.
+
+        Raises RecordRejected where a column cannot hold its moment.
+        """
+        said = self.conversion.at_deletion(effective_at)
+        if self.sync.tombstone_grain is not None:
+            said[self.sync.tombstone_grain] = source_id
+        values = (said.get(column.name) for column in self.conversion.columns)
         self.rows.append((raw_id, source_id, effective_at, synced_at, True, *values, *settles))
 
 
@@ -199,8 +204,13 @@ class Intake:
         if entry.operation == raw.DELETE:
             settles = () if settle is None else self._settled(self.stream.describe(entry.payload).tie_break)
             for target in targets:
-                target.tombstone(
-                    entry.raw_id, entry.source_id, entry.effective_at, entry.fetched_at, settles=settles
+                self._delete(
+                    target,
+                    entry.raw_id,
+                    entry.source_id,
+                    entry.effective_at,
+                    entry.fetched_at,
+                    settles=settles,
                 )
             return
         try:
@@ -247,7 +257,22 @@ class Intake:
         elif row:
             target.rows.extend([(*line, *settles) for line in row] if settles else row)
         else:  # what the record had is gone
+            self._delete(target, raw_id, source_id, effective_at, fetched_at, settles=settles)
+
+    def _delete(
+        self,
+        target: Target,
+        raw_id: int,
+        source_id: str,
+        effective_at: datetime,
+        fetched_at: datetime,
+        *,
+        settles: tuple[Any, ...],
+    ) -> None:
+        try:
             target.tombstone(raw_id, source_id, effective_at, fetched_at, settles=settles)
+        except RecordRejected as error:
+            self.reject(raw_id, source_id, error, target=target.sync.target)
 
     def _see(self, value: CursorValue | None) -> None:
         """Remember the highest cursor value; where the stream declares its order, insist on it."""
@@ -276,7 +301,7 @@ class Intake:
         self._add(payload, raw_id, page, number, raw.DELETE, known)
         settles = self._settled(gone.tie_break)
         for target in self.targets:
-            target.tombstone(raw_id, gone.natural_key, effective_at, page.fetched_at, settles=settles)
+            self._delete(target, raw_id, gone.natural_key, effective_at, page.fetched_at, settles=settles)
         return True
 
     def _take_reject(

@@ -48,7 +48,7 @@ def merge(
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
     if issubclass(model, Fact) and model.restates_history:
-        _stage_history(connection, log, load, target)
+        _stage_history(connection, log, load, target, with_deleted=model.deletes == "reverse")
     watch = aggregate.watch(
         database,
         connection,
@@ -127,9 +127,11 @@ def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
     lock.share_and_take(connection, shared=(), exclusive={it.__name__ for it in (model, *others)})
 
 
-def _stage_history(connection: Connection, log: late.Log, load: Load, target: Target) -> int:
-    """Stage all that was ever said of whoever has a late record; how many they are."""
-    found = late.find(connection, staged=target.staged, log=log)
+def _stage_history(
+    connection: Connection, log: late.Log, load: Load, target: Target, *, with_deleted: bool = False
+) -> int:
+    """Stage all that was ever said of whoever has a late record, or a deletion; how many they are."""
+    found = late.find(connection, staged=target.staged, log=log, with_deleted=with_deleted)
     if found:
         load.stage_again(target, late.entries(log, up_to=load.last_raw_id), late.LATE_MEMBER)
     return found

@@ -37,7 +37,7 @@ from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, 
 from strandline.model.combination import COMBINATION
 from strandline.model.fact import Fact
 from strandline.model.milestone import AccumulatingSnapshot
-from strandline.warehouse import bridge, combination, fold, grain, key, late, quarantine
+from strandline.warehouse import bridge, combination, fold, grain, key, late, quarantine, reversal
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 
@@ -110,6 +110,9 @@ def merge(
     moved = _welcome(connection, batch, waiting) if inferred else 0
     if issubclass(fact, AccumulatingSnapshot):
         outdone, left = fold.fold(connection, fold.Folding(fact, staged, log, run_id)), 0
+    elif fact.deletes == "reverse":
+        reversal.settle(connection, fact, staged)
+        outdone, left = 0, 0
     else:
         outdone, left = grain.settle(connection, contest, is_key=is_key, stage_again=stage_again)
     inserted, updated, deleted = _write(connection, batch, has_lines=has_lines)
@@ -123,7 +126,7 @@ def _write(connection: Connection, batch: _Batch, *, has_lines: bool) -> tuple[i
         # reading all of it for each new one, those that this very statement adds as well.
         return _execute_insert(connection, _insert_all(batch)), 0, 0
     resolved = _resolve(connection, batch)
-    deleted = connection.execute(_delete_lines(batch) if has_lines else _delete(batch)).rowcount
+    deleted = _delete(connection, batch, has_lines=has_lines)
     updated = connection.execute(_update(batch, resolved)).rowcount
     return _execute_insert(connection, _insert(batch, resolved)), updated, deleted
 
@@ -244,7 +247,9 @@ def _resolved_rows(batch: _Batch) -> tuple[list[str], Select[Any]]:
     names = _resolved_table(batch.fact).c.keys()
     values, joined = _resolved_values(batch)
     rows = select(*(values[name].label(name) for name in names)).select_from(joined)
-    return names, rows.where(not_(batch.staged.c.is_deleted))
+    if batch.fact.deletes == "remove":  # or else a deletion is a row too
+        rows = rows.where(not_(batch.staged.c.is_deleted))
+    return names, rows
 
 
 def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
@@ -254,6 +259,7 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
         "source_system": literal(batch.source_system),
         "schema_version": literal(fact.__schema_version__),
         "run_id": literal(batch.run_id, BigInteger),
+        "is_reversal": s.is_deleted,
         **{column.name: s[column.name] for column in fact.table().c if column.name in s},
     }
     if issubclass(fact, AccumulatingSnapshot):
@@ -286,13 +292,20 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
 
 def _same_grain(batch: _Batch, other: Any) -> Any:
     table = batch.fact.table()
-    same = (table.c[column.name] == other[column.name] for column in batch.fact.grain())
+    same = (table.c[column.name] == other[column.name] for column in batch.fact.row_key())
     return and_(table.c.source_system == batch.source_system, *same)
 
 
-def _delete(batch: _Batch) -> Any:
+def _delete(connection: Connection, batch: _Batch, *, has_lines: bool) -> int:
+    """Delete what is no more; how many rows."""
     gone = batch.staged.c
-    return delete(batch.fact.table()).where(_same_grain(batch, gone), gone.is_deleted)
+    if batch.fact.deletes == "reverse":
+        return reversal.remove(connection, batch.fact, batch.staged, source_system=batch.source_system)
+    if has_lines:
+        return connection.execute(_delete_lines(batch)).rowcount
+    return connection.execute(
+        delete(batch.fact.table()).where(_same_grain(batch, gone), gone.is_deleted)
+    ).rowcount
 
 
 def _delete_lines(batch: _Batch) -> Any:

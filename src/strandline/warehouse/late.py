@@ -80,16 +80,20 @@ class Log:
         return ~rejected.exists()
 
 
-def find(connection: Connection, *, staged: Table, log: Log) -> int:
+def find(connection: Connection, *, staged: Table, log: Log, with_deleted: bool = False) -> int:
     """Put into LATE_MEMBER whoever has a staged record at or before the latest applied one; how many.
 
-    A record at the very instant of the latest one counts: it corrects what was said of that instant.
+    A record at the very instant of the latest one counts: it corrects what was said of that instant. With
+    `with_deleted` so does whoever has a staged deletion.
     """
     LATE_MEMBER.create(connection)
     if log.applied == 0:
         return 0
     known = _known(log, staged.c.source_id)
-    late = select(staged.c.source_id).distinct().where(known >= staged.c.effective_at)
+    is_late: ColumnElement[bool] = known >= staged.c.effective_at
+    if with_deleted:
+        is_late = or_(is_late, staged.c.is_deleted)
+    late = select(staged.c.source_id).distinct().where(is_late)
     connection.execute(insert(LATE_MEMBER).from_select(["source_id"], late))
     connection.execute(text("ANALYZE late_member"))
     return connection.scalar(select(func.count()).select_from(LATE_MEMBER)) or 0

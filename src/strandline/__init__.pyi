@@ -41,6 +41,9 @@ from strandline.model import (
     NormalizedEmail as NormalizedEmail,
 )
 from strandline.model import (
+    PeriodicSnapshot as PeriodicSnapshot,
+)
+from strandline.model import (
     ReferenceType as ReferenceType,
 )
 from strandline.model import (
@@ -84,6 +87,9 @@ from strandline.model import (
 )
 from strandline.model import (
     milestone as milestone,
+)
+from strandline.model import (
+    period as period,
 )
 from strandline.model import (
     references as references,

@@ -1,8 +1,9 @@
 """Snapshots: what is declared, what follows from it, and what cannot be."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,16 +16,20 @@ from strandline.model import (
     DimDate,
     Fact,
     Mapper,
+    PeriodicSnapshot,
     degenerate,
     event_time,
     field,
     grain,
     lag,
+    measure,
     milestone,
+    period,
     references,
 )
 from strandline.model.conversion import compile_mapper
 from strandline.model.milestone import predecessors
+from strandline.model.period import Every, first_day, steps
 from strandline.pipeline import Pipeline
 from strandline.source import Pages, Record, Source, stream
 
@@ -141,6 +146,90 @@ def test_a_deletion_that_the_calendar_cannot_hold_is_a_reject() -> None:
     assert told == {"paid_at": day(3), "paid_date_key": 20260103}
 
 
+@pytest.mark.parametrize(
+    ("every", "first"),
+    [
+        ("day", date(2026, 5, 14)),
+        ("week", date(2026, 5, 11)),
+        ("month", date(2026, 5, 1)),
+        ("quarter", date(2026, 4, 1)),
+        ("year", date(2026, 1, 1)),
+    ],
+)
+def test_a_period_is_called_by_its_first_day(every: Every, first: date) -> None:
+    following = list(steps(first, first + timedelta(days=800), every=every))
+
+    assert first_day(date(2026, 5, 14), every) == first
+    assert following[0] == first
+    assert following == sorted({first_day(day, every) for day in following})
+    assert all(first_day(it - timedelta(days=1), every) == before for before, it in pairwise(following))
+
+
+def test_a_periodic_snapshot_has_its_period_in_its_key() -> None:
+    class FactClaimMonth(PeriodicSnapshot, every="month", fill="last", zone="Asia/Tokyo"):
+        claim_id: Mapped[str] = grain(String(10))
+        month: Mapped[date] = period()
+        reserve: Mapped[int] = measure(additive="semi")
+
+    columns = FactClaimMonth.table().c
+    assert [column.name for column in FactClaimMonth.row_key()] == ["claim_id", "month"]
+    assert FactClaimMonth.period_of()(datetime(2026, 1, 31, 15, tzinfo=UTC)) == date(2026, 2, 1)
+    assert columns.reserve.comment == "Semi-additive: it adds up over everything but time"
+    assert {"is_filled", "deleted_in"} <= set(columns.keys())
+
+
+def test_a_moment_that_the_zone_has_no_day_for_is_a_reject() -> None:
+    class FactClaimDay(PeriodicSnapshot, every="day", zone="Asia/Tokyo"):
+        claim_id: Mapped[str] = grain(String(10))
+        day: Mapped[date] = period()
+
+    class InsurerDay(Mapper[Claim, FactClaimDay]):
+        claim_id = field("id")
+
+    conversion = compile_mapper(InsurerDay, POSTGRES)
+    last = datetime(9999, 12, 31, 20, tzinfo=UTC)
+    with pytest.raises(OverflowError):
+        conversion.convert(Claim(id="1"), 1, "1", last, last)
+
+    assert conversion.explain(Claim(id="1"), last).field == "day"
+
+
+def no_period() -> None:
+    class FactClaimNoPeriod(PeriodicSnapshot, every="month"):
+        claim_id: Mapped[str] = grain()
+
+
+def period_of_a_plain_fact() -> None:
+    class FactClaimOdd(Fact):
+        claim_id: Mapped[str] = grain()
+        month: Mapped[date] = period()
+
+
+def no_every() -> None:
+    class FactClaimNoEvery(PeriodicSnapshot):
+        claim_id: Mapped[str] = grain()
+        month: Mapped[date] = period()
+
+
+def fill_with_zeros() -> None:
+    zeros: Any = "zero"
+
+    class FactClaimZero(PeriodicSnapshot, every="month", fill=zeros):
+        claim_id: Mapped[str] = grain()
+        month: Mapped[date] = period()
+
+
+def no_zone() -> None:
+    class FactClaimZone(PeriodicSnapshot, every="month", zone="Europe/Atlantis"):
+        claim_id: Mapped[str] = grain()
+        month: Mapped[date] = period()
+
+
+def half_additive() -> None:
+    half: Any = "half"
+    measure(additive=half)
+
+
 def another_policy() -> None:
     policy: Any = "forget"
 
@@ -185,7 +274,7 @@ def after_nothing() -> None:
 
 
 def milestone_that_is_a_day() -> None:
-    class FactClaimDay(AccumulatingSnapshot):
+    class FactClaimDone(AccumulatingSnapshot):
         day_id: Mapped[str] = grain()
         done_on: Mapped[date] = milestone()
 
@@ -224,10 +313,16 @@ def grain_that_is_not_the_key() -> None:
         (milestone_of_a_plain_fact, "FactClaimPlain.done_at: milestone() is for another kind of fact"),
         (no_milestone, "FactClaimNever has no milestone"),
         (after_nothing, "milestone(after='begun_at') names no milestone above it"),
-        (milestone_that_is_a_day, "FactClaimDay.done_on: milestone() is a moment"),
+        (milestone_that_is_a_day, "FactClaimDone.done_on: milestone() is a moment"),
         (lag_to_nowhere, "'begun_at' is no milestone of FactClaimLag"),
         (lag_that_is_never_empty, "is a number with decimals, empty while a milestone is"),
         (lag_in_weeks, "not a unit that is known"),
+        (no_period, "FactClaimNoPeriod has no period"),
+        (period_of_a_plain_fact, "FactClaimOdd.month: period() is for another kind of fact"),
+        (no_every, "FactClaimNoEvery: every=None is no period that is known"),
+        (fill_with_zeros, "FactClaimZero: fill='zero' is no way that is known"),
+        (no_zone, "FactClaimZone: zone='Europe/Atlantis' is no time zone"),
+        (half_additive, "measure(additive='half'): not a kind that is known"),
         (another_policy, "deletes='forget' is no policy that is known"),
         (snapshot_that_reverses, "is for facts that are events"),
         (reversal_on_a_day, "happens at a moment, and done_on is none"),

@@ -14,6 +14,7 @@ from strandline.model.hierarchy import Hierarchy
 from strandline.model.mapper import Mapper, combination
 from strandline.model.milestone import AccumulatingSnapshot, lag, milestone
 from strandline.model.mini import MiniDimension, bands
+from strandline.model.period import PeriodicSnapshot, period
 from strandline.model.shrunken import ShrunkenDimension
 from strandline.model.time_of_day import DimTime, TimeOfDay
 from strandline.model.type import (
@@ -45,6 +46,7 @@ __all__ = [
     "Months",
     "NormalizedEmail",
     "Period",
+    "PeriodicSnapshot",
     "Periods",
     "ReferenceType",
     "ShrunkenDimension",
@@ -65,5 +67,6 @@ __all__ = [
     "line_number",
     "measure",
     "milestone",
+    "period",
     "references",
 ]

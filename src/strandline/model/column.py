@@ -21,6 +21,7 @@ ROLE: Final = "strandline"
 Missing = Literal["infer", "unknown", "reject"]
 Gap = Literal["last", "unknown"]
 Deletes = Literal["remove", "reverse"]
+Additive = bool | Literal["semi"]
 
 SCD_TYPES: Final[dict[int | tuple[int, ...], tuple[int, ...]]] = {
     0: (0,),
@@ -115,9 +116,11 @@ class EventTime:
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a fact; `additive` says whether it may be summed over every dimension."""
+    """A number of a fact; `additive` says whether it may be summed over every dimension, or over all but
+    time.
+    """
 
-    additive: bool
+    additive: Additive
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,21 @@ class Lag:
     start: str
     end: str
     seconds: int
+
+
+@dataclass(frozen=True)
+class Period:
+    """The period that a row of a periodic snapshot is of."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Whether the row repeats the one before it."""
+
+
+@dataclass(frozen=True)
+class DeletedIn:
+    """The period of the deletion that ends the row."""
 
 
 @dataclass(frozen=True)
@@ -285,9 +303,18 @@ def event_time(*, comment: str | None = None) -> MappedColumn[Any]:
     return _declared(EventTime(), None, comment=comment)
 
 
-def measure(type_: Any = None, /, *, additive: bool = True, comment: str | None = None) -> MappedColumn[Any]:
-    """A number that is counted, summed or averaged."""
-    return _declared(Measure(additive), type_, comment=comment)
+def measure(
+    type_: Any = None, /, *, additive: Additive = True, comment: str | None = None
+) -> MappedColumn[Any]:
+    """A number that is counted, summed or averaged. `additive=False` says that it must not be summed, and
+    `additive="semi"` that it may over everything but time, as a balance.
+    """
+    if additive not in (True, False, "semi"):
+        raise DeclarationError(
+            f"measure(additive={additive!r}): not a kind that is known", hint='Give True, False or "semi".'
+        )
+    semi = "Semi-additive: it adds up over everything but time" if additive == "semi" else None
+    return _declared(Measure(additive), type_, comment=comment or semi)
 
 
 def references(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,15 +22,16 @@ from sqlalchemy.types import TypeDecorator
 
 from strandline.errors import RecordRejected
 from strandline.model.allocation import share_between
-from strandline.model.bridge import Bridge, composer
-from strandline.model.column import Attribute, Reference, role
+from strandline.model.bridge import composer
+from strandline.model.column import Reference
 from strandline.model.combination import COMBINATION, Combination, combine, part_of
 from strandline.model.fact import Fact
 from strandline.model.field import UNSET
-from strandline.model.mapper import Mapped, Mapper, mappable, must_fill, names_member
+from strandline.model.mapper import Mapped, Mapper, is_parent, mappable, must_fill, names_group, names_member
 from strandline.model.milestone import predecessors
 from strandline.model.mini import MiniDimension
 from strandline.model.path import Step
+from strandline.model.period import DELETED_IN, PeriodicSnapshot
 from strandline.model.prepared import Prepared
 from strandline.model.type import Exact, UtcDateTime, exactly
 from strandline.natural_key import NaturalKeys
@@ -45,6 +46,8 @@ Convert = Callable[[BaseModel, int, str, datetime, datetime], Row]
 *values); of a mapper with each=, a tuple of such rows"""
 
 SHOWN: Final = 80
+SINGLE: Final = "record, begun, effective_at"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 EXACT: Final = NaturalKeys()
 NO_SOURCES: Final[Mapping[str, NaturalKeys]] = MappingProxyType({})
@@ -60,8 +63,8 @@ class Conversion:
     source_code: str
     has_lines: bool
     """A record gives a row for each of its lines."""
-    _single: dict[str, Callable[[BaseModel, list[int]], Any]]
-    """(record, numbers of the lines that were begun) → value"""
+    _single: dict[str, Callable[[BaseModel, list[int], datetime], Any]]
+    """(record, numbers of the lines that were begun, effective_at) → value"""
     _combined: dict[str, Conversion]
     _moments: dict[str, Callable[[datetime], Any]]
 
@@ -75,12 +78,12 @@ class Conversion:
                 raise self._reject(name, (), error) from error
         return said
 
-    def explain(self, record: BaseModel) -> RecordRejected:
+    def explain(self, record: BaseModel, effective_at: datetime = EPOCH) -> RecordRejected:
         """Why `convert` failed on this record: the first column that fails, and with which value."""
         for name, single in self._single.items():
             begun: list[int] = []
             try:
-                single(record, begun)
+                single(record, begun, effective_at)
             except FAILURES as error:
                 inner = self._combined.get(name)
                 is_whole = inner is not None and not begun
@@ -139,9 +142,7 @@ def compile_mapper(
     if mapper.lines:
         body = ["rows = []", *body, f"    rows.append({result})"]
         result = "tuple(rows)"
-    single = {
-        name: author.build(name, "record, begun", author.single_body(name), f"v_{name}") for name in names
-    }
+    single = {name: author.build(name, SINGLE, author.single_body(name), f"v_{name}") for name in names}
     convert = author.build("convert", arguments, body, result)
     code = author.write("convert", arguments, body, result)
     has_lines = mapper.lines is not None
@@ -186,6 +187,8 @@ class _Author:
                 self._write_combination(name, mapped, mapped.combined)
             else:
                 self._write(name, column, mapped)
+        if issubclass(mapper.model, PeriodicSnapshot):
+            self._write_period(mapper.model)
         if issubclass(mapper.model, Fact):
             for name, reference in mapper.model.date_references().items():
                 self._write_date(name, mapper.model.table().c[name], reference)
@@ -194,7 +197,7 @@ class _Author:
         """What tells the moment of a deletion, by column."""
         model = self.mapper.model
         names = model.at_deletion() if issubclass(model, Fact) else ()
-        return {name: self.names.get(f"date_{name}", self._as_it_is) for name in names}
+        return {name: self.names.get(f"moment_{name}", self._as_it_is) for name in names}
 
     def _as_it_is(self, moment: datetime) -> Any:
         return UtcDateTime().process_bind_param(moment, self.dialect)
@@ -347,14 +350,23 @@ class _Author:
     def _binder(self, column: Column[Any]) -> Callable[[Any], Any] | None:
         return exactly(column.type).dialect_impl(self.dialect).bind_processor(self.dialect)  # type: ignore[no-any-return]  # typed Any there
 
+    def _write_period(self, model: type[PeriodicSnapshot]) -> None:
+        column = model.period_column()
+        self.names[f"moment_{column.name}"] = model.period_of()
+        self.lines[column.name] = [f"v_{column.name} = moment_{column.name}(effective_at)"]
+        self.columns.append(column)
+        if model.__fill__:  # which the merge works out
+            self.lines[DELETED_IN] = [f"v_{DELETED_IN} = None"]
+            self.columns.append(model.table().c[DELETED_IN])
+
     def _write_date(self, name: str, column: Column[Any], reference: Reference) -> None:
         assert reference.on is not None
         assert issubclass(reference.dimension, Prepared)
-        self.names[f"date_{name}"] = reference.dimension.finder(zone=reference.zone)
+        self.names[f"moment_{name}"] = reference.dimension.finder(zone=reference.zone)
         self.needs[name] = reference.on
         if reference.on in self.in_loop:
             self.in_loop.add(name)
-        self.lines[name] = [f"v_{name} = date_{name}(v_{reference.on})"]
+        self.lines[name] = [f"v_{name} = moment_{name}(v_{reference.on})"]
         self.columns.append(column)
 
 
@@ -362,20 +374,6 @@ def _bind(method: Any, mapper: Mapper[Any, Any]) -> Callable[..., Any]:
     """The mapper's method; its name may have become one of ours."""
     bound: Callable[..., Any] = method.__get__(mapper) if hasattr(method, "__get__") else method
     return bound
-
-
-def names_group(column: Column[Any]) -> bool:
-    """Whether the mapper gives several natural keys for this column."""
-    meaning = role(column)
-    if isinstance(meaning, Reference):
-        return issubclass(meaning.dimension, Bridge)
-    return isinstance(meaning, Attribute) and meaning.bridge is not None
-
-
-def is_parent(column: Column[Any]) -> bool:
-    """Whether it holds the natural key of a member above, in the same dimension and of the same source."""
-    meaning = role(column)
-    return isinstance(meaning, Attribute) and meaning.is_parent
 
 
 def _words(error: Exception) -> str:

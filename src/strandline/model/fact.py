@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Column, Index, Table
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
@@ -18,6 +18,7 @@ from strandline.model.column import (
     Grain,
     Lag,
     Milestone,
+    Period,
     Reference,
     durable_column,
     durable_member,
@@ -33,6 +34,13 @@ from strandline.model.prepared import Prepared
 from strandline.model.time_of_day import TimeOfDay
 from strandline.model.type import UtcDateTime
 
+KINDS: Final[dict[type, str]] = {
+    Milestone: "AccumulatingSnapshot",
+    Lag: "AccumulatingSnapshot",
+    Period: "PeriodicSnapshot",
+}
+"""What a column can mean in one kind of fact only."""
+
 
 class Fact(Audited, Base):
     """What happened. Subclass it and declare `grain`, `event_time`, `references` and `measure` columns."""
@@ -43,7 +51,7 @@ class Fact(Audited, Base):
     """What a column of this kind of fact may mean besides what one of any fact may."""
     restates_history: ClassVar[bool] = False
     """A row is made of several records of its key, so that a late one has all of them read again."""
-    deletes: ClassVar[Deletes] = "remove"
+    __deletes__: ClassVar[Deletes] = "remove"
     """What becomes of the row of a deleted record: it goes, or a row that negates it stands beside it."""
 
     source_system: Mapped[str] = mapped_column(
@@ -51,11 +59,11 @@ class Fact(Audited, Base):
     )
 
     def __init_subclass__(cls, *, deletes: Deletes | None = None, **arguments: Any) -> None:
-        cls.deletes = deletes or cls.deletes
+        cls.__deletes__ = deletes or cls.__deletes__
         _declare_companions(cls)
-        if cls.deletes == "reverse" and not cls.__dict__.get("__abstract__", False):
+        if cls.__deletes__ == "reverse" and not cls.__dict__.get("__abstract__", False):
             cls.restates_history = True
-            _bring(cls, 'deletes="reverse"', "is_reversal", reversal())
+            bring(cls, 'deletes="reverse"', "is_reversal", reversal())
         super().__init_subclass__(**arguments)
         if "__table__" in cls.__dict__:
             _check(cls)
@@ -82,7 +90,7 @@ class Fact(Audited, Base):
     def at_deletion(cls) -> list[str]:
         """The columns that a deletion fills with its own moment, where its row stays."""
         happened = cls.event_time_column()
-        if cls.deletes == "remove" or happened is None:
+        if cls.__deletes__ == "remove" or happened is None:
             return []
         days = [name for name, it in cls.date_references().items() if it.on == happened.name]
         return [happened.name, *days]
@@ -159,9 +167,9 @@ def _declare_companions(cls: type[Fact]) -> None:
         if not isinstance(meaning, Reference) or not issubclass(meaning.dimension, Dimension):
             continue
         if meaning.remembers:
-            _bring(cls, name, missing_column(name), missing_member())
+            bring(cls, name, missing_column(name), missing_member())
         if meaning.durable:
-            _bring(cls, name, durable_column(name), durable_member(name, meaning.dimension))
+            bring(cls, name, durable_column(name), durable_member(name, meaning.dimension))
 
 
 def _of_history(reference: Reference) -> Reference:
@@ -170,7 +178,8 @@ def _of_history(reference: Reference) -> Reference:
     return replace(reference, dimension=mini.history, gives=mini.key_column().name, durable=True)
 
 
-def _bring(cls: type[Fact], reference: str, name: str, column: MappedColumn[Any]) -> None:
+def bring(cls: type[Fact], reference: str, name: str, column: MappedColumn[Any]) -> None:
+    """Give the fact a column of ours, which something that it declares brings along."""
     if name in cls.__dict__:
         raise DeclarationError(
             f"{cls.__name__}.{name}: {reference} brings a column of that name along",
@@ -210,7 +219,7 @@ def _check(cls: type[Fact]) -> None:
 def _check_kind(cls: type[Fact]) -> None:
     """What only another kind of fact has."""
     for column in cls.table().c:
-        for meaning, base in ((Milestone, "AccumulatingSnapshot"), (Lag, "AccumulatingSnapshot")):
+        for meaning, base in KINDS.items():
             if isinstance(role(column), meaning) and meaning not in cls.only_here:
                 raise DeclarationError(
                     f"{cls.__name__}.{column.name}: {meaning.__name__.lower()}() is for another kind of fact",
@@ -229,13 +238,13 @@ def _check_moment(cls: type[Fact], where: str, reference: Reference) -> None:
 
 
 def _check_deletes(cls: type[Fact]) -> None:
-    where = f"{cls.__name__}: deletes={cls.deletes!r}"
+    where = f"{cls.__name__}: deletes={cls.__deletes__!r}"
     happened = cls.event_time_column()
-    if cls.deletes not in ("remove", "reverse"):
+    if cls.__deletes__ not in ("remove", "reverse"):
         raise DeclarationError(
             f"{where} is no policy that is known", hint='Give deletes="remove" or deletes="reverse".'
         )
-    if cls.deletes == "remove":
+    if cls.__deletes__ == "remove":
         return
     if cls.only_here:
         raise DeclarationError(

@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from sqlalchemy import Column
 
 from strandline.errors import DeclarationError
+from strandline.model.bridge import Bridge
 from strandline.model.column import (
     Attribute,
     Degenerate,
@@ -119,6 +120,20 @@ def names_member(column: Column[Any]) -> bool:
     return isinstance(meaning, Reference) or (
         isinstance(meaning, Attribute) and bool(meaning.outrigger or meaning.bridge)
     )
+
+
+def names_group(column: Column[Any]) -> bool:
+    """Whether the mapper gives several natural keys for this column."""
+    meaning = role(column)
+    if isinstance(meaning, Reference):
+        return issubclass(meaning.dimension, Bridge)
+    return isinstance(meaning, Attribute) and meaning.bridge is not None
+
+
+def is_parent(column: Column[Any]) -> bool:
+    """Whether it holds the natural key of a member above, in the same dimension and of the same source."""
+    meaning = role(column)
+    return isinstance(meaning, Attribute) and meaning.is_parent
 
 
 def is_combination(column: Column[Any]) -> bool:

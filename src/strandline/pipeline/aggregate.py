@@ -13,6 +13,7 @@ from strandline.model.column import ROLE, UNKNOWN_KEY, Outrigger, durable_column
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact, facts, facts_of
 from strandline.model.mini import History
+from strandline.model.period import PeriodicSnapshot
 from strandline.pipeline.definition import Sync
 from strandline.warehouse import aggregate, key, lock
 from strandline.warehouse.aggregate import Rows, Watch
@@ -68,6 +69,11 @@ def _is_far(wanted: type[Aggregate], changing: Iterable[type[Dimension]]) -> boo
     return not wanted.distant().isdisjoint(changing)
 
 
+def _repeats(model: Model) -> bool:
+    """Whether a new period of one row has all others repeated in it."""
+    return issubclass(model, PeriodicSnapshot) and model.__fill__ is not None
+
+
 def watch(
     database: Database,
     connection: Connection,
@@ -82,7 +88,7 @@ def watch(
     """
     model = sync.model
     kept = aggregate.built(database, connection, touched_by(model))
-    far = {it for it in kept if _is_far(it, _changing(model))}
+    far = {it for it in kept if _is_far(it, _changing(model)) or (it.fact() is model and _repeats(model))}
     rows: list[Rows] = []
     if kept:
         members = _members(model, staged, source_system, sources)

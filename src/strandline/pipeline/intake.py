@@ -250,7 +250,8 @@ class Intake:
         try:
             row = target.conversion.convert(record, raw_id, source_id, effective_at, fetched_at)
         except FAILURES:
-            self.reject(raw_id, source_id, target.conversion.explain(record), target=target.sync.target)
+            why = target.conversion.explain(record, effective_at)
+            self.reject(raw_id, source_id, why, target=target.sync.target)
             return
         if not target.conversion.has_lines:
             target.rows.append((*row, *settles) if settles else row)

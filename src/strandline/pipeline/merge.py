@@ -48,7 +48,7 @@ def merge(
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
     if issubclass(model, Fact) and model.restates_history:
-        _stage_history(connection, log, load, target, with_deleted=model.deletes == "reverse")
+        _stage_history(connection, log, load, target, with_deleted=model.__deletes__ == "reverse")
     watch = aggregate.watch(
         database,
         connection,

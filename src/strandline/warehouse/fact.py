@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy import (
     BigInteger,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
@@ -37,7 +39,8 @@ from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, 
 from strandline.model.combination import COMBINATION
 from strandline.model.fact import Fact
 from strandline.model.milestone import AccumulatingSnapshot
-from strandline.warehouse import bridge, combination, fold, grain, key, late, quarantine, reversal
+from strandline.model.period import IS_FILLED, PeriodicSnapshot
+from strandline.warehouse import bridge, combination, fold, grain, key, late, period, quarantine, reversal
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 
@@ -52,6 +55,7 @@ class Merged:
     inferred: int = 0
     rejected: int = 0
     facts_moved: int = 0
+    repeated: int = 0
 
     def counts(self) -> dict[str, int]:
         """The figures by name."""
@@ -108,15 +112,46 @@ def merge(
     inferred += _ensure_groups(database, connection, batch, waiting)
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
-    if issubclass(fact, AccumulatingSnapshot):
-        outdone, left = fold.fold(connection, fold.Folding(fact, staged, log, run_id)), 0
-    elif fact.deletes == "reverse":
-        reversal.settle(connection, fact, staged)
-        outdone, left = 0, 0
-    else:
-        outdone, left = grain.settle(connection, contest, is_key=is_key, stage_again=stage_again)
+    outdone, left = _settle(connection, batch, contest, is_key=is_key, stage_again=stage_again)
+    before = period.latest(connection, fact) if _is_filled(fact) else None
     inserted, updated, deleted = _write(connection, batch, has_lines=has_lines)
-    return Merged(inserted, updated, deleted + left, inferred, rejected + outdone, moved)
+    repeated = _repeat(connection, batch, before) if _is_filled(fact) else 0
+    return Merged(inserted, updated, deleted + left, inferred, rejected + outdone, moved, repeated)
+
+
+def _settle(
+    connection: Connection,
+    batch: _Batch,
+    contest: grain.Contest,
+    *,
+    is_key: bool,
+    stage_again: Callable[[Select[Any]], None],
+) -> tuple[int, int]:
+    """Leave on the stage what is to stand; how many records were set aside, and how many rows are gone."""
+    fact, staged = batch.fact, batch.staged
+    if issubclass(fact, AccumulatingSnapshot):
+        return fold.fold(connection, fold.Folding(fact, staged, contest.log, batch.run_id)), 0
+    if issubclass(fact, PeriodicSnapshot):
+        period.settle(connection, period.Periods(fact, staged, batch.source_system, batch.run_id))
+        return 0, 0
+    if fact.__deletes__ == "reverse":
+        reversal.settle(connection, fact, staged)
+        return 0, 0
+    return grain.settle(connection, contest, is_key=is_key, stage_again=stage_again)
+
+
+def _is_filled(fact: type[Fact]) -> TypeGuard[type[PeriodicSnapshot]]:
+    """Whether periods without a record repeat the row before."""
+    return issubclass(fact, PeriodicSnapshot) and fact.__fill__ is not None
+
+
+def _repeat(connection: Connection, batch: _Batch, before: date | None) -> int:
+    """Repeat rows in the periods without a record; how many rows were written for it."""
+    assert issubclass(batch.fact, PeriodicSnapshot)
+    periods = period.Periods(batch.fact, batch.staged, batch.source_system, batch.run_id)
+    written = period.fill(connection, periods, before=before)
+    written += connection.execute(_update(batch, periods.filling)).rowcount
+    return written + _execute_insert(connection, _insert(batch, periods.filling))
 
 
 def _write(connection: Connection, batch: _Batch, *, has_lines: bool) -> tuple[int, int, int]:
@@ -247,7 +282,7 @@ def _resolved_rows(batch: _Batch) -> tuple[list[str], Select[Any]]:
     names = _resolved_table(batch.fact).c.keys()
     values, joined = _resolved_values(batch)
     rows = select(*(values[name].label(name) for name in names)).select_from(joined)
-    if batch.fact.deletes == "remove":  # or else a deletion is a row too
+    if batch.fact.__deletes__ == "remove":  # or else a deletion is a row too
         rows = rows.where(not_(batch.staged.c.is_deleted))
     return names, rows
 
@@ -260,6 +295,7 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
         "schema_version": literal(fact.__schema_version__),
         "run_id": literal(batch.run_id, BigInteger),
         "is_reversal": s.is_deleted,
+        IS_FILLED: false(),
         **{column.name: s[column.name] for column in fact.table().c if column.name in s},
     }
     if issubclass(fact, AccumulatingSnapshot):
@@ -299,7 +335,7 @@ def _same_grain(batch: _Batch, other: Any) -> Any:
 def _delete(connection: Connection, batch: _Batch, *, has_lines: bool) -> int:
     """Delete what is no more; how many rows."""
     gone = batch.staged.c
-    if batch.fact.deletes == "reverse":
+    if batch.fact.__deletes__ == "reverse":
         return reversal.remove(connection, batch.fact, batch.staged, source_system=batch.source_system)
     if has_lines:
         return connection.execute(_delete_lines(batch)).rowcount

@@ -103,6 +103,6 @@ def _negated(fact: type[Fact], name: str, said: Any) -> ColumnElement[Any]:
     meaning = role(column)
     if not isinstance(meaning, Measure):
         return said.c[name]  # type: ignore[no-any-return]  # of a table's alias
-    if meaning.additive:
+    if meaning.additive is True:
         return -said.c[name]  # type: ignore[no-any-return]  # of a table's alias
     return literal(None, column.type) if column.nullable else said.c[name]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Table, make_url, text
+from sqlalchemy import Connection, Table, func, make_url, select, text
 
 from strandline import Pipeline
 from strandline.model.conversion import compile_mapper
@@ -108,6 +108,8 @@ class Case:
                 columns=self.target.fillable,
                 run_id=1,
             )
+            latest = connection.scalar(select(func.max(self.raw.c.effective_at)))
+            state.note_latest(connection, sync.stream.qualified_name, sync.target, latest_at=latest)
         self.target.applied = raw_id
 
     def vacuum(self, *others: str) -> None:

@@ -44,7 +44,7 @@ def _grown(case: Case, versions: int, changes: int) -> Case:
     # The late ones are changes of their own too: no attribute of type 2 is equal to a neighbour's.
     said = f"""(
         SELECT i, i * {population // changes} + 1 AS n, CASE WHEN {is_late} THEN 4 ELSE 2 END AS k
-        FROM generate_series(0, {changes} - 1) AS i
+        FROM generate_series(0::bigint, {changes} - 1) AS i
     ) AS said"""
     at = f"CASE WHEN {is_late} THEN {history.effective('0.5')} ELSE {history.effective()} END"
     raw_id = f"{last} + i + 1"

@@ -42,7 +42,8 @@ def effective(k: str = "k") -> str:
 def build(case: Case, *, members: int, versions: int) -> int:
     """Give that many members so many versions each, in the raw log and in the dimension; the last raw_id."""
     last = members * versions
-    rows = f"(SELECT i, i % {members} + 1 AS n, i / {members} AS k FROM generate_series(0, {last} - 1) AS i)"
+    numbers = f"generate_series(0::bigint, {last} - 1) AS i"
+    rows = f"(SELECT i, i % {members} + 1 AS n, i / {members} AS k FROM {numbers})"
     said = f"{rows} AS said"
     sequence = f"pg_get_serial_sequence('{case.qualified(case.table)}', '{_key(case)}')"
     case.execute(

@@ -41,7 +41,7 @@ def _staged(case: Case, members: int) -> Case:
     last = history.build(case, members=members, versions=1)
     said = f"""(
         SELECT i, i + 1 AS n, CASE WHEN i % {SHARE} = 0 THEN 1 ELSE 0 END AS k
-        FROM generate_series(0, {members} - 1) AS i
+        FROM generate_series(0::bigint, {members} - 1) AS i
     ) AS said"""
     at, raw_id = history.effective("9"), f"{last} + i + 1"
     table = case.qualified(case.table)

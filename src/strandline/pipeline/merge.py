@@ -43,8 +43,10 @@ def merge(
     """Merge what is staged for the target and move its applied mark; what happened, in rows."""
     model = target.sync.model
     stream, source_system = load.stream.qualified_name, load.stream.source_name
-    log = late.Log(load.reading.raw, source_system, stream, target.sync.target, target.applied)
+    latest = state.latest_applied(connection, stream, target.sync.target)
+    log = late.Log(load.reading.raw, source_system, stream, target.sync.target, target.applied, latest)
     _lock(connection, model)
+    latest = late.reached(connection, staged=target.staged, log=log)
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
     if issubclass(model, Fact) and model.restates_history:
@@ -71,6 +73,7 @@ def merge(
         columns=target.fillable,
         run_id=run_id,
     )
+    state.note_latest(connection, stream, target.sync.target, latest_at=latest)
     return counts
 
 
@@ -275,6 +278,8 @@ def _keep_combinations(connection: Connection, batch: event.Batch) -> None:
 
 def _infer_withdrawn(database: Database, connection: Connection, batch: event.Batch) -> int:
     """A member whose only record was withdrawn at its own instant is known by its key at least."""
+    if batch.is_single:
+        return 0
     staged = batch.staged
     count = select(func.count())
     if connection.scalar(count.select_from(staged)) == connection.scalar(count.select_from(batch.event)):

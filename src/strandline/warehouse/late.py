@@ -9,6 +9,7 @@ which members these are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -30,9 +31,12 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
 )
 
 from strandline.warehouse import raw, state
+
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 GRAIN_RULE: Final = "grain"
 """What a record is rejected for that is good, and that another one at its grain has outdone."""
@@ -62,6 +66,14 @@ class Log:
     stream: str
     target: str
     applied: int
+    latest: datetime | None = None
+    """No entry up to there took effect later; None: that is not known."""
+
+    def reaches(self, moment: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether an entry that has been applied can have taken effect at that moment or later: what lies
+        behind all of them, as most records do, need not be looked up one by one.
+        """
+        return true() if self.latest is None else moment <= self.latest
 
     def holds(self, entry: FromClause) -> ColumnElement[bool]:
         """Whether this entry of the log has been applied."""
@@ -90,7 +102,8 @@ def find(connection: Connection, *, staged: Table, log: Log, with_deleted: bool 
     if log.applied == 0:
         return 0
     known = _known(log, staged.c.source_id)
-    is_late: ColumnElement[bool] = known >= staged.c.effective_at
+    moment = staged.c.effective_at
+    is_late: ColumnElement[bool] = and_(log.reaches(moment), known >= moment)
     if with_deleted:
         is_late = or_(is_late, staged.c.is_deleted)
     late = select(staged.c.source_id).distinct().where(is_late)
@@ -116,7 +129,16 @@ def forget_superseded(connection: Connection, *, staged: Table, log: Log) -> Non
     A fact keeps no history, so the latest word stands, in whatever order the words arrive.
     """
     if log.applied > 0:
-        connection.execute(delete(staged).where(is_superseded(staged, log, by=staged.c.source_id)))
+        is_outdone = is_superseded(staged, log, by=staged.c.source_id)
+        connection.execute(delete(staged).where(log.reaches(staged.c.effective_at), is_outdone))
+
+
+def reached(connection: Connection, *, staged: Table, log: Log) -> datetime | None:
+    """The latest moment at which anything took effect, with what is staged; None where that is not known."""
+    if log.applied > 0 and log.latest is None:
+        return None
+    latest = connection.scalar(select(func.max(staged.c.effective_at)))
+    return max(it for it in (log.latest, latest, NEVER) if it is not None)
 
 
 def _known(log: Log, source_id: ColumnElement[Any]) -> ScalarSelect[Any]:

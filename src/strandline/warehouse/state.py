@@ -9,6 +9,7 @@ vouch for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Text,
     func,
     select,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.types import JSON
@@ -111,6 +113,7 @@ applied_mark = Table(
     Column("target", Text, primary_key=True),
     Column("raw_id", BigInteger, nullable=False),
     Column("columns", JSON_VALUE, nullable=False, comment="The columns that the target has been filled in"),
+    Column("latest_at", MOMENT, comment="The latest moment that anything up to there took effect at"),
     Column("run_id", BigInteger, nullable=False),
     Column("moved_at", MOMENT, nullable=False, server_default=func.now()),
     comment="How far into the raw log each target has been built",
@@ -203,6 +206,21 @@ def applied_mark_of(connection: Connection, stream: str, target: str) -> tuple[i
         select(mark.raw_id, mark.columns).where(mark.stream == stream, mark.target == target)
     ).first()
     return (found.raw_id, found.columns) if found else (0, [])
+
+
+def latest_applied(connection: Connection, stream: str, target: str) -> datetime | None:
+    """The latest moment at which anything that the target has been built from took effect; None where that
+    is not known.
+    """
+    mark = applied_mark.c
+    return connection.scalar(select(mark.latest_at).where(mark.stream == stream, mark.target == target))
+
+
+def note_latest(connection: Connection, stream: str, target: str, *, latest_at: datetime | None) -> None:
+    """Note that moment beside the applied mark, in the same transaction."""
+    mark = applied_mark.c
+    here = (mark.stream == stream, mark.target == target, mark.latest_at.is_distinct_from(latest_at))
+    connection.execute(update(applied_mark).where(*here).values(latest_at=latest_at))
 
 
 def move_applied_mark(

@@ -6,7 +6,6 @@ without repetitions, is told by a plain loop over everything that was sent.
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import URL, Integer, String, select, text
+from sqlalchemy import Integer, String, select, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
+from tests.written import row_versions
 
 from strandline.model import (
     DimDate,
@@ -34,7 +34,6 @@ from strandline.model import (
 )
 from strandline.pipeline import Pipeline, RunReport, run
 from strandline.source import Pages, Record, Source, stream
-from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
 START = datetime(2025, 11, 20, tzinfo=UTC)
@@ -247,13 +246,8 @@ class Bed:
         return {(it.place.removeprefix(prefix), it.week): it.litres for it in found}
 
     def row_versions(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row."""
-        query = text("""
-            SELECT place, since, xmin::text FROM warehouse.fact_tank_month
-            UNION ALL SELECT place, week, xmin::text FROM warehouse.fact_tank_week ORDER BY 1, 2
-        """)
-        with self.database.connect() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+        """What changes with every write, also an identical one."""
+        return row_versions(self.database, FactTankMonth.table(), FactTankWeek.table())
 
 
 def _payload(prefix: str, number: int, it: Sent) -> bytes:
@@ -266,11 +260,8 @@ def _payload(prefix: str, number: int, it: Sent) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        yield Bed(database)
-        database.close()
+def bed(both: Database) -> Bed:
+    return Bed(both)
 
 
 def gone(tank: str, hours: int) -> Sent:
@@ -286,7 +277,7 @@ def gone(tank: str, hours: int) -> Sent:
 @example([[Sent("a", 3 * MONTH, litres=3)], [Sent("a", 0, litres=1)], [Sent("c", 0), gone("a", MONTH)]])
 @example([[Sent("a", 0), Sent("c", 2 * MONTH)], [Sent("c", 2 * MONTH + 1), gone("c", 2 * MONTH)],
           [gone("c", 2 * MONTH + 1)], [Sent("c", 2 * MONTH + 1)]])  # fmt: skip
-@settings(max_examples=45, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_latest_word_in_a_period_stands_and_missing_ones_are_repeated_in_whatever_order(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -300,7 +291,7 @@ def test_the_latest_word_in_a_period_stands_and_missing_ones_are_repeated_in_wha
 
 
 @given(st.lists(sent, min_size=1, max_size=10))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_same_periods_again_write_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""
     prefix = bed.begin()

@@ -6,7 +6,6 @@ everything that was sent.
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import URL, Integer, String, select, text
+from sqlalchemy import Integer, String, select, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
+from tests.written import row_versions
 
 from strandline.model import (
     DimDate,
@@ -36,7 +36,6 @@ from strandline.model import (
 )
 from strandline.pipeline import Pipeline, RunReport, run
 from strandline.source import Pages, Record, Source, stream
-from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -224,10 +223,8 @@ class Bed:
         }
 
     def row_versions(self) -> list[tuple[Any, ...]]:
-        """PostgreSQL's own mark of who wrote a row."""
-        query = text("SELECT place, is_reversal, xmin::text FROM warehouse.fact_sale ORDER BY 1, 2")
-        with self.database.connect() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+        """What changes with every write, also an identical one."""
+        return row_versions(self.database, FactSale.table())
 
 
 def _payload(prefix: str, number: int, it: Sent) -> bytes:
@@ -250,11 +247,8 @@ def _payload(prefix: str, number: int, it: Sent) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def bed(postgres_server: URL, warehouse_template: str) -> Iterator[Bed]:
-    with postgres.copy(postgres_server, warehouse_template) as url:
-        database = Database(url)
-        yield Bed(database)
-        database.close()
+def bed(both: Database) -> Bed:
+    return Bed(both)
 
 
 GONE = Sent("a", 3, is_deleted=True)
@@ -265,7 +259,7 @@ GONE = Sent("a", 3, is_deleted=True)
 @example([[GONE], [Sent("a", 1, amount="0.10")], [Sent("a", 5, is_deleted=True)], [Sent("a", 2, pieces=2)]])
 @example([[Sent("a", 1), GONE, Sent("a", 5, is_deleted=True)], [Sent("a", 3, status="ok")]])
 @example([[Sent("a", 1)], [Sent("a", 1, is_deleted=True)], [Sent("a", 1, edition=1)]])
-@settings(max_examples=45, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_deletion_is_a_row_that_negates_the_last_word_in_whatever_order_they_arrive(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -278,7 +272,7 @@ def test_a_deletion_is_a_row_that_negates_the_last_word_in_whatever_order_they_a
 
 
 @given(st.lists(sent, min_size=1, max_size=10))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_reversing_the_same_records_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""
     prefix = bed.begin()

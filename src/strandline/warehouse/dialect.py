@@ -63,3 +63,26 @@ def _add_an_instant(element: just_after, compiler: SQLCompiler, **options: Any) 
 def _append_a_digit(element: just_after, compiler: SQLCompiler, **options: Any) -> str:
     # Moments are compared as text there, and read only when they are whole: these are gone by then.
     return f"{compiler.process(element.clauses, **options)} || '0'"
+
+
+class negated(FunctionElement[Any]):  # noqa: N801  # it stands where a function does
+    """An exact number with the other sign."""
+
+    inherit_cache = True
+    name = "negated"
+
+    def __init__(self, number: ColumnElement[Any]) -> None:
+        super().__init__(number)
+        self.type = number.type
+
+
+@compiles(negated)
+def _negate(element: negated, compiler: SQLCompiler, **options: Any) -> str:
+    return f"-({compiler.process(element.clauses, **options)})"
+
+
+@compiles(negated, SQLITE)
+def _turn_sign(element: negated, compiler: SQLCompiler, **options: Any) -> str:
+    # Exact numbers are kept as text there, and arithmetic would make floats of them.
+    number = compiler.process(element.clauses, **options)
+    return f"CASE WHEN {number} LIKE '-%' THEN substr({number}, 2) ELSE '-' || {number} END"

@@ -31,7 +31,9 @@ from sqlalchemy import (
 
 from strandline.model.column import Measure, role
 from strandline.model.fact import Fact
+from strandline.model.type import Exact
 from strandline.warehouse import fold, late
+from strandline.warehouse.dialect import negated
 from strandline.warehouse.staging import OWN_COLUMNS
 
 
@@ -104,5 +106,5 @@ def _negated(fact: type[Fact], name: str, said: Any) -> ColumnElement[Any]:
     if not isinstance(meaning, Measure):
         return said.c[name]  # type: ignore[no-any-return]  # of a table's alias
     if meaning.additive is True:
-        return -said.c[name]  # type: ignore[no-any-return]  # of a table's alias
+        return negated(said.c[name]) if isinstance(column.type, Exact) else -said.c[name]
     return literal(None, column.type) if column.nullable else said.c[name]

@@ -1,6 +1,7 @@
 """What a user declares: dimensions, facts, mappers and column types; no I/O."""
 
 from strandline.model.aggregate import Aggregate
+from strandline.model.audit import DimAudit
 from strandline.model.base import Base
 from strandline.model.bridge import Bridge
 from strandline.model.calendar import Calendar, DimDate, Span
@@ -33,6 +34,7 @@ __all__ = [
     "BooleanStringType",
     "Bridge",
     "Calendar",
+    "DimAudit",
     "DimDate",
     "DimTime",
     "Dimension",

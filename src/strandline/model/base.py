@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import JSON
 
 from strandline.errors import DeclarationError
+from strandline.model.column import UNKNOWN_KEY
 from strandline.model.type import Day, Exact, UtcDateTime
 
 RAW: Final = "raw"
@@ -75,7 +76,8 @@ class Base(DeclarativeBase):
 
 OF_DIMENSIONS: Final = ("version", "valid_from", "valid_to", "is_current", "is_inferred", "is_deleted")
 OF_AUDIT: Final = (
-    *("created_at", "updated_at", "synced_at", "source_system", "source_id", "schema_version", "run_id"),
+    *("created_at", "updated_at", "synced_at", "source_system", "source_id", "schema_version"),
+    *("run_id", "audit_key"),
 )
 OF_STAGE: Final = ("raw_id", "effective_at", "tie_break")
 RESERVED: Final = frozenset((*OF_DIMENSIONS, *OF_AUDIT, *OF_STAGE))
@@ -110,3 +112,8 @@ class Audited:
         Integer(), sort_order=905, comment="The version of the model that wrote it"
     )
     run_id: Mapped[int] = mapped_column(sort_order=906, comment="The run that last wrote it")
+    audit_key: Mapped[int] = mapped_column(
+        sort_order=907,
+        server_default=str(UNKNOWN_KEY),
+        comment="→ DimAudit: the load that it last took its values from",
+    )

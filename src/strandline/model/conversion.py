@@ -68,6 +68,11 @@ class Conversion:
     _combined: dict[str, Conversion]
     _moments: dict[str, Callable[[datetime], Any]]
 
+    @property
+    def combined(self) -> list[Conversion]:
+        """What the mappers of combinations compile to."""
+        return list(self._combined.values())
+
     def at_deletion(self, moment: datetime) -> dict[str, Any]:
         """What the row of a deletion says of its moment, by column. Raises RecordRejected."""
         said = {}

@@ -5,6 +5,7 @@ follow.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, inspect, not_, select
@@ -13,11 +14,13 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact, facts_of
 from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import History, outriggers_of
+from strandline.model.revision import mapper_version
 from strandline.model.shrunken import shrunken_of
 from strandline.pipeline import aggregate
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
 from strandline.warehouse import (
+    audit,
     bridge,
     event,
     fact,
@@ -49,6 +52,7 @@ def merge(
     latest = late.reached(connection, staged=target.staged, log=log)
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
+    audit.begin(database, connection)
     if issubclass(model, Fact) and model.restates_history:
         _stage_history(connection, log, load, target, with_deleted=model.__deletes__ == "reverse")
     watch = aggregate.watch(
@@ -63,6 +67,9 @@ def merge(
         counts = _merge_fact(database, connection, model, log, load, target, run_id)
     else:
         counts = _merge_dimension(database, connection, model, log, load, target, run_id)
+    # What was filled before the merge has been told of already.
+    merged = {**counts, "filled": 0}
+    _tell(connection, target, log, merged, up_to=load.last_raw_id, run_id=run_id)
     if watch.aggregates:
         counts["groups"] = watch.renew(run_id=run_id)
     state.move_applied_mark(
@@ -86,6 +93,7 @@ def fill_columns(
         return
     log = late.Log(load.reading.raw, load.stream.source_name, stream, target.sync.target, target.applied)
     _lock(connection, model)
+    audit.begin(database, connection)
     for entries, write in ((fill.first_entries, fill.fill_first), (fill.last_entries, fill.fill_last)):
         load.stage_only(target, entries(log))
         target.filled += write(
@@ -97,10 +105,13 @@ def fill_columns(
             run_id=run_id,
         )
     target.rejected = _refresh_hierarchies(connection, log, target, run_id)
-    _attach_outriggers(database, connection, log, target, run_id)
+    inferred = _attach_outriggers(database, connection, log, target, run_id)
     for rollup in shrunken_of(model):
         same_source = model.table().c.source_system == log.source_system
         shrunken.refresh(connection, rollup, touched=same_source, run_id=run_id)
+    written = {"filled": target.filled, "inferred": inferred}
+    everything = replace(log, applied=0)
+    _tell(connection, target, everything, written, up_to=target.applied, run_id=run_id)
     aggregate.refresh(database, connection, model, run_id=run_id)
     target.filled_columns = target.fillable
     state.move_applied_mark(
@@ -111,6 +122,17 @@ def fill_columns(
         columns=target.fillable,
         run_id=run_id,
     )
+
+
+def _tell(
+    connection: Connection, target: Target, log: late.Log, counts: dict[str, int], *, up_to: int, run_id: int
+) -> None:
+    """Tell of the load in the audit dimension, if it has written anything."""
+    rejected = counts.get("rejected", 0)
+    if sum(counts.values()) == rejected:
+        return
+    mapper, version = target.sync.mapper.__name__, mapper_version(target.conversion)
+    audit.note(connection, audit.Load(log, up_to, mapper, version, run_id, has_rejected=rejected > 0))
 
 
 def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:

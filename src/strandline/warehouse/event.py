@@ -44,6 +44,7 @@ from sqlalchemy import (
 )
 
 from strandline.model.dimension import Dimension
+from strandline.warehouse import audit
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.staging import latest_first
 
@@ -331,5 +332,6 @@ def written(batch: Batch) -> dict[str, Any]:
     return {
         "updated_at": func.now(),
         "run_id": batch.run_id,
+        "audit_key": audit.key(),
         "schema_version": batch.dimension.__schema_version__,
     }

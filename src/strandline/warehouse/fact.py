@@ -40,7 +40,18 @@ from strandline.model.combination import COMBINATION
 from strandline.model.fact import Fact
 from strandline.model.milestone import AccumulatingSnapshot
 from strandline.model.period import IS_FILLED, PeriodicSnapshot
-from strandline.warehouse import bridge, combination, fold, grain, key, late, period, quarantine, reversal
+from strandline.warehouse import (
+    audit,
+    bridge,
+    combination,
+    fold,
+    grain,
+    key,
+    late,
+    period,
+    quarantine,
+    reversal,
+)
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 
@@ -294,6 +305,7 @@ def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
         "source_system": literal(batch.source_system),
         "schema_version": literal(fact.__schema_version__),
         "run_id": literal(batch.run_id, BigInteger),
+        "audit_key": audit.key(),
         "is_reversal": s.is_deleted,
         IS_FILLED: false(),
         **{column.name: s[column.name] for column in fact.table().c if column.name in s},
@@ -358,7 +370,7 @@ def _update(batch: _Batch, resolved: Table) -> Any:
     names = [column.name for column in table.c if role(column) is not None and not column.primary_key]
     names += [column.name for column in table.c if column.name.endswith("_missing") and role(column) is None]
     names.append("source_id")  # of two records at one grain the one that stands may say the same
-    changed = {name: r[name] for name in (*names, "synced_at", "schema_version", "run_id")}
+    changed = {name: r[name] for name in (*names, "synced_at", "schema_version", "run_id", "audit_key")}
     return (
         update(table)
         .where(_same_grain(batch, r), differ([table.c[name] for name in names], [r[name] for name in names]))

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, not_, or_, select, true, update
 
 from strandline.model.dimension import Dimension
-from strandline.warehouse import raw
+from strandline.warehouse import audit, raw
 from strandline.warehouse.event import differ
 from strandline.warehouse.late import Log
 
@@ -103,6 +103,7 @@ def _fill(
             **values,
             updated_at=func.now(),
             run_id=run_id,
+            audit_key=audit.key(),
             schema_version=dimension.__schema_version__,
         )
     ).rowcount

@@ -35,9 +35,9 @@ from strandline.model.dimension import BEGINNING, Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import outriggers_of
-from strandline.warehouse import hierarchy, mini
+from strandline.warehouse import audit, hierarchy, mini
 from strandline.warehouse.database import Database
-from strandline.warehouse.dialect import is_sqlite
+from strandline.warehouse.sequence import reserve
 
 
 def span(
@@ -111,7 +111,7 @@ def infer(
     if count == 0:
         return 0
     new = unknown.subquery("new")
-    first = reserve(database, connection, dimension, count)
+    first = reserve(database, connection, dimension.key_column(), count)
     key = literal(first - 1, BigInteger) + func.row_number().over(order_by=new.c.source_id)
     values: dict[str, Any] = {
         dimension.key_column().name: key,
@@ -131,6 +131,7 @@ def infer(
         "source_id": new.c.source_id,
         "schema_version": literal(dimension.__schema_version__),
         "run_id": literal(run_id, BigInteger),
+        "audit_key": audit.key(),
     }
     connection.execute(insert(table).from_select(list(values), select(*values.values())))
     for it in hierarchies_of(dimension):
@@ -138,16 +139,6 @@ def infer(
     for profile in outriggers_of(dimension):
         mini.refresh(connection, mini=profile, source_system=source_system, members=members, run_id=run_id)
     return count
-
-
-def reserve(database: Database, connection: Connection, dimension: type[Dimension], count: int) -> int:
-    """The first of `count` surrogate keys in a row that nobody else gets."""
-    if is_sqlite(connection):
-        return max(connection.scalar(select(func.max(dimension.key_column()))) or 0, 0) + 1
-    sequence = func.pg_get_serial_sequence(database.qualified(dimension.table()), dimension.key_column().name)
-    last = connection.scalar(select(func.setval(sequence, func.nextval(sequence) + (count - 1))))
-    assert isinstance(last, int)
-    return last - count + 1
 
 
 def follow(

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Select, Table, and_, case, func, not_, or_, s
 from strandline.model.column import NOT_APPLICABLE_KEY, ROLE, UNKNOWN_KEY, Outrigger
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
-from strandline.warehouse import key
+from strandline.warehouse import audit, key
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 
@@ -43,7 +43,12 @@ class Touched:
     def stamps(self) -> dict[str, Any]:
         """The audit columns of a row that is written."""
         version = self.dimension.__schema_version__
-        return {"updated_at": func.now(), "run_id": self.run_id, "schema_version": version}
+        return {
+            "updated_at": func.now(),
+            "run_id": self.run_id,
+            "audit_key": audit.key(),
+            "schema_version": version,
+        }
 
 
 def attach(

@@ -21,12 +21,16 @@ def remembered(dimension: type[Dimension]) -> list[str]:
     return [column.name for column in (*dimension.companions(Previous), *dimension.companions(ChangedAt))]
 
 
-def remember(connection: Connection, batch: Batch) -> None:
-    """Bring the memory of every type 3 column up to the batch, before the column itself is overwritten."""
+def remember(connection: Connection, batch: Batch) -> int:
+    """Bring the memory of every type 3 column up to the batch, before the column itself is overwritten; how
+    many versions were written for a column at most.
+    """
+    most = 0
     for column in batch.dimension.companions(Previous):
         of = column.info[ROLE].of
-        connection.execute(_forget(batch, of))
-        connection.execute(_remember(batch, of))
+        forgotten = connection.execute(_forget(batch, of)).rowcount
+        most = max(most, forgotten + connection.execute(_remember(batch, of)).rowcount)
+    return most
 
 
 def _memory(batch: Batch, of: str) -> tuple[Column[Any], Column[Any]]:

@@ -33,10 +33,11 @@ from sqlalchemy import (
     update,
 )
 
-from strandline.warehouse import key, previous
+from strandline.warehouse import audit, previous
 from strandline.warehouse.database import Database
 from strandline.warehouse.dropped import with_dropped
 from strandline.warehouse.event import Batch, differ, numbered, written
+from strandline.warehouse.sequence import reserve
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
     closed = connection.execute(_close(batch)).rowcount
     completed = connection.execute(_complete(batch)).rowcount
     members, versions = _open(database, connection, batch)
-    previous.remember(connection, batch)
+    remembered = previous.remember(connection, batch)
     overwritten = connection.execute(_overwrite(batch)).rowcount if batch.dimension.overwritten() else 0
+    # What was before may be another while what is now stays: A, B and A again in one batch.
+    overwritten = max(overwritten, remembered)
     return Merged(members, versions, closed, completed, overwritten)
 
 
@@ -109,7 +112,7 @@ def _open(database: Database, connection: Connection, batch: Batch) -> tuple[int
     ).one()
     if versions == 0:
         return 0, 0
-    first_key = key.reserve(database, connection, batch.dimension, versions)
+    first_key = reserve(database, connection, batch.key, versions)
     names, rows = _opened_rows(batch, first_key)
     connection.execute(insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows))
     return members, versions
@@ -146,6 +149,7 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
         "source_id": n.source_id,
         "schema_version": literal(dimension.__schema_version__),
         "run_id": literal(batch.run_id, BigInteger),
+        "audit_key": audit.key(),
     }
     joined: FromClause = opening.join(s, s.c.raw_id == n.raw_id)
     if dimension.attributes(0) and f is not s:

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, func, insert, text, true
+from sqlalchemy import Column, Connection, DefaultClause, Table, func, insert, text, true
 from sqlalchemy.schema import CreateSchema
 
 from strandline.errors import SchemaOutOfDate
 from strandline.model.aggregate import Aggregate
+from strandline.model.audit import DimAudit
 from strandline.model.base import SCHEMAS, STAGING
 from strandline.model.bridge import Bridge
+from strandline.model.column import NOT_APPLICABLE_KEY
 from strandline.model.combination import Combination, special_combinations
 from strandline.model.dimension import Dimension, special_members
 from strandline.model.fact import Fact
@@ -25,6 +27,7 @@ from strandline.model.prepared import Prepared
 from strandline.model.shrunken import ShrunkenDimension
 from strandline.warehouse import (
     aggregate,
+    audit,
     bridge,
     dropped,
     hierarchy,
@@ -111,7 +114,7 @@ def prepare(
     """Make every table of the models, `others` (raw and staging) and our own be there, or raise
     SchemaOutOfDate. The columns that models no longer have.
     """
-    tables = [*state.OWN_TABLES.sorted_tables, *others, *tables_of(models)]
+    tables = [*state.OWN_TABLES.sorted_tables, DimAudit.table(), *others, *tables_of(models)]
     catalog = read_catalog(database, connection, tables)
     if not _is_complete(database, catalog, tables):
         lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
@@ -120,6 +123,8 @@ def prepare(
     gone = _dropped(database, catalog, models)
     _refuse_differences(database, connection, catalog, tables, gone)
     new = [model for model in models if catalog.columns(database, model.table()) is None]
+    if catalog.columns(database, DimAudit.table()) is None:
+        audit.add_special_loads(connection)
     _add_first_rows(connection, models, new)
     _derive(connection, new)
     return gone
@@ -228,7 +233,7 @@ def _refuse_differences(
             )
             if found is None:
                 wrong.append(f"{table.name}.{column.name} is not there")
-                mend.append(f"ALTER TABLE {qualified} ADD COLUMN {name} {wanted};")
+                mend.append(f"ALTER TABLE {qualified} ADD COLUMN {name} {wanted}{_default(column)};")
             elif found != wanted:
                 wrong.append(f"{table.name}.{column.name} is {found}, and its model says {wanted}")
                 mend.append(
@@ -243,8 +248,15 @@ def _refuse_differences(
         )
 
 
+def _default(column: Column[Any]) -> str:
+    """What the rows that are there get in a new column."""
+    default = column.server_default
+    return f" DEFAULT {default.arg}" if isinstance(default, DefaultClause) else ""
+
+
 def _add_special_members(connection: Connection, model: type[Dimension]) -> None:
     stamps = {"created_at": func.now(), "updated_at": func.now(), "synced_at": func.now(), "run_id": 0}
+    stamps["audit_key"] = NOT_APPLICABLE_KEY
     for row in special_members(model):
         connection.execute(insert(model.table()).values(**row, **stamps))
 

@@ -1,0 +1,42 @@
+"""The version of a mapper: a hash that changes whenever what it makes of a record might.
+
+It is of what the mapper compiles to, of its class and of its contract's JSON schema, and the same in every
+process. Comments and blank lines do not count, and functions that the class only calls do not either.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from textwrap import dedent
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticInvalidForJsonSchema
+from xxhash import xxh3_128_hexdigest
+
+from strandline.model.conversion import Conversion
+
+
+def mapper_version(conversion: Conversion) -> str:
+    """The version of the mapper that was compiled, and of those whose combinations it names."""
+    contract = conversion.mapper.contract
+    parts = [conversion.source_code, _written(conversion.mapper), _schema(contract)]
+    parts += [mapper_version(combined) for combined in conversion.combined]
+    return xxh3_128_hexdigest(json.dumps(parts).encode("utf-8", "surrogatepass"))
+
+
+def _written(mapper: type[Any]) -> str:
+    """The class as it is written; nothing where its source is not to be had, as in a console."""
+    try:
+        return ast.unparse(ast.parse(dedent(inspect.getsource(mapper))))
+    except (OSError, TypeError, SyntaxError):
+        return ""
+
+
+def _schema(contract: type[BaseModel]) -> str:
+    try:
+        return json.dumps(contract.model_json_schema(), sort_keys=True, default=str)
+    except PydanticInvalidForJsonSchema:  # a type that JSON has no words for
+        return repr(sorted((name, str(it.annotation)) for name, it in contract.model_fields.items()))

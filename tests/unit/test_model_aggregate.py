@@ -30,7 +30,7 @@ from strandline.model.aggregate import aggregates_of
 from strandline.pipeline.aggregate import touched_by
 
 
-class DimOwner(Dimension):
+class DimMotorist(Dimension):
     """An owner, who lives in a town."""
 
     segment: Mapped[str] = attribute(String(20), scd=2)
@@ -42,7 +42,7 @@ class FactToll(Fact):
     toll_id: Mapped[str] = grain(String(20))
     paid_at: Mapped[datetime] = event_time()
     paid_date_key: Mapped[int] = references(DimDate, on="paid_at")
-    owner_key: Mapped[int] = references(DimOwner)
+    owner_key: Mapped[int] = references(DimMotorist)
     gate: Mapped[str | None] = degenerate(String(20))
     price: Mapped[Decimal] = measure(Money, additive=False)
     amount: Mapped[Decimal] = measure(Money)
@@ -82,26 +82,26 @@ def test_a_query_is_known_by_its_fact_and_what_it_reads() -> None:
 
     def query() -> Any:
         found = select(other.gate, func.count().label("tolls"))
-        found = found.join(DimOwner, DimOwner.key == other.owner_key)
+        found = found.join(DimMotorist, DimMotorist.key == other.owner_key)
         return found.join(DimDate, DimDate.date_key == other.paid_date_key).group_by("gate")
 
     found = declare(query)
 
     assert found.fact() is FactToll
-    assert set(found.reads()) == {FactToll, DimOwner, DimDate}
+    assert set(found.reads()) == {FactToll, DimMotorist, DimDate}
     assert not found.distant()
     assert found in aggregates_of({FactToll})
-    assert found in touched_by(DimOwner)
+    assert found in touched_by(DimMotorist)
     assert found not in aggregates_of({FactGate})
 
 
 def test_a_dimension_that_is_joined_more_often_than_referred_to_is_distant() -> None:
-    again = aliased(DimOwner, name="again")
+    again = aliased(DimMotorist, name="again")
 
     def query() -> Any:
-        return by_gate().join(DimOwner, DimOwner.key == FactToll.owner_key).join(again, again.key == 1)
+        return by_gate().join(DimMotorist, DimMotorist.key == FactToll.owner_key).join(again, again.key == 1)
 
-    assert declare(query).distant() == {DimOwner}
+    assert declare(query).distant() == {DimMotorist}
 
 
 def test_an_empty_group_is_one_group_in_the_database_too() -> None:
@@ -142,7 +142,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         "sums fact_toll.price, which is declared additive=False",
     ),
     "no fact": (
-        lambda: select(DimOwner.segment.label("gate"), count).group_by(DimOwner.segment),
+        lambda: select(DimMotorist.segment.label("gate"), count).group_by(DimMotorist.segment),
         "query() reads no fact",
     ),
     "two facts": (lambda: by_gate().join(FactGate, FactGate.gate_id == a_gate), "reads FactToll, FactGate"),

@@ -26,13 +26,17 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    case,
     delete,
+    false,
     func,
     insert,
     inspect,
     literal,
     select,
     text,
+    true,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -40,7 +44,7 @@ from sqlalchemy.schema import DropIndex
 
 from strandline.model.aggregate import Aggregate, declared_query
 from strandline.model.fact import Fact
-from strandline.model.group import same_group
+from strandline.model.group import comparable, kind_of, same_group
 from strandline.model.prepared import Prepared
 from strandline.warehouse import raw, state
 from strandline.warehouse.database import Database
@@ -143,7 +147,7 @@ def _renew(connection: Connection, aggregate: type[Aggregate], *, run_id: int, i
     """Bring the noted groups, or the whole, up to what the query says now; how many rows were written."""
     fresh = _fresh_table(aggregate)
     fresh.create(connection)
-    connection.execute(_calculate(aggregate, fresh, is_whole=is_whole))
+    connection.execute(_calculate(connection, aggregate, fresh, is_whole=is_whole))
     _analyze(connection, fresh)
     statements = [
         _remove(aggregate, fresh, is_whole=is_whole),
@@ -154,13 +158,30 @@ def _renew(connection: Connection, aggregate: type[Aggregate], *, run_id: int, i
     return sum(connection.execute(it, execution_options=options).rowcount for it in statements)
 
 
-def _calculate(aggregate: type[Aggregate], fresh: Table, *, is_whole: bool) -> Any:
+def _calculate(connection: Connection, aggregate: type[Aggregate], fresh: Table, *, is_whole: bool) -> Any:
     # Grouped by the very expressions that are selected: PostgreSQL takes two with a parameter for different.
     query = declared_query(aggregate).group_by(None).group_by(*aggregate.groups())
     if not is_whole:
-        touched = select(*_group_table(aggregate).c).distinct().subquery("touched")
-        query = query.where(same_group(aggregate.grain(), aggregate.groups(), list(touched.c)))
+        query = query.where(*_touched(connection, aggregate))
     return insert(fresh).from_select(list(query.selected_columns.keys()), query)
+
+
+def _touched(connection: Connection, aggregate: type[Aggregate]) -> Iterator[ColumnElement[bool]]:
+    """Whether a row is in one of the noted groups.
+
+    Asked first of each column that is not the fact's own, so that few members and days are left, and the fact
+    is read by their keys. Then of all together, for each row that is left: as a CASE, or PostgreSQL would
+    take it for a join, and begin with it, where there are many groups for one day.
+    """
+    fact, noted = aggregate.fact_source(), _group_table(aggregate)
+    parts = list(zip(aggregate.grain(), aggregate.groups(), noted.c, strict=True))
+    empty = connection.execute(select(*(func.count() - func.count(note) for note in noted.c))).one()
+    for (column, group, note), has_empty in zip(parts, empty, strict=True):
+        if not has_empty and fact not in group._from_objects and kind_of(group.type) is kind_of(column.type):
+            yield group.in_(select(note))
+    here = [it for column, group, _ in parts for it in comparable(column, group)]
+    there = [it for column, _, note in parts for it in comparable(column, note)]
+    yield case((tuple_(*here).in_(select(*there)), true()), else_=false())
 
 
 def _same(aggregate: type[Aggregate], other: Any) -> ColumnElement[bool]:

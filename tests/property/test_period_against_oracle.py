@@ -65,7 +65,7 @@ class Farm(Source):
         return pages(self.records)
 
 
-class DimOwner(Dimension):
+class DimFarmer(Dimension):
     """An owner."""
 
     label: Mapped[str | None] = attribute(String(10))
@@ -76,7 +76,7 @@ class FactTankMonth(PeriodicSnapshot, every="month", fill="last", zone="Asia/Tok
 
     place: Mapped[str] = grain(String(40))
     since: Mapped[date] = period()
-    owner_key: Mapped[int] = references(DimOwner)
+    owner_key: Mapped[int] = references(DimFarmer)
     until_key: Mapped[int] = references(DimDate, on="since")
     step: Mapped[int] = measure(Integer, additive="semi")
     thing: Mapped[str | None] = degenerate(String(10))
@@ -223,9 +223,9 @@ class Bed:
 
     def months(self, prefix: str) -> Rows:
         """What stands month by month."""
-        fact, owner = FactTankMonth.table(), DimOwner.table()
+        fact, owner = FactTankMonth.table(), DimFarmer.table()
         query = select(fact, owner.c.source_id.label("owner")).join(
-            owner, owner.c.owner_key == fact.c.owner_key
+            owner, owner.c.farmer_key == fact.c.owner_key
         )
         with self.database.connect() as connection:
             found = connection.execute(query).mappings().all()

@@ -70,19 +70,19 @@ class Market(Source):
         return pages(self.records)
 
 
-class DimBuyer(Dimension):
+class DimBargainer(Dimension):
     """A buyer."""
 
     label: Mapped[str | None] = attribute(String(10))
 
 
-class FactSale(Fact, deletes="reverse"):
+class FactBargain(Fact, deletes="reverse"):
     """One row a sale; the names of columns are no traps."""
 
     place: Mapped[str] = grain(String(40))
     sold_at: Mapped[datetime] = event_time()
     packed_at: Mapped[datetime | None] = degenerate()
-    buyer_key: Mapped[int] = references(DimBuyer)
+    buyer_key: Mapped[int] = references(DimBargainer)
     sold_date_key: Mapped[int] = references(DimDate, on="sold_at")
     packed_date_key: Mapped[int] = references(DimDate, on="packed_at")
     seen: Mapped[int] = measure(Integer)
@@ -92,7 +92,7 @@ class FactSale(Fact, deletes="reverse"):
     status: Mapped[str | None] = degenerate(String(10))
 
 
-class MarketSale(Mapper[Sale, FactSale]):
+class MarketSale(Mapper[Sale, FactBargain]):
     """Sales."""
 
     place = field("id")
@@ -203,10 +203,10 @@ class Bed:
 
     def rows(self, prefix: str) -> dict[tuple[str, bool], Row]:
         """What stands, by sale and whether it negates it."""
-        fact, buyer = FactSale.table(), DimBuyer.table()
+        fact, buyer = FactBargain.table(), DimBargainer.table()
         query = (
             select(fact, buyer.c.source_id.label("buyer"))
-            .join(buyer, buyer.c.buyer_key == fact.c.buyer_key)
+            .join(buyer, buyer.c.bargainer_key == fact.c.buyer_key)
             .where(fact.c.place.startswith(prefix))
         )
         named = ("sold_date_key", "packed_date_key", "seen", "records", "price", "rate", "status")
@@ -224,7 +224,7 @@ class Bed:
 
     def row_versions(self) -> list[tuple[Any, ...]]:
         """What changes with every write, also an identical one."""
-        return row_versions(self.database, FactSale.table())
+        return row_versions(self.database, FactBargain.table())
 
 
 def _payload(prefix: str, number: int, it: Sent) -> bytes:
@@ -279,7 +279,7 @@ def test_reversing_the_same_records_again_writes_nothing(bed: Bed, batch: list[S
     bed.load(prefix, batch)
     before = bed.row_versions()
     with bed.database.begin() as connection:
-        connection.execute(text("DELETE FROM strandline.applied_mark WHERE target = 'FactSale'"))
+        connection.execute(text("DELETE FROM strandline.applied_mark WHERE target = 'FactBargain'"))
     bed.load(prefix, [])
 
     assert bed.row_versions() == before

@@ -142,3 +142,19 @@ def test_rows_that_somebody_has_deleted_come_back(warehouse: Database) -> None:
 
     with warehouse.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM warehouse.dim_minute")) == 1442
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+def test_days_and_minutes_are_those_that_postgresql_finds_in_the_zone(warehouse: Database, zone: str) -> None:
+    """Two years with their changes of clocks, by half an hour too, every 17 minutes."""
+    moments = text("""
+        SELECT moment, to_char(moment AT TIME ZONE :zone, 'YYYYMMDD')::int,
+               to_char(moment AT TIME ZONE :zone, 'HH24MI')::int
+        FROM generate_series('2021-01-01Z'::timestamptz, '2022-12-30Z', interval '17 minutes') AS moment
+    """)
+    with warehouse.connect() as connection:
+        expected = connection.execute(moments, {"zone": zone}).all()
+    DimDay.cover(Span(date(2020, 12, 31), date(2022, 12, 31)))
+    day, minute = DimDay.finder(zone=zone), DimMinute.finder(zone=zone)
+
+    assert [(at, day(at), minute(at)) for at, _, _ in expected] == [tuple(row) for row in expected]

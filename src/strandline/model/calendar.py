@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from strandline.errors import DeclarationError
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY
-from strandline.model.fiscal import FiscalYear, Months
+from strandline.model.fiscal import FiscalYear, Months, check_day
 from strandline.model.prepared import Finder, Prepared
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -37,6 +37,10 @@ class Span:
     fiscal_start_month: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
+        for day in (self.first, self.last):
+            check_day(day, where="Span")
+            if not 1 < day.year < 9999:  # a fiscal year may reach into the years beside
+                raise DeclarationError(f"Span: {day} is out of reach", hint="Give years from 2 to 9998.")
         if self.first > self.last:
             raise DeclarationError(
                 f"Span: {self.first} lies after {self.last}", hint="Give the first day first."
@@ -56,6 +60,7 @@ class Span:
 
 
 CALENDAR_YEAR = Months()
+LONGEST_HOLIDAY = 100
 
 
 def date_key(day: date) -> int:
@@ -100,23 +105,23 @@ class Calendar(Prepared):
         SmallInteger(), comment="1 to 52 or 53, where the fiscal year is made of weeks"
     )
     is_holiday: Mapped[bool | None] = mapped_column(Boolean())
-    holiday_name: Mapped[str | None] = mapped_column(String(100))
+    holiday_name: Mapped[str | None] = mapped_column(String(LONGEST_HOLIDAY))
     is_workday: Mapped[bool | None] = mapped_column(Boolean(), comment="Neither weekend nor holiday")
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        _check(cls.__name__, cls.span, fiscal=cls.fiscal, holidays=cls.holidays)
+        super().__init_subclass__(**arguments)
 
     @classmethod
     def cover(
         cls, span: Span, *, fiscal: FiscalYear | None = None, holidays: Mapping[date, str] | None = None
     ) -> None:
         """Set the days that the dimension covers, its fiscal year and its holidays; the next run adds or
-        corrects rows. Raises DeclarationError when the fiscal year is told twice.
+        corrects rows. Raises DeclarationError when the fiscal year is told twice, or a holiday is no date.
         """
-        if fiscal is not None and span.fiscal_start_month != 1:
-            raise DeclarationError(
-                f"{cls.__name__}.cover: {span} and {fiscal} both tell the fiscal year",
-                hint="Leave fiscal_start_month out of the span.",
-            )
-        cls.span, cls.fiscal = span, fiscal
-        cls.holidays = MappingProxyType(dict(sorted((holidays or {}).items())))
+        named = {} if holidays is None else dict(holidays)
+        _check(f"{cls.__name__}.cover", span, fiscal=fiscal, holidays=named)
+        cls.span, cls.fiscal, cls.holidays = span, fiscal, MappingProxyType(named)
 
     @classmethod
     def fiscal_year_rule(cls) -> FiscalYear:
@@ -134,7 +139,7 @@ class Calendar(Prepared):
     @classmethod
     def declaration(cls) -> str:
         """Span, fiscal year and holidays."""
-        return repr((cls.span, cls.fiscal, dict(cls.holidays), COLUMNS))
+        return repr((cls.span, cls.fiscal, sorted(cls.holidays.items()), COLUMNS))
 
     @classmethod
     def finder(cls, *, zone: str) -> Finder:
@@ -153,6 +158,21 @@ class Calendar(Prepared):
             return date_key(day)
 
         return find
+
+
+def _check(where: str, span: Span, *, fiscal: FiscalYear | None, holidays: Mapping[date, str]) -> None:
+    if fiscal is not None and span.fiscal_start_month != 1:
+        raise DeclarationError(
+            f"{where}: {span} and {fiscal} both tell the fiscal year",
+            hint="Leave fiscal_start_month out of the span.",
+        )
+    for day, name in holidays.items():
+        check_day(day, where=f"{where}: holidays")
+        if not 0 < len(name) <= LONGEST_HOLIDAY:
+            raise DeclarationError(
+                f"{where}: holidays: the name of {day}, {name!r}, has {len(name)} characters",
+                hint=f"Give 1 to {LONGEST_HOLIDAY}.",
+            )
 
 
 class DimDate(Calendar):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import BigInteger, Boolean, Column, Text
 from sqlalchemy.orm import MappedColumn, mapped_column
@@ -353,6 +354,13 @@ def references(
             f"references({dimension.__name__}, gap={gap!r}): not a policy that is known",
             hint='Give gap="last" or "unknown".',
         )
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise DeclarationError(
+            f"references({dimension.__name__}): no such time zone: {zone!r}",
+            hint='Name one as in zone="Europe/Berlin".',
+        ) from error
     meaning = Reference(dimension, as_of, on, zone, missing, durable, gap)
     return _declared(meaning, None, comment=comment or f"→ {dimension.__name__}")
 

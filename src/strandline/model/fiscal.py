@@ -34,6 +34,17 @@ class Fiscal(NamedTuple):
     week: int | None
 
 
+def check_day(day: object, *, where: str) -> None:
+    """Raise DeclarationError for what is no date: a datetime or a text equals none, so it would never be
+    found.
+    """
+    if type(day) is not date:
+        raise DeclarationError(
+            f"{where}: {day!r} is no date",
+            hint='Give date(2026, 12, 25) or date.fromisoformat("…").',
+        )
+
+
 class FiscalYear(Protocol):
     """A rule for fiscal years."""
 
@@ -63,7 +74,7 @@ class Weeks:
 
     The year ends on a weekday: with the rule "last" on the last one in the month, with "nearest" on the one
     nearest to the month's last day. It is named after the calendar year in which it ends ("end") or begins
-    ("start").
+    ("start"); one that ends with December is that calendar year either way.
     """
 
     pattern: Pattern
@@ -124,6 +135,13 @@ class Period:
     first: date
     last: date
 
+    def __post_init__(self) -> None:
+        where = f"Period({self.year}, {self.number})"
+        for day in (self.first, self.last):
+            check_day(day, where=where)
+        if self.number < 1:
+            raise DeclarationError(f"{where}: {self.number} is no period", hint="Number them from 1.")
+
     def __str__(self) -> str:
         return f"period {self.number} of {self.year} ({self.first} to {self.last})"
 
@@ -135,15 +153,16 @@ class Periods:
     periods: Sequence[Period]
     _firsts: list[date] = field(init=False, repr=False, compare=False)
     _twelve: set[int] = field(init=False, repr=False, compare=False)
+    """The years of the periods 1 to 12."""
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.periods, key=lambda period: period.first))
         _check_periods(ordered)
-        years = [period.year for period in ordered]
+        numbers = {period.year: [it.number for it in ordered if it.year == period.year] for period in ordered}
         settled: dict[str, Any] = {
             "periods": ordered,
             "_firsts": [period.first for period in ordered],
-            "_twelve": {year for year in years if years.count(year) == 12},
+            "_twelve": {year for year, found in numbers.items() if found == list(range(1, 13))},
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
@@ -177,13 +196,10 @@ def _check_periods(ordered: Sequence[Period]) -> None:
                 f"Periods: between {before} and {after} days are missing",
                 hint="Let each begin after the other.",
             )
-    seen: set[tuple[int, int]] = set()
-    for period in ordered:
-        if (period.year, period.number) in seen:
+        if (after.year, after.number) <= (before.year, before.number):
             raise DeclarationError(
-                f"Periods: period {period.number} of {period.year} is there twice", hint="Number them apart."
+                f"Periods: {after} follows {before}", hint="Let years and numbers rise with the days."
             )
-        seen.add((period.year, period.number))
 
 
 def _check_month(month: int, *, where: str) -> None:

@@ -19,6 +19,8 @@ from strandline.model.prepared import Finder, Prepared
 PARTS: Final = MappingProxyType({"night": 0, "morning": 6, "afternoon": 12, "evening": 18})
 """The parts of a day unless declared, and the hours at which they begin."""
 
+LONGEST_PART: Final = 40
+
 
 class TimeOfDay(Prepared):
     """A time-of-day dimension; `DimTime` is the ready one."""
@@ -33,19 +35,18 @@ class TimeOfDay(Prepared):
     minute_of_day: Mapped[int | None] = mapped_column(SmallInteger(), comment="0 to 1439")
     hour_12: Mapped[int | None] = mapped_column(SmallInteger(), comment="1 to 12")
     am_pm: Mapped[str | None] = mapped_column(String(2))
-    part_of_day: Mapped[str | None] = mapped_column(String(40))
+    part_of_day: Mapped[str | None] = mapped_column(String(LONGEST_PART))
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        _check(cls.__name__, cls.parts)
+        super().__init_subclass__(**arguments)
 
     @classmethod
     def divide(cls, parts: Mapping[str, int]) -> None:
         """Name the parts of the day and the hours at which they begin, the first at 0; the next run corrects
-        the rows. Raises DeclarationError for hours that do not rise from 0 to 23.
+        the rows. Raises DeclarationError for hours that are not whole, or do not rise from 0 to 23.
         """
-        hours = list(parts.values())
-        if hours[:1] != [0] or hours != sorted(set(hours)) or hours[-1] > 23:
-            raise DeclarationError(
-                f"{cls.__name__}.divide: {dict(parts)} does not divide a day",
-                hint='Give the hours in order, the first 0: {"night": 0, "day": 6}.',
-            )
+        _check(f"{cls.__name__}.divide", parts)
         cls.parts = MappingProxyType(dict(parts))
 
     @classmethod
@@ -87,6 +88,20 @@ class TimeOfDay(Prepared):
             return local.hour * 100 + local.minute
 
         return find
+
+
+def _check(where: str, parts: Mapping[str, int]) -> None:
+    hours = list(parts.values())
+    if hours[:1] != [0] or hours != sorted(set(hours) & set(range(24))) or float in map(type, hours):
+        raise DeclarationError(
+            f"{where}: {dict(parts)} does not divide a day",
+            hint='Give whole hours in order, the first 0: {"night": 0, "day": 6}.',
+        )
+    for name in parts:
+        if not 0 < len(name) <= LONGEST_PART:
+            raise DeclarationError(
+                f"{where}: {name!r} has {len(name)} characters", hint=f"Give 1 to {LONGEST_PART}."
+            )
 
 
 class DimTime(TimeOfDay):

@@ -216,6 +216,8 @@ def _merge_dimension(
         staged=target.staged,
         source_system=log.source_system,
         run_id=run_id,
+        is_first=log.applied == 0,
+        has_late=rebuilt > 0,
         dropped=target.dropped,
     )
     removed = rebuild.lay_over(connection, batch) if rebuilt else 0

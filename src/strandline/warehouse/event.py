@@ -7,14 +7,14 @@ from its latest version. So equal neighbours collapse, and several changes of on
 several versions. For members with a late record everything is staged that was ever sent, and nothing was
 before it.
 
-Where every member has one staged record, as in most batches, nothing has to be put in order, and a record
-that says what is known already is no event at all: of a full snapshot the little that has changed is left.
+Where every member that says something new has one staged record, as in most batches, nothing has to be put in
+order, and what is known already is no event at all: of a full snapshot the little that has changed is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -32,6 +32,7 @@ from sqlalchemy import (
     Text,
     and_,
     case,
+    delete,
     false,
     func,
     insert,
@@ -87,7 +88,7 @@ class Batch:
     source_system: str
     run_id: int
     is_single: bool
-    """Every member has one staged record."""
+    """Every member has one staged record, or says nothing new."""
     dropped: tuple[str, ...]
     """The columns that the dimension's table has and its model has not."""
 
@@ -120,28 +121,57 @@ def open_batch(
     staged: Table,
     source_system: str,
     run_id: int,
+    is_first: bool,
+    has_late: bool,
     dropped: tuple[str, ...] = (),
 ) -> Batch:
-    """Work out the events of what is staged, into a table that ends with the transaction. `dropped` are the
-    columns that the table has and the model has not.
+    """Work out the events of what is staged, into a table that ends with the transaction. `is_first` says
+    that nothing was merged before, `has_late` that there are late members; `dropped` are the columns that the
+    table has and the model has not.
     """
-    is_single = _is_single(connection, staged)
-    event, found = event_table(), _events(dimension, staged, source_system, is_single=is_single)
+    event = event_table()
     event.create(connection)
-    connection.execute(insert(event).from_select(list(found.selected_columns.keys()), found))
+    batch = Batch(dimension, staged, event, source_system, run_id, is_single=not has_late, dropped=dropped)
+    is_single = batch.is_single and _take_single(connection, batch, is_first=is_first)
+    if not is_single:
+        _take(
+            connection, batch, _events(dimension, staged, source_system, is_single=False, has_late=has_late)
+        )
     connection.execute(text("ANALYZE scd_event"))
-    return Batch(dimension, staged, event, source_system, run_id, is_single, dropped)
+    return replace(batch, is_single=is_single)
 
 
-def _is_single(connection: Connection, staged: Table) -> bool:
-    """Whether no member has two staged records; found out by hashing, where counting them would sort."""
-    several = select(staged.c.source_id).group_by(staged.c.source_id).having(func.count() > 1)
-    return connection.execute(several.limit(1)).first() is None
+def _take(connection: Connection, batch: Batch, found: Select[Any]) -> None:
+    connection.execute(insert(batch.event).from_select(list(found.selected_columns.keys()), found))
 
 
-def _events(dimension: type[Dimension], staged: Table, source_system: str, *, is_single: bool) -> Select[Any]:
+def _take_single(connection: Connection, batch: Batch, *, is_first: bool) -> bool:
+    """Take the staged records as if each were its member's only one, if it is so for all that say something.
+
+    Those are few in most batches, so they are found before it is asked whether they are single; at first
+    everybody is new.
+    """
+    staged, event = batch.staged, batch.event
+    several = select(staged.c.source_id).group_by(staged.c.source_id).having(func.count() > 1).limit(1)
+    if is_first and connection.execute(several).first() is not None:
+        return False
+    _take(
+        connection,
+        batch,
+        _events(batch.dimension, staged, batch.source_system, is_single=True, has_late=False),
+    )
+    theirs = staged.c.source_id.in_(select(event.c.source_id))
+    if is_first or connection.execute(several.where(theirs)).first() is None:
+        return True
+    connection.execute(delete(event))
+    return False
+
+
+def _events(
+    dimension: type[Dimension], staged: Table, source_system: str, *, is_single: bool, has_late: bool
+) -> Select[Any]:
     ordered = _single(dimension, staged) if is_single else _ordered(dimension, staged)
-    c = _compared(dimension, ordered, source_system, is_single=is_single).c
+    c = _compared(dimension, ordered, source_system, is_single=is_single, has_late=has_late).c
     found = select(
         c.raw_id,
         c.source_id,
@@ -182,14 +212,17 @@ def _only_change() -> list[ColumnElement[Any]]:
     ]
 
 
-def _compared(dimension: type[Dimension], ordered: Any, source_system: str, *, is_single: bool) -> Any:
+def _compared(
+    dimension: type[Dimension], ordered: Any, source_system: str, *, is_single: bool, has_late: bool
+) -> Any:
     """Every event beside what was valid before it, and whether it changed that."""
     table, e = dimension.table(), ordered
+    is_late = LATE_MEMBER.c.source_id.is_not(None) if has_late else false()
     latest = and_(
         table.c.source_system == source_system,
         table.c.source_id == e.c.source_id,
         or_(table.c.is_current, table.c.is_deleted),
-        LATE_MEMBER.c.source_id.is_(None),
+        not_(is_late),
     )
     names = [column.name for column in dimension.attributes(2)]
     stored = [table.c[name] for name in names]
@@ -200,6 +233,7 @@ def _compared(dimension: type[Dimension], ordered: Any, source_system: str, *, i
         (or_(latest_key.is_(None), table.c.is_inferred), not_(e.c.is_deleted)),
         else_=or_(e.c.is_deleted != table.c.is_deleted, and_(not_(e.c.is_deleted), differ(now, stored))),
     )
+    known = e.outerjoin(LATE_MEMBER, LATE_MEMBER.c.source_id == e.c.source_id) if has_late else e
     later_changed = or_(e.c.is_deleted != e.c.was_gone, and_(not_(e.c.is_deleted), differ(now, before)))
     return (
         select(
@@ -221,11 +255,9 @@ def _compared(dimension: type[Dimension], ordered: Any, source_system: str, *, i
             dimension.durable_key_column().label("current_durable_key"),
             table.c.version.label("current_version"),
             table.c.is_inferred.label("was_inferred"),
-            LATE_MEMBER.c.source_id.is_not(None).label("is_rebuilt"),
+            is_late.label("is_rebuilt"),
         )
-        .select_from(
-            e.outerjoin(LATE_MEMBER, LATE_MEMBER.c.source_id == e.c.source_id).outerjoin(table, latest)
-        )
+        .select_from(known.outerjoin(table, latest))
         .subquery("compared")
     )
 

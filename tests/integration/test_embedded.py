@@ -273,9 +273,8 @@ def test_roots_server_refuses_every_other_user_even_the_one_that_it_runs_as(fold
     for path in (folder.parent, folder):
         path.chmod(0o755)
 
-    psql = f"{cluster.binaries() / 'psql'} -U {cluster.USER} -c 'SELECT 1' postgres"
     outsider = subprocess.run(
-        shlex.split(psql),
+        [cluster.binaries() / "psql", "-U", cluster.USER, "-c", "SELECT 1", "postgres"],
         user="nobody",
         env={"PGHOST": str(server.socket)},
         capture_output=True,

@@ -1,6 +1,8 @@
 """Reading ahead keeps the order, brings errors over, and ends when nobody wants more."""
 
+import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -96,3 +98,30 @@ def test_closing_ends_what_is_read() -> None:
     items.close()
 
     assert cleaned.wait(5)
+
+
+def test_a_signal_that_another_thread_gets_ends_the_wait() -> None:
+    """The system may hand a signal to any thread, or to the main one just before it begins to wait."""
+    ended, made = threading.Event(), threading.Event()
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(_signum: int, _frame: object) -> None:
+        raise Interrupted
+
+    def produce() -> Iterator[int]:
+        time.sleep(0.3)  # by now the main thread waits
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        ended.wait(5)
+        made.set()
+        yield 1
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            next(prefetch(produce))
+        assert not made.is_set()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        ended.set()

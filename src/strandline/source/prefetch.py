@@ -51,7 +51,7 @@ def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
     )
     reader.start()
     try:
-        while not isinstance(item := ready.get(), _End):
+        while not isinstance(item := _get(ready), _End):
             yield item
         if item.error is not None:
             raise item.error
@@ -60,6 +60,13 @@ def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
         with suppress(Empty):
             ready.get_nowait()
         reader.join(timeout=0.5)
+
+
+def _get(ready: Queue[T | _End]) -> T | _End:
+    # In short waits: a signal that comes just before one, or to another thread, is seen only after it.
+    while True:
+        with suppress(Empty):
+            return ready.get(timeout=0.1)
 
 
 def _read(produce: Callable[[], Iterator[T]], ready: Queue[T | _End], stopping: threading.Event) -> None:

@@ -16,7 +16,8 @@
     │   ├── PermissionMissing       grant it
     │   ├── WarehouseFull           free some space, then run again
     │   ├── WarehouseBusy           another run holds the stream: wait for it
-    │   └── SchemaOutOfDate         a table differs from its model: migrate
+    │   ├── SchemaOutOfDate         a table differs from its model: migrate
+    │   └── UnknownKey              nothing is known of this natural key: correct it
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
     └── TooManyRejects              fix contract or source; nothing was merged
 
@@ -114,6 +115,10 @@ class WarehouseBusy(WarehouseError):
 
 class SchemaOutOfDate(WarehouseError):
     """A table in the database differs from its model."""
+
+
+class UnknownKey(WarehouseError):
+    """No record with this natural key was ever read."""
 
 
 class RecordRejected(StrandlineError):

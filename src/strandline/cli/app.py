@@ -102,6 +102,26 @@ def check(
 
 
 @app.command()
+def why(
+    table: Annotated[str, typer.Argument(help="The table or model, as in dim_customer.")],
+    key: Annotated[str, typer.Argument(help="The natural key, as the source writes it.")],
+    column: Annotated[str | None, typer.Argument(help="Only this column.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Only what this source says.")] = None,
+    database_url: DatabaseUrl = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where a value came from: record, request, run and mapper."""
+    from strandline.cli import commands, origin
+
+    settings = commands.read_settings(database_url, app)
+    with importing(settings.app):
+        pipelines = commands.find(settings)
+    told = commands.why(pipelines, settings, table=table, key=key, column=column, source=source)
+    origin.print_accounts(told, as_json=as_json)
+
+
+@app.command()
 def demo(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Load a sample CRM and a sample shop, let a day pass, load again, and look at the result."""
     from strandline.cli import demo, progress

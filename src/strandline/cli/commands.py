@@ -129,6 +129,34 @@ def check(pipelines: list[Any], settings: Settings) -> Checked:
     return Checked([model.table().name for model in there], told)
 
 
+def why(
+    pipelines: list[Any],
+    settings: Settings,
+    *,
+    table: str,
+    key: str,
+    column: str | None,
+    source: str | None,
+) -> list[Any]:
+    """Where the rows of a natural key came from. Raises UnknownKey where no stream has ever
+    sent it.
+    """
+    from strandline.errors import UnknownKey
+    from strandline.pipeline import provenance
+    from strandline.warehouse import ledger
+
+    with warehouse(settings) as database, database.connect() as connection:
+        told = ledger.exists(database, connection) and provenance.explain(
+            database, connection, pipelines, table=table, key=key, column=column, source=source
+        )
+    if not told:
+        raise UnknownKey(
+            f"{table}: no record of {key!r} is in the raw log",
+            hint="Write it as the source does, as in the column source_id; a run must have read it.",
+        )
+    return told
+
+
 def versions() -> dict[str, str | None]:
     """The versions of what is installed; None for what is not."""
     return {"python": platform.python_version(), **{name: _installed(name) for name in SHOWN_PACKAGES}}

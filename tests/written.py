@@ -1,9 +1,11 @@
-"""Whether anything was written to a table, also a row that is the same as before."""
+"""Whether anything was written to a table, also an identical row; and whether it is what it should be."""
 
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import Connection, Table, column, inspect, literal_column, select, text
 
+from strandline.model import Aggregate
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
@@ -40,3 +42,14 @@ def _count(connection: Connection, database: Database, table: Table) -> tuple[An
                 )
             )
     return (table.name, len(connection.execute(select(column("what")).select_from(text(counter))).all()))
+
+
+def assert_is_its_query(database: Database, aggregate: type[Aggregate]) -> None:
+    """Compare an aggregate's rows with what its query gives now."""
+    query = aggregate.query()
+    names = list(query.selected_columns.keys())
+    table = aggregate.table()
+    with database.connect() as connection:
+        kept = connection.execute(select(*(table.c[name] for name in names))).all()
+        wanted = connection.execute(select(query.subquery())).all()
+    assert Counter(map(tuple, kept)) == Counter(map(tuple, wanted))

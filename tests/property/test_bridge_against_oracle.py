@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, Field
-from sqlalchemy import String, text
+from sqlalchemy import BigInteger, SelectBase, String, func, select, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
-from tests.written import row_versions
+from tests.written import assert_is_its_query, row_versions
 
 from strandline.model import (
+    Aggregate,
     Bridge,
     Dimension,
     Exact,
@@ -29,6 +30,7 @@ from strandline.model import (
     attribute,
     field,
     grain,
+    measure,
     references,
 )
 from strandline.model.base import Base
@@ -108,6 +110,27 @@ class FactCure(Fact):
 
     stay_id: Mapped[str] = grain(String(40))
     diagnosis_group_key: Mapped[int] = references(BridgeDiagnosis)
+
+
+class AggCure(Aggregate):
+    """Stays by diagnosis, each in as many parts as it has diagnoses."""
+
+    diagnosis_durable_key: Mapped[int] = grain(BigInteger)
+    stays: Mapped[int] = measure()
+
+    @classmethod
+    def query(cls) -> SelectBase:
+        """Join the fact with the members of its group."""
+        fact, bridge = FactCure.table().c, BridgeDiagnosis.table().c
+        return (
+            select(bridge.diagnosis_durable_key, func.count().label("stays"))
+            .join_from(
+                FactCure.table(),
+                BridgeDiagnosis.table(),
+                bridge.diagnosis_group_key == fact.diagnosis_group_key,
+            )
+            .group_by(bridge.diagnosis_durable_key)
+        )
 
 
 class DimDeposit(Dimension):
@@ -344,6 +367,7 @@ def test_every_group_has_its_members_and_weights_in_whatever_order_they_come(
         sent += batch
         assert status in {"done", "partial"}
         assert bed.found(prefix) == naive(sent)
+        assert_is_its_query(bed.database, AggCure)
     bed.check()
     written = bed.written()
 

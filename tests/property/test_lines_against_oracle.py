@@ -16,12 +16,23 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import Integer, String, select, text
+from sqlalchemy import Integer, SelectBase, String, func, select, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
-from tests.written import row_versions
+from tests.written import assert_is_its_query, row_versions
 
-from strandline.model import Fact, Mapper, Money, allocate, field, grain, line, line_number, measure
+from strandline.model import (
+    Aggregate,
+    Fact,
+    Mapper,
+    Money,
+    allocate,
+    field,
+    grain,
+    line,
+    line_number,
+    measure,
+)
 from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.source import Pages, Record, Source, stream
 from strandline.warehouse.database import Database
@@ -75,6 +86,21 @@ class FactSku(Fact):
     basket_id: Mapped[str] = grain(String(40))
     sku: Mapped[str] = grain(String(10))
     amount: Mapped[Decimal | None] = measure(Money)
+
+
+class AggItem(Aggregate):
+    """Lines by article."""
+
+    record: Mapped[str] = grain(String(10))
+    items: Mapped[int] = measure()
+    shipping: Mapped[Decimal | None] = measure(Money)
+
+    @classmethod
+    def query(cls) -> SelectBase:
+        """Sum the parts of the shipping up."""
+        return select(
+            FactItem.record, func.count().label("items"), func.sum(FactItem.lines).label("shipping")
+        ).group_by(FactItem.record)
 
 
 class StandItem(Mapper[Basket, FactItem], each="items"):
@@ -246,6 +272,7 @@ def test_the_last_word_stands_with_all_its_lines_and_no_others(bed: Bed, batches
 
         assert bed.numbered(prefix) == standing(heard, numbered)
         assert bed.by_sku(prefix) == standing(heard, by_sku)
+        assert_is_its_query(bed.database, AggItem)
 
 
 @given(st.lists(sent, min_size=2, max_size=8), st.data())

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
-from sqlalchemy import Integer, String, select, text
+from sqlalchemy import Integer, SelectBase, String, cast, func, select, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
-from tests.written import row_versions
+from tests.written import assert_is_its_query, row_versions
 
 from strandline.model import (
+    Aggregate,
     DimDate,
     Dimension,
     Mapper,
@@ -88,6 +89,22 @@ class FactTankWeek(PeriodicSnapshot, every="week"):
     week: Mapped[date] = period()
     place: Mapped[str] = grain(String(40))
     litres: Mapped[int] = measure(Integer, additive="semi")
+
+
+class AggTankMonth(Aggregate):
+    """What is in all tanks, month by month."""
+
+    since: Mapped[date] = grain()
+    tanks: Mapped[int] = measure()
+    steps: Mapped[int] = measure()
+
+    @classmethod
+    def query(cls) -> SelectBase:
+        """Sum up within a month, repetitions included."""
+        fact = FactTankMonth.table().c
+        return select(
+            fact.since, func.count().label("tanks"), cast(func.sum(fact.step), Integer).label("steps")
+        ).group_by(fact.since)
 
 
 class FarmMonth(Mapper[Reading, FactTankMonth]):
@@ -211,6 +228,7 @@ class Bed:
         if prefix != "1:":
             with self.database.begin() as connection:
                 connection.execute(text("DELETE FROM warehouse.fact_tank_month"))
+                connection.execute(text("DELETE FROM analytics.agg_tank_month"))
                 connection.execute(text("DELETE FROM raw.farm_tanks"))
         return prefix
 
@@ -288,6 +306,7 @@ def test_the_latest_word_in_a_period_stands_and_missing_ones_are_repeated_in_wha
         bed.load(prefix, batch)
         assert bed.months(prefix) == naive_months(heard)
         assert bed.weeks(prefix) == naive_weeks(heard)
+        assert_is_its_query(bed.database, AggTankMonth)
 
 
 @given(st.lists(sent, min_size=1, max_size=10))

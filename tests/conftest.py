@@ -3,11 +3,15 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import Phase, settings
 
 from strandline.warehouse import schema
 from strandline.warehouse.database import Database
 
 pytest_plugins = ["strandline.testing.plugin"]
+
+# For those who want to know whether a test fails, and not with which smallest example: see tests/mutation.
+settings.register_profile("first_failure", phases=[Phase.explicit, Phase.generate])
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,8 @@ def killer(source: Path, url: str) -> str | None:
     """The first test that fails on this package; None if all pass."""
     command = [
         *(sys.executable, "-m", "pytest", "-x", "-q", "-m", "nightly or not nightly", "--no-header"),
-        *("--database-url", url, "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no", *TESTS),
+        *("--database-url", url, "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no"),
+        *("--hypothesis-profile", "first_failure", *TESTS),
     ]
     environment = {**os.environ, "PYTHONPATH": str(source), "HISTORIES": HISTORIES}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -21,6 +21,7 @@ from tests.written import assert_is_its_query, row_versions
 
 from strandline.model import (
     Aggregate,
+    CalendarRollup,
     DimDate,
     Dimension,
     Mapper,
@@ -72,6 +73,10 @@ class DimFarmer(Dimension):
     label: Mapped[str | None] = attribute(String(10))
 
 
+class DimTankQuarter(CalendarRollup, of=DimDate, attributes=("year", "quarter")):
+    """Quarters."""
+
+
 class FactTankMonth(PeriodicSnapshot, every="month", fill="last", zone="Asia/Tokyo"):
     """One row a tank and month; the names of columns are no traps."""
 
@@ -79,6 +84,7 @@ class FactTankMonth(PeriodicSnapshot, every="month", fill="last", zone="Asia/Tok
     since: Mapped[date] = period()
     owner_key: Mapped[int] = references(DimFarmer)
     until_key: Mapped[int] = references(DimDate, on="since")
+    quarter_key: Mapped[int] = references(DimTankQuarter, on="since")
     step: Mapped[int] = measure(Integer, additive="semi")
     thing: Mapped[str | None] = degenerate(String(10))
 
@@ -198,7 +204,8 @@ def naive_months(heard: list[Sent]) -> Rows:
                 deleted_in = later[0] if later and words[later[0]].is_deleted else None
             if standing is not None:
                 key = month.year * 10000 + month.month * 100 + 1
-                said_there = (standing.owner, key, standing.litres, standing.note)
+                quarter = month.year * 10000 + ((month.month - 1) // 3 * 3 + 1) * 100 + 1
+                said_there = (standing.owner, key, quarter, standing.litres, standing.note)
                 rows[tank, month] = (*said_there, word is None, deleted_in)
             month = (month + timedelta(days=40)).replace(day=1)
     return rows
@@ -247,7 +254,7 @@ class Bed:
         )
         with self.database.connect() as connection:
             found = connection.execute(query).mappings().all()
-        named = ("until_key", "step", "thing", "is_filled", "deleted_in")
+        named = ("until_key", "quarter_key", "step", "thing", "is_filled", "deleted_in")
         return {
             (it["place"].removeprefix(prefix), it["since"]): (
                 None if it["owner_key"] == -2 else it["owner"].removeprefix(prefix),

@@ -16,6 +16,7 @@ from strandline.model.mapper import Mapper, combination
 from strandline.model.milestone import AccumulatingSnapshot, lag, milestone
 from strandline.model.mini import MiniDimension, bands
 from strandline.model.period import PeriodicSnapshot, period
+from strandline.model.rollup import CalendarRollup
 from strandline.model.shrunken import ShrunkenDimension
 from strandline.model.time_of_day import DimTime, TimeOfDay
 from strandline.model.type import (
@@ -34,6 +35,7 @@ __all__ = [
     "BooleanStringType",
     "Bridge",
     "Calendar",
+    "CalendarRollup",
     "DimAudit",
     "DimDate",
     "DimTime",

@@ -42,20 +42,11 @@ from sqlalchemy import (
     update,
 )
 
-from strandline.model.calendar import date_key
+from strandline.model.column import Reference
 from strandline.model.period import DELETED_IN, IS_FILLED, PeriodicSnapshot, steps
+from strandline.model.prepared import Finder, Prepared
 from strandline.warehouse.event import differ
 from strandline.warehouse.staging import latest_first
-
-STEP = Table(
-    "snapshot_step",
-    MetaData(),
-    Column("period", Date, primary_key=True),
-    Column("date_key", BigInteger),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
-"""The periods that something may be repeated in."""
 
 TOUCHED = Table(
     "snapshot_touched",
@@ -100,6 +91,17 @@ class Periods:
         return self.fact.grain()[0]
 
     @property
+    def days(self) -> dict[str, Reference]:
+        """The references to what the period's first day is in: day, month or fiscal week."""
+        found = self.fact.date_references()
+        return {name: it for name, it in found.items() if it.on == self.period.name}
+
+    @property
+    def step(self) -> Table:
+        """The periods that something may be repeated in."""
+        return step_table(self.fact, tuple(self.days))
+
+    @property
     def filling(self) -> Table:
         """What is to be repeated for the things that are touched."""
         return filling_table(self.fact)
@@ -107,6 +109,21 @@ class Periods:
     def is_row(self, row: Any) -> ColumnElement[bool]:
         """Whether a row of the table is of this source, and no repetition."""
         return and_(row.c.source_system == self.source_system, row.c[IS_FILLED] == false())
+
+
+@cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
+def step_table(fact: type[PeriodicSnapshot], days: tuple[str, ...]) -> Table:
+    """Periods with the keys that a row of each of them has, as a table of one transaction."""
+    period = Column(fact.period_column().name, Date, primary_key=True)
+    keys = [Column(name, BigInteger) for name in days]
+    return Table(
+        "snapshot_step",
+        MetaData(),
+        period,
+        *keys,
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
@@ -224,16 +241,25 @@ def _end_stored(periods: Periods) -> Any:
 
 def _fill_steps(connection: Connection, periods: Periods, *, before: date | None, now: date | None) -> None:
     """Note every period from the first that matters to the latest."""
-    STEP.create(connection)
+    periods.step.create(connection)
     t = TOUCHED.c
     first = connection.scalar(select(func.min(func.coalesce(t.since, t.first_period))))
     known = [it for it in (first, before) if it is not None]
     every = periods.fact.__every__
     if now is None or not known or every is None:
         return
-    found = [{"period": it, "date_key": date_key(it)} for it in steps(min(known), now, every=every)]
+    find = {name: _finder(it) for name, it in periods.days.items()}
+    found = [
+        {periods.period.name: it, **{name: key_of(it) for name, key_of in find.items()}}
+        for it in steps(min(known), now, every=every)
+    ]
     if found:
-        connection.execute(insert(STEP), found)
+        connection.execute(insert(periods.step), found)
+
+
+def _finder(reference: Reference) -> Finder:
+    assert issubclass(reference.dimension, Prepared)
+    return reference.dimension.finder(zone=reference.zone)
 
 
 def _repeated(periods: Periods) -> Select[Any]:
@@ -248,26 +274,27 @@ def _repeated(periods: Periods) -> Select[Any]:
         .subquery("anchor")
     )
     ended = table.c[DELETED_IN]
+    step = periods.step.c[periods.period.name]
     is_missing = and_(
-        STEP.c.period > anchor.c.since,
-        or_(anchor.c.until.is_(None), STEP.c.period < anchor.c.until),
-        or_(ended.is_(None), STEP.c.period < ended),
+        step > anchor.c.since,
+        or_(anchor.c.until.is_(None), step < anchor.c.until),
+        or_(ended.is_(None), step < ended),
     )
     is_anchor = and_(key == anchor.c.thing, period == anchor.c.since, periods.is_row(table))
     return select(*_copied(periods).values()).select_from(
-        anchor.join(table, is_anchor).join(STEP, is_missing)
+        anchor.join(table, is_anchor).join(periods.step, is_missing)
     )
 
 
 def _copied(periods: Periods) -> dict[str, ColumnElement[Any]]:
     """A row of the table, repeated in a period."""
     filled = [column.name for column in periods.filling.c]
-    days = [name for name, it in periods.fact.date_references().items() if it.on == periods.period.name]
+    step = periods.step.c
     ours: dict[str, ColumnElement[Any]] = {
-        periods.period.name: STEP.c.period,
+        periods.period.name: step[periods.period.name],
         IS_FILLED: true(),
         "run_id": literal(periods.run_id, BigInteger),
-        **dict.fromkeys(days, STEP.c.date_key),
+        **{name: step[name] for name in periods.days},
     }
     return {name: ours.get(name, periods.table.c[name]).label(name) for name in filled}
 
@@ -302,11 +329,12 @@ def _extended(periods: Periods, before: date, now: date) -> Select[Any]:
         .where(t.source_id == table.c[periods.key.name], table.c.source_system == periods.source_system)
         .exists()
     )
-    is_new = and_(STEP.c.period > before, STEP.c.period <= now, or_(ended.is_(None), STEP.c.period < ended))
+    step = periods.step.c[periods.period.name]
+    is_new = and_(step > before, step <= now, or_(ended.is_(None), step < ended))
     both: Sequence[bool] = (True, False)  # so that the index on both columns is of use
     stamps = [func.now().label("created_at"), func.now().label("updated_at")]
     return (
         select(*_copied(periods).values(), *stamps)
-        .select_from(table.join(STEP, is_new))
+        .select_from(table.join(periods.step, is_new))
         .where(table.c[IS_FILLED].in_(both), period == before, not_(touched))
     )

@@ -19,7 +19,8 @@
     │   ├── SchemaOutOfDate         a table differs from its model: migrate
     │   └── UnknownKey              nothing is known of this natural key: correct it
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
-    └── TooManyRejects              fix contract or source; nothing was merged
+    ├── TooManyRejects              fix contract or source; nothing was merged
+    └── StillRefused                a reject that was to be released is refused again: mend what refuses it
 
 A leaf's name is the condition. A message says where, what and with which values; the hint says what to type
 next.
@@ -144,3 +145,7 @@ class RecordRejected(StrandlineError):
 
 class TooManyRejects(StrandlineError):
     """More records were rejected than the stream allows, so nothing was merged."""
+
+
+class StillRefused(StrandlineError):
+    """A reject that was to be released is refused again."""

@@ -35,7 +35,7 @@ from strandline.pipeline import Pipeline, RunReport, run
 from strandline.settings import Schemas
 from strandline.source import Pages, Record, Source, stream
 from strandline.testing import assert_drawn
-from strandline.warehouse import ledger, quarantine
+from strandline.warehouse import ledger, reject
 from strandline.warehouse.database import Database
 
 
@@ -213,10 +213,10 @@ def test_moments_come_back_in_utc_whatever_their_zone_was(database: Database) ->
 def test_what_its_column_cannot_hold_is_a_reject_as_on_postgresql(database: Database) -> None:
     report = load(database, boat(1, "A name far too long"), {**boat(2), "id": "B-2"})
     with database.begin() as connection:
-        (reject,) = quarantine.latest(connection, limit=5)
+        (found,) = reject.find(database, connection, reject.Choice(), limit=5)
 
     assert report.status == "partial"
-    assert "is 19 characters long, and the column holds 12" in reject["reason"]
+    assert "is 19 characters long, and the column holds 12" in found["reason"]
 
 
 def test_the_ledger_tells_the_runs(database: Database) -> None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from strandline.errors import EXIT_DONE, EXIT_FAILED, DeclarationError, StrandlineError
+from strandline.cli.option import App, AsJson, DatabaseUrl, importing, stoppable
+from strandline.cli.quarantine import quarantine_app
+from strandline.errors import EXIT_DONE, EXIT_FAILED, StrandlineError
 
 app = typer.Typer(
     help="From any API, ERP, file or database into a star schema on PostgreSQL.",
@@ -27,24 +25,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 database_app = typer.Typer(help="The embedded PostgreSQL of this folder.", no_args_is_help=True)
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(database_app, name="database")
-
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--database-url",
-        help="The warehouse: postgresql://user:password@host/database [env: STRANDLINE_DATABASE_URL]."
-        " Without it an embedded PostgreSQL under .strandline/ is used.",
-        show_envvar=False,
-    ),
-]
-App = Annotated[
-    str | None,
-    typer.Option(
-        "--app", help="The modules that declare the pipelines [env: STRANDLINE_APP; default: pipeline]."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 @app.command()
@@ -153,46 +135,6 @@ def stop_database(as_json: AsJson = False) -> None:
     from strandline.cli import commands, output
 
     output.print_mapping(commands.stop_database(), as_json=as_json)
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the work at the next safe point; nothing half done stays."""
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped: what was read is kept; run again to go on\n")
-        raise typer.Exit(EXIT_FAILED) from None
-
-
-@contextmanager
-def importing(app: str) -> Iterator[None]:
-    """Tell where the user's module raised what it raised, and not how Python came there."""
-    try:
-        yield
-    except StrandlineError:
-        raise
-    except Exception as error:
-        told = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split("\n")[:2])
-        raise DeclarationError(
-            f"{_place(error)}: {type(error).__name__}: {told}",
-            hint=f'Correct it; the whole traceback is shown by: python -c "import {app}"',
-        ) from error
-
-
-def _place(error: Exception) -> str:
-    """File and line, the innermost of the user's own: those of this folder that are not installed in it."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    here = f"{os.getcwd()}{os.sep}"
-    own = [it for it in frames if it.filename.startswith(here) and "site-packages" not in it.filename]
-    return f"{(own or frames)[-1].filename}:{(own or frames)[-1].lineno}"
-
-
-def _stop(_signum: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def main() -> int:

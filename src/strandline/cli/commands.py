@@ -87,7 +87,7 @@ def status(name: str | None, *, database_url: str | None, runs: int, with_reject
     """Read the ledger; empty where strandline has never run. Raises DeclarationError for a pipeline that
     never ran where others did.
     """
-    from strandline.warehouse import ledger, quarantine
+    from strandline.warehouse import ledger, reject
 
     settings = read_settings(database_url)
     nothing = Status([], [], [] if with_rejects else None)
@@ -104,7 +104,7 @@ def status(name: str | None, *, database_url: str | None, runs: int, with_reject
         return Status(
             ledger.runs(connection, pipeline=name, limit=runs),
             ledger.marks(connection),
-            quarantine.latest(connection, limit=20) if with_rejects else None,
+            reject.find(database, connection, reject.Choice(), limit=20) if with_rejects else None,
         )
 
 

@@ -24,7 +24,7 @@ from strandline.pipeline.report import Progress, RunReport
 from strandline.pipeline.run import run
 from strandline.sample import Changes, SampleServer
 from strandline.source.stream import Source
-from strandline.warehouse import embedded, ledger, quarantine
+from strandline.warehouse import embedded, ledger, reject
 from strandline.warehouse.database import Database
 
 DATABASE: Final = "strandline_demo"
@@ -118,7 +118,7 @@ def play(*, database_url: str | None, as_json: bool, progress: Progress) -> None
         second = _run(server, database, progress)
         with database.begin() as connection:
             shown = _look(connection, changes)
-            rejects = quarantine.latest(connection, limit=20)
+            rejects = reject.find(database, connection, reject.Choice(state=reject.ALL_STATES), limit=20)
             runs = ledger.runs(connection, pipeline="sales", limit=2)
     if as_json:
         told = {view.name: shown[view.name] for view in VIEWS}

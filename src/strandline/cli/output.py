@@ -87,6 +87,7 @@ STREAM_COLUMNS = {
     "unchanged": "unchanged",
     "resumed": "resumed",
     "rejected": "rejected",
+    "released": "released",
     "seconds": "seconds",
     "mark": "read up to",
 }
@@ -116,12 +117,12 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
             if stream.get("hint"):
                 sys.stderr.write(f"  hint: {stream['hint']}\n")
     if any(stream["rejected"] for stream in run["streams"]):
-        sys.stderr.write("Some records were rejected: strandline status --rejects shows which, and why.\n")
+        sys.stderr.write("Some records were rejected: strandline quarantine list shows which, and why.\n")
 
 
 def _used(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
     """Without the columns that would say 0 in every row of an ordinary run."""
-    rare = ("resumed", "rejected", "unchanged")
+    rare = ("resumed", "rejected", "released", "unchanged")
     return {
         key: name for key, name in columns.items() if key not in rare or any(row.get(key) for row in rows)
     }
@@ -179,5 +180,6 @@ def print_rejects(out: Console, rejects: Sequence[Mapping[str, Any]]) -> None:
     if not rejects:
         out.print("No rejects.")
         return
-    shortened = [{**reject, "payload": f"{reject['payload'][:60]}…"} for reject in rejects]
+    shortened = [{**reject, "payload": f"{(reject['payload'] or '')[:60]}…"} for reject in rejects]
     out.print(table(shortened, columns=REJECT_COLUMNS, title="Rejects, newest first"))
+    sys.stderr.write("strandline quarantine list and show ID tell more, and what to do.\n")

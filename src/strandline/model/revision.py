@@ -10,7 +10,7 @@ import ast
 import inspect
 import json
 from textwrap import dedent
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
@@ -25,6 +25,36 @@ def mapper_version(conversion: Conversion) -> str:
     parts = [conversion.source_code, _written(conversion.mapper), _schema(contract)]
     parts += [mapper_version(combined) for combined in conversion.combined]
     return xxh3_128_hexdigest(json.dumps(parts).encode("utf-8", "surrogatepass"))
+
+
+def contract_version(contract: type[BaseModel]) -> str:
+    """The version of a contract, and of those that it names: of their fields, and of the validators that are
+    written in them.
+    """
+    written = [
+        _written(it)
+        for named in _named_by(contract, [])
+        for it in named.__mro__
+        if it not in (BaseModel, object)
+    ]
+    parts = [_schema(contract), *dict.fromkeys(written)]
+    return xxh3_128_hexdigest(json.dumps(parts).encode("utf-8", "surrogatepass"))
+
+
+def _named_by(contract: type[BaseModel], found: list[type[BaseModel]]) -> list[type[BaseModel]]:
+    """The contract and those that its fields name, each once."""
+    if contract not in found:
+        found.append(contract)
+        for it in contract.model_fields.values():
+            for named in _classes(it.annotation):
+                _named_by(named, found)
+    return found
+
+
+def _classes(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [named for part in get_args(annotation) for named in _classes(part)]
 
 
 def _written(mapper: type[Any]) -> str:

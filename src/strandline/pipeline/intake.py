@@ -93,6 +93,8 @@ class Chunk:
     entries: list[raw.Entry] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
+    again: list[raw.Entry] = field(default_factory=list)
+    """Those of the entries that the raw log held already."""
     size: int = 0
     """Bytes of the pages."""
 
@@ -214,8 +216,8 @@ class Intake:
                 )
             return
         try:
-            if self.stream.deleted is not None:
-                self.stream.tombstone(entry.payload)  # a flag that says neither yes nor no is still a reject
+            if self._take_tombstone_again(entry, targets):
+                return
             record, source_id, _ = self._read_record(entry.payload)
             if source_id is None:
                 raise self._keyless()
@@ -231,6 +233,19 @@ class Intake:
             self._convert(
                 target, record, entry.raw_id, source_id, effective_at, entry.fetched_at, settles=settles
             )
+
+    def _take_tombstone_again(self, entry: Any, targets: Sequence[Target]) -> bool:
+        """Whether it is a deletion that was refused when it came: RecordRejected if it still is."""
+        gone = self.stream.tombstone(entry.payload)
+        if gone is None or gone.natural_key is None:
+            return False
+        effective_at = gone.effective_at or entry.fetched_at
+        if effective_at > self._latest_effective(entry.fetched_at) or not fits_in_utc(effective_at):
+            raise self._timeless(effective_at, entry.fetched_at)
+        settles, fetched_at = self._settled(gone.tie_break), entry.fetched_at
+        for target in targets:
+            self._delete(target, entry.raw_id, gone.natural_key, effective_at, fetched_at, settles=settles)
+        return True
 
     def reject(self, raw_id: int, source_id: str | None, error: RecordRejected, *, target: str = "") -> None:
         """Set a record aside, for one target or, when its contract refused it, for all."""
@@ -309,6 +324,8 @@ class Intake:
         self, payload: bytes, raw_id: int, page: Page, number: int, error: RecordRejected
     ) -> None:
         known = self.stream.describe(payload)
+        if known.effective_at and known.effective_at > self._latest_effective(page.fetched_at):
+            known = replace(known, effective_at=None)  # wrong, and so it tells nothing of when
         self._add(payload, raw_id, page, number, raw.UPSERT, known)
         self.reject(raw_id, known.natural_key, error)
 

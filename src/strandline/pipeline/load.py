@@ -15,15 +15,17 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
+from strandline.pipeline import refusal
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.intake import Chunk, Intake, Target
 from strandline.source.stream import Source
-from strandline.warehouse import quarantine, raw, staging, state
+from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.copy import REFUSED, faults
 from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
@@ -38,6 +40,7 @@ class Figures:
     stored: int = 0
     unchanged: int = 0
     rejected: int = 0
+    released: int = 0
     resumed: int = 0
 
 
@@ -69,6 +72,10 @@ class Load:
         self.mark_after: str | None = None
         self.last_raw_id = 0
         """The last entry of the raw log."""
+        self.has_rejects = False
+        """Whether anything of the stream is in the quarantine."""
+        self.wanted = release.DUE
+        """Which rejects are to be tried again."""
         self._intake = Intake(self.stream, targets, run_id=run_id)
         self._started = datetime.now(UTC)
         self._highest_key: str | None = None  # of a first read; every key lies behind ""
@@ -80,34 +87,49 @@ class Load:
                 staging.empty(self.database, self.connection, target.staged)
             self.mark_before = state.read_mark_of(self.connection, self.stream.qualified_name)
             self.last_raw_id = raw.last(self.connection, self.reading.raw)
+            self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
         self._highest_key = None if self.last_raw_id else ""
         self.mark_after = self.mark_before
         self._intake.next_raw_id = max([self.last_raw_id, *(target.applied for target in self.targets)]) + 1
         self._resume(min(target.applied for target in self.targets), self.last_raw_id)
 
+    def stand_still(self) -> None:
+        """Empty the stage, and stay where the targets are: nothing new is to be merged."""
+        with self.connection.begin():
+            for target in self.targets:
+                staging.empty(self.database, self.connection, target.staged)
+            self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
+        self.last_raw_id = max(target.applied for target in self.targets)
+
     def _resume(self, first: int, last: int) -> None:
         if first < last:
-            self._forget_rejects()
+            self._tell_rejects_anew(quarantine.doubt)
         while first < last:
             with self.connection.begin():
                 batch = raw.entries_after(self.connection, self.reading.raw, first, up_to=last)
+                discarded = quarantine.discarded(
+                    self.connection, stream=self.stream.qualified_name, after=first, up_to=last
+                )
                 for entry in batch:
-                    behind = [target for target in self.targets if target.applied < entry.raw_id]
-                    self._intake.take_again(entry, behind)
+                    out = discarded.get(entry.raw_id, ())
+                    behind = [it for it in self.targets if it.applied < entry.raw_id]
+                    behind = [it for it in behind if it.sync.target not in out]
+                    if behind and "" not in out:
+                        self._intake.take_again(entry, behind)
                 self._stage(self._intake.empty(), kept=None)
             first = batch[-1].raw_id if batch else last
             self.figures.resumed += len(batch)
             self.report(self.figures)
+            if first >= last:
+                self._tell_rejects_anew(quarantine.forget_doubtful)
 
-    def _forget_rejects(self) -> None:
+    def _tell_rejects_anew(self, tell: Callable[..., None]) -> None:
         """What is tried again may be right by now, after a contract or mapper was mended."""
         name, applied = self.stream.qualified_name, [target.applied for target in self.targets]
         with self.connection.begin():
-            quarantine.forget(self.connection, stream=name, target="", after=max(applied))
+            tell(self.connection, stream=name, target="", after=max(applied))
             for target in self.targets:
-                quarantine.forget(
-                    self.connection, stream=name, target=target.sync.target, after=target.applied
-                )
+                tell(self.connection, stream=name, target=target.sync.target, after=target.applied)
 
     def stage_again(self, target: Target, entries: Select[Any], members: Table) -> None:
         """Stage everything that these members' entries of the raw log say, instead of what is staged of them.
@@ -120,10 +142,8 @@ class Load:
 
     def stage_more(self, target: Target, entries: Select[Any]) -> None:
         """Stage what these entries of the raw log say as well. The caller owns the transaction."""
-        for rejects in self._stage_entries(target, entries):
-            quarantine.keep(
-                self.connection, stream=self.stream.qualified_name, rejects=rejects, run_id=self.run_id
-            )
+        for rejects in self.stage_entries(target, entries):
+            self.keep(rejects)
 
     def stage_only(self, target: Target, entries: Select[Any]) -> None:
         """Stage what these entries of the raw log say, and nothing else. The caller owns the transaction.
@@ -131,11 +151,11 @@ class Load:
         An entry that a column which came later refuses was accepted once, and so is no reject now.
         """
         staging.empty(self.database, self.connection, target.staged)
-        for _ in self._stage_entries(target, entries):
+        for _ in self.stage_entries(target, entries):
             pass
 
-    def _stage_entries(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
-        """Stage the entries, batch by batch; what of each is refused."""
+    def stage_entries(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
+        """Stage the entries, batch by batch; what of each is refused, for the caller to keep."""
         options = {"yield_per": raw.BATCH}
         with self.connection.execute(entries, execution_options=options) as found:
             for batch in found.partitions():
@@ -144,6 +164,19 @@ class Load:
                 rejects = self._intake.empty().rejects
                 rows, target.rows = target.rows, []
                 yield rejects + self._copy_to_stage(target, rows)
+
+    def keep(self, rejects: Sequence[Reject]) -> None:
+        """Put these into the quarantine, with the versions of what refuses them."""
+        if rejects:
+            name, self.has_rejects = self.stream.qualified_name, True
+            quarantine.keep(
+                self.connection, stream=name, rejects=rejects, run_id=self.run_id, versions=self.versions
+            )
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """What refuses records today: the contract, under no name, and each target."""
+        return refusal.versions(self.stream, self.targets)
 
     def read(self, source: Source) -> None:
         """Read the stream from its mark to its end, store what is new and move the mark.
@@ -184,9 +217,9 @@ class Load:
         with self.connection.begin():
             why = quarantine.commonest_reason(self.connection, stream=name, after=applied)
         raise TooManyRejects(
-            f"{name}: {rejected} of {seen} records were rejected, more than {self.reading.rejects.share:.0%},"
+            f"{name}: {rejected} of {seen} records were rejected, more than {self.reading.rejects.limit},"
             f" so nothing was merged; most of them for: {why}",
-            hint="See all with strandline status --rejects, mend the contract or the mapper, and run again:"
+            hint="See all with strandline quarantine list, mend the contract or the mapper, and run again:"
             " the records are in the raw log.",
         )
 
@@ -197,6 +230,7 @@ class Load:
             if chunk.requests:
                 self.connection.execute(state.request.insert(), chunk.requests)
             self._stage(chunk, kept=kept)
+            self._count_repeats(chunk)
             self._move_mark(is_end=is_end)
         self.report(self.figures)
 
@@ -207,18 +241,21 @@ class Load:
         latest = {} if self._are_new(keys) else raw.latest_hashes(self.connection, table, keys)
         keyless = [entry[3] for entry in chunk.entries if entry[1] is None]
         seen = raw.keyless_hashes(self.connection, table, keyless)
-        new = []
+        new, again = [], []
         for entry in chunk.entries:
             source_id, digest = entry[1], entry[3]
             if source_id is None:
                 if digest in seen:
+                    again.append(entry)
                     continue
                 seen.add(digest)
             elif latest.get(source_id) == digest:
+                again.append(entry)
                 continue
             else:
                 latest[source_id] = digest
             new.append(entry)
+        chunk.again = again
         raw.append(self.database, self.connection, table, new)
         self.last_raw_id = new[-1][0] if new else self.last_raw_id
         self.figures.stored += len(new)
@@ -239,10 +276,19 @@ class Load:
             rows = target.rows if kept is None else [row for row in target.rows if row[0] in kept]
             target.rows = []
             rejects += self._copy_to_stage(target, rows)
-        quarantine.keep(
-            self.connection, stream=self.stream.qualified_name, rejects=rejects, run_id=self.run_id
-        )
+        self.keep(rejects)
         self.figures.rejected += len({it.raw_id for it in rejects})
+
+    def _count_repeats(self, chunk: Chunk) -> None:
+        """Count the rejects that the source has sent again as they were."""
+        if chunk.again and self.has_rejects:
+            quarantine.count_repeats(
+                self.connection,
+                self.reading.raw,
+                stream=self.stream.qualified_name,
+                sent=[(source_id, digest, raw_id) for raw_id, source_id, _, digest, *_ in chunk.again],
+                run_id=self.run_id,
+            )
 
     def _copy_to_stage(self, target: Target, rows: list[tuple[Any, ...]]) -> list[Reject]:
         """Copy the rows; those that the table cannot hold come back as rejects, and the others are copied."""

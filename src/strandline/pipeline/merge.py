@@ -16,7 +16,7 @@ from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import History, outriggers_of
 from strandline.model.revision import mapper_version
 from strandline.model.shrunken import shrunken_of
-from strandline.pipeline import aggregate
+from strandline.pipeline import aggregate, retry
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
 from strandline.warehouse import (
@@ -49,6 +49,7 @@ def merge(
     latest = state.latest_applied(connection, stream, target.sync.target)
     log = late.Log(load.reading.raw, source_system, stream, target.sync.target, target.applied, latest)
     _lock(connection, model)
+    tried, leaving = retry.take_in(connection, load, target)
     latest = late.reached(connection, staged=target.staged, log=log)
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
@@ -67,6 +68,9 @@ def merge(
         counts = _merge_fact(database, connection, model, log, load, target, run_id)
     else:
         counts = _merge_dimension(database, connection, model, log, load, target, run_id)
+    released = retry.settle(connection, load, target, log, run_id=run_id)
+    if counts.get("rejected"):
+        counts["rejected"] -= leaving - released  # those were rejects before
     # What was filled before the merge has been told of already.
     merged = {**counts, "filled": 0}
     _tell(connection, target, log, merged, up_to=load.last_raw_id, run_id=run_id)
@@ -81,7 +85,7 @@ def merge(
         run_id=run_id,
     )
     state.note_latest(connection, stream, target.sync.target, latest_at=latest)
-    return counts
+    return {**counts, "released": released, "refused": tried - released} if tried else counts
 
 
 def fill_columns(

@@ -20,6 +20,8 @@ class StreamReport:
     stored: int = 0
     unchanged: int = 0
     rejected: int = 0
+    released: int = 0
+    """Rejects of earlier runs that were accepted now, one for each target."""
     resumed: int = 0
     mark_before: str | None = None
     mark_after: str | None = None

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.aggregate import Aggregate
 from strandline.model.conversion import compile_mapper
-from strandline.pipeline import aggregate, merge
+from strandline.pipeline import aggregate, merge, retry
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Figures, Load
@@ -45,7 +45,7 @@ def run(
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
         ready = _open(pipeline.sources, sources or {}, opened)
         connection = opened.enter_context(database.connect())
-        one_run = _Run(pipeline, database, connection, progress or Silence())
+        one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.prepare()
         with one_run.recorded():
             loads = [
@@ -94,7 +94,9 @@ def _open(
     return ready
 
 
-class _Run:
+class Run:
+    """A run that is going on: its connection, its targets and its report."""
+
     def __init__(
         self, pipeline: Pipeline, database: Database, connection: Connection, progress: Progress
     ) -> None:
@@ -167,8 +169,8 @@ class _Run:
         began = time.monotonic()
         load: Load | None = None
         try:
-            load = self._load(reading)
-            self._fill(load)
+            load = self.open(reading)
+            self.fill(load)
             load.prepare()
             load.read(source)
             told.status = "partial" if load.figures.rejected else "done"
@@ -178,10 +180,11 @@ class _Run:
         if load is not None:
             told.__dict__.update(asdict(load.figures))
             told.mark_before, told.mark_after = load.mark_before, load.mark_after
-        self._note(told)
+        self.note(told)
         return load if told.status != "failed" else None
 
-    def _load(self, reading: Reading) -> Load:
+    def open(self, reading: Reading) -> Load:
+        """Hold the stream's lock, and find how far its targets are."""
         with self.connection.begin():
             lock.hold_stream(self.connection, reading.stream.qualified_name)
         targets = [self.targets[id(sync)] for sync in reading.syncs]
@@ -190,6 +193,10 @@ class _Run:
                 target.applied, target.filled_columns = state.applied_mark_of(
                     self.connection, reading.stream.qualified_name, target.sync.target
                 )
+        return self.load_of(reading, targets)
+
+    def load_of(self, reading: Reading, targets: Sequence[Target]) -> Load:
+        """A pass over the stream for these of its targets."""
         return Load(
             self.database,
             self.connection,
@@ -199,7 +206,7 @@ class _Run:
             report=lambda figures: self._tell(reading, figures),
         )
 
-    def _fill(self, load: Load) -> None:
+    def fill(self, load: Load) -> None:
         """Fill the columns that have been declared since the last run."""
         for target in load.targets:
             if target.new_columns:
@@ -211,7 +218,8 @@ class _Run:
     def _tell(self, reading: Reading, figures: Figures) -> None:
         self.progress.reading(reading.stream.qualified_name, figures)
 
-    def _note(self, told: StreamReport) -> None:
+    def note(self, told: StreamReport) -> None:
+        """Write down what became of a stream."""
         if self.connection.in_transaction():
             self.connection.rollback()
         with self.connection.begin():
@@ -224,10 +232,17 @@ class _Run:
         for sync in self.pipeline.ordered:
             load = by_stream.get(sync.stream.qualified_name)
             target = self.targets[id(sync)]
-            if load is not None and (load.last_raw_id > target.applied or target.filled):
-                self._merge(load, target)
+            if load is not None and (
+                load.last_raw_id > target.applied or target.filled or self.is_due(load, target)
+            ):
+                self.merge_one(load, target)
         for it in self.pipeline.aggregates:
             self._build(it)
+
+    def is_due(self, load: Load, target: Target) -> bool:
+        """Whether the target has rejects to try again."""
+        with self.connection.begin():
+            return retry.is_due(self.connection, load, target)
 
     def _build(self, wanted: type[Aggregate]) -> None:
         """Build an aggregate that is new, or whose query is; the others have been kept up by the merges."""
@@ -241,7 +256,8 @@ class _Run:
             ledger.note_target(self.connection, self.report.run_id, asdict(done))
         self.report.targets.append(done)
 
-    def _merge(self, load: Load, target: Target) -> None:
+    def merge_one(self, load: Load, target: Target) -> None:
+        """Merge what is staged for one target, in a transaction of its own."""
         self.progress.merging(load.stream.qualified_name, target.sync.target)
         began = time.monotonic()
         try:
@@ -258,17 +274,21 @@ class _Run:
                     seconds=round(time.monotonic() - began, 3),
                 )
                 ledger.note_target(self.connection, self.report.run_id, asdict(done))
-                self._count_rejects(load, counts.get("rejected", 0))
+                self._count_rejects(load, counts)
             self.report.targets.append(done)
         except StrandlineError as error:
             self._fail(load, error)
 
-    def _count_rejects(self, load: Load, rejected: int) -> None:
+    def _count_rejects(self, load: Load, counts: Mapping[str, int]) -> None:
         """Facts whose members are missing are known to be rejects only when they are merged."""
-        if rejected:
+        rejected, released = counts.get("rejected", 0), counts.get("released", 0)
+        if load.wanted.is_forced:
+            rejected = counts.get("refused", 0)  # which were tried, and are rejects still
+        if rejected or released:
             told = self._told(load)
             told.rejected += rejected
-            told.status = "partial" if told.status == "done" else told.status
+            told.released += released
+            told.status = "partial" if told.status == "done" and rejected else told.status
             ledger.correct_stream(self.connection, self.report.run_id, asdict(told))
 
     def _told(self, load: Load) -> StreamReport:

@@ -81,13 +81,14 @@ class Log:
 
     def accepted(self, entry: FromClause) -> ColumnElement[bool]:
         """Whether this entry of the log is not in the quarantine; one that others have brought there is the
-        last word of its own all the same.
+        last word of its own all the same, and one that is being released has left.
         """
-        noted = state.reject.c
+        noted = state.reject.alias("refused").c
         rejected = (
             select(literal(1))
             .where(noted.stream == self.stream, noted.raw_id == entry.c.raw_id)
             .where(noted.target.in_(["", self.target]), noted.rule.not_in(RELATIVE))
+            .where(noted.state != state.RELEASED)
         )
         return ~rejected.exists()
 
@@ -152,13 +153,14 @@ def _known(log: Log, source_id: ColumnElement[Any]) -> ScalarSelect[Any]:
 
 
 def is_superseded(staged: Table, log: Log, *, by: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether a record with this natural key that took effect later than the staged one has been applied."""
-    entry = log.raw.alias("entry")
-    later: ColumnElement[bool] = entry.c.effective_at > staged.c.effective_at
-    if "tie_break" in staged.c:
-        higher = or_(
-            entry.c.tie_break > staged.c.tie_break,
-            and_(entry.c.tie_break.is_not(None), staged.c.tie_break.is_(None)),
-        )
-        later = or_(later, and_(entry.c.effective_at == staged.c.effective_at, higher))
+    """Whether a record with this natural key that took effect later than the staged one has been applied; at
+    one instant the tie-break and then the log tell, for the staged one may come from the quarantine.
+    """
+    entry, s = log.raw.alias("entry"), staged.c
+    outdoes: ColumnElement[bool] = entry.c.raw_id > s.raw_id
+    if "tie_break" in s:
+        mine, other = s.tie_break, entry.c.tie_break
+        higher = or_(other > mine, and_(other.is_not(None), mine.is_(None)))
+        outdoes = or_(higher, and_(other.is_not_distinct_from(mine), outdoes))
+    later = or_(entry.c.effective_at > s.effective_at, and_(entry.c.effective_at == s.effective_at, outdoes))
     return exists().where(entry.c.source_id == by, later, log.holds(entry))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     func,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -36,6 +38,12 @@ OWN_TABLES = MetaData(schema=OWN, naming_convention=NAMING)
 
 MOMENT = DateTime(timezone=True)
 JSON_VALUE = JSON().with_variant(JSONB(), "postgresql")
+
+OPEN: Final = "open"
+SUPERSEDED: Final = "superseded"
+DISCARDED: Final = "discarded"
+RELEASED: Final = "released"
+"""What becomes of a reject; one that is released is so only within the transaction that merges it."""
 
 run = Table(
     "run",
@@ -67,6 +75,13 @@ run_stream = Table(
         comment="Same as their key's latest entry",
     ),
     Column("rejected", BigInteger, nullable=False, server_default="0"),
+    Column(
+        "released",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Rejects of earlier runs that were accepted now",
+    ),
     Column(
         "resumed",
         BigInteger,
@@ -157,7 +172,29 @@ reject = Table(
     Column("reason", Text, nullable=False),
     Column("run_id", BigInteger, nullable=False),
     Column("rejected_at", MOMENT, nullable=False, server_default=func.now()),
+    Column(
+        "state",
+        Text,
+        nullable=False,
+        server_default=text("'open'"),
+        comment="open, superseded or discarded; what is released is gone",
+    ),
+    Column("version", Text, comment="Of contract and mapper that refused it; NULL: to be tried again"),
+    Column("last_seen_at", MOMENT, server_default=func.now(), comment="When it was last sent or refused"),
+    Column("last_run_id", BigInteger, comment="The run that found it last"),
+    Column(
+        "repeats",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="How often the source has sent the same payload again",
+    ),
+    Column("superseded_by", BigInteger, comment="The entry of the raw log that is right"),
+    Column("discard_reason", Text),
+    Column("discarded_by", Text),
+    Column("discarded_at", MOMENT),
     Index(None, "stream", "raw_id", "target", unique=True),
+    Index(None, "stream", "source_id"),
     comment="The quarantine: records that failed their contract or their mapping",
 )
 

@@ -1,0 +1,72 @@
+"""What the commands have in common: their options, and what stands around the user's own modules."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from strandline.errors import EXIT_FAILED, DeclarationError, StrandlineError
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        help="The warehouse: postgresql://user:password@host/database [env: STRANDLINE_DATABASE_URL]."
+        " Without it an embedded PostgreSQL under .strandline/ is used.",
+        show_envvar=False,
+    ),
+]
+App = Annotated[
+    str | None,
+    typer.Option(
+        "--app", help="The modules that declare the pipelines [env: STRANDLINE_APP; default: pipeline]."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the work at the next safe point; nothing half done stays."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped: what was read is kept; run again to go on\n")
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+@contextmanager
+def importing(app: str) -> Iterator[None]:
+    """Tell where the user's module raised what it raised, and not how Python came there."""
+    try:
+        yield
+    except StrandlineError:
+        raise
+    except Exception as error:
+        told = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split("\n")[:2])
+        raise DeclarationError(
+            f"{_place(error)}: {type(error).__name__}: {told}",
+            hint=f'Correct it; the whole traceback is shown by: python -c "import {app}"',
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """File and line, the innermost of the user's own: those of this folder that are not installed in it."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    here = f"{os.getcwd()}{os.sep}"
+    own = [it for it in frames if it.filename.startswith(here) and "site-packages" not in it.filename]
+    return f"{(own or frames)[-1].filename}:{(own or frames)[-1].lineno}"
+
+
+def _stop(_signum: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,35 @@
+"""The versions that stand beside a reject: what refused it, so that something else tries it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from xxhash import xxh3_128_hexdigest
+
+from strandline.model.revision import contract_version, mapper_version
+from strandline.pipeline.intake import Target
+from strandline.source.stream import Stream
+
+
+def versions(stream: Stream, targets: Iterable[Target]) -> dict[str, str]:
+    """The version of the contract, under no name, and that of each target."""
+    contract = _contract(stream)
+    return {"": contract, **{it.sync.target: _hash([contract, _target(it)]) for it in targets}}
+
+
+def _contract(stream: Stream) -> str:
+    """Of the contract, and of what the stream declares that refuses records too."""
+    declared = (stream.key, stream.cursor_type, stream.effective_at, stream.future, stream.tie_break)
+    keys = stream.source.natural_keys
+    return _hash([contract_version(stream.contract), repr((*declared, stream.deleted, keys))])
+
+
+def _target(target: Target) -> str:
+    """Of the mapper, and of the columns that have to take what it makes."""
+    columns = [f"{it.name} {it.type!r} {it.nullable}" for it in target.conversion.columns]
+    return _hash([mapper_version(target.conversion), *columns])
+
+
+def _hash(parts: list[str]) -> str:
+    return xxh3_128_hexdigest(json.dumps(parts).encode("utf-8", "surrogatepass"))

@@ -19,7 +19,7 @@ LONGEST_FILE = 400
 # One import line serves all three layers of a small project.
 MOST_NAMES = 50
 PATCHES = {("monkeypatch", verb) for verb in ("setattr", "delattr", "setitem", "delitem")}
-CATCHES_ALL = PACKAGE / "cli" / "app.py"
+CATCHES_ALL = PACKAGE / "cli" / "option.py"
 
 PUBLIC = [
     "AccumulatingSnapshot",

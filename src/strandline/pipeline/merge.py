@@ -68,7 +68,7 @@ def merge(
         counts = _merge_fact(database, connection, model, log, load, target, run_id)
     else:
         counts = _merge_dimension(database, connection, model, log, load, target, run_id)
-    released = retry.settle(connection, load, target, log, run_id=run_id)
+    released, refused = retry.settle(connection, load, target, log, has_tried=tried > 0, run_id=run_id)
     if counts.get("rejected"):
         counts["rejected"] -= leaving - released  # those were rejects before
     # What was filled before the merge has been told of already.
@@ -85,7 +85,7 @@ def merge(
         run_id=run_id,
     )
     state.note_latest(connection, stream, target.sync.target, latest_at=latest)
-    return {**counts, "released": released, "refused": tried - released} if tried else counts
+    return {**counts, "released": released, "refused": refused} if tried else counts
 
 
 def fill_columns(

@@ -22,7 +22,7 @@ def _contract(stream: Stream) -> str:
     """Of the contract, and of what the stream declares that refuses records too."""
     declared = (stream.key, stream.cursor_type, stream.effective_at, stream.future, stream.tie_break)
     keys = stream.source.natural_keys
-    return _hash([contract_version(stream.contract), repr((*declared, stream.deleted, keys))])
+    return _hash([contract_version(stream.contract), repr((*declared, stream.deleted, stream.strict, keys))])
 
 
 def _target(target: Target) -> str:

@@ -41,12 +41,16 @@ def take_in(connection: Connection, load: Load, target: Target) -> tuple[int, in
     return tried, release.let_go(connection, mine, staged, is_record=not target.conversion.has_lines)
 
 
-def settle(connection: Connection, load: Load, target: Target, log: late.Log, *, run_id: int) -> int:
-    """Close the quarantine behind what was merged: how many rejects have left it."""
+def settle(
+    connection: Connection, load: Load, target: Target, log: late.Log, *, has_tried: bool, run_id: int
+) -> tuple[int, int]:
+    """Close the quarantine behind what was merged: how many of the tried rejects have left it, and how many
+    are refused again and still open.
+    """
     if not quarantine.has_any(connection, load.stream.qualified_name):
-        return 0
+        return 0, 0
     mine = ward(load, target)
     released = release.forget(connection, mine)
     release.stamp(connection, mine, load.versions[target.sync.target], run_id=run_id)
     quarantine.supersede(connection, log, up_to=load.last_raw_id)
-    return released
+    return released, release.still_open(connection, mine) if has_tried else 0

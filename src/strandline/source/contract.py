@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -105,23 +106,30 @@ class Zone:
 class Contract:
     """The compiled validator of one contract. Bind `parse` once in a hot loop: it is a plain function.
 
-    `parse(raw)` gives the record or raises RecordRejected with `.field`, `.rule` and `.problems`.
+    `parse(raw)` gives the record or raises RecordRejected with `.field`, `.rule` and `.problems`. With
+    `strict` a value must be of the JSON type that fits its field: "5" is no number, and 5 no text.
     """
 
-    def __init__(self, model: type[Record]) -> None:
+    def __init__(self, model: type[Record], *, strict: bool = False) -> None:
         model.model_rebuild()
         self.model = model
-        self.parse: Callable[[bytes], Record] = _compile(model)
+        self.parse: Callable[[bytes], Record] = _compile(model, strict=strict)
 
     def __repr__(self) -> str:
         return f"Contract({self.model.__name__})"
 
 
-def _compile(model: type[Record]) -> Callable[[bytes], Record]:
+def _compile(model: type[Record], *, strict: bool) -> Callable[[bytes], Record]:
     adapter = TypeAdapter(model)
-    validate = adapter.validator.validate_json
-    if _mentions_decimal(adapter.core_schema):
-        return _compile_exact(model, validate=validate, validate_decoded=adapter.validator.validate_python)
+    validator = adapter.validator
+    validate = partial(validator.validate_json, strict=True) if strict else validator.validate_json
+    if _mentions(adapter.core_schema, "type", "decimal"):
+        decoded: Callable[[Any], Record] = validator.validate_python
+        if strict or _mentions(adapter.core_schema, "strict", True):  # noqa: FBT003  # what Pydantic writes
+            # Decoded, a timestamp would have to be one already: so the bytes are judged, and values are read.
+            decoded = partial(validator.validate_python, strict=False)
+            return _compile_exact(model, validate=validate, validate_decoded=decoded, judge=validate)
+        return _compile_exact(model, validate=validate, validate_decoded=decoded)
 
     def parse(raw: bytes) -> Record:
         try:
@@ -133,13 +141,21 @@ def _compile(model: type[Record]) -> Callable[[bytes], Record]:
 
 
 def _compile_exact(
-    model: type[Record], *, validate: Callable[[bytes], Record], validate_decoded: Callable[[Any], Record]
+    model: type[Record],
+    *,
+    validate: Callable[[bytes], Record],
+    validate_decoded: Callable[[Any], Record],
+    judge: Callable[[bytes], Record] | None = None,
 ) -> Callable[[bytes], Record]:
     decode = msgspec.json.Decoder(float_hook=_exact_number).decode
 
     def parse(raw: bytes) -> Record:
         try:
-            return validate_decoded(decode(raw)) if may_round(raw) else validate(raw)
+            if not may_round(raw):
+                return validate(raw)
+            if judge is not None:
+                judge(raw)
+            return validate_decoded(decode(raw))
         except ValidationError as error:
             raise _rejected(model, error) from error
         except (msgspec.DecodeError, InvalidOperation, RecursionError) as error:
@@ -169,11 +185,11 @@ def _exact_number(text: str) -> float | Decimal:
     return rounded if Decimal(repr(rounded)) == exact else exact
 
 
-def _mentions_decimal(schema: object) -> bool:
+def _mentions(schema: object, key: str, value: object) -> bool:
     if isinstance(schema, dict):
-        return schema.get("type") == "decimal" or any(_mentions_decimal(part) for part in schema.values())
+        return schema.get(key) == value or any(_mentions(part, key, value) for part in schema.values())
     if isinstance(schema, list | tuple):
-        return any(_mentions_decimal(part) for part in schema)
+        return any(_mentions(part, key, value) for part in schema)
     return False
 
 

@@ -57,6 +57,7 @@ def stream(
     future: timedelta | None = A_DAY,
     tie_break: str | None = None,
     deleted: str | None = None,
+    strict: bool = False,
     methods: tuple[str, ...] = ("GET", "HEAD"),
 ) -> Callable[[Callable[..., Pages]], Stream]:
     """Declare that a method of a source brings pages of such records.
@@ -66,8 +67,9 @@ def stream(
     lies more than `future` ahead of the moment of reading makes the record a reject; None lets it pass.
     `tie_break` names the field, a number or a time, that settles which of two records of one key and
     instant stands: the one with more; without it, and where it is equal, the one that was read later.
-    `deleted` names the flag that says that a record is gone, which need not be in the contract. `methods`
-    are the HTTP methods that only read.
+    `deleted` names the flag that says that a record is gone, which need not be in the contract. `strict`
+    refuses values that Pydantic would convert, "5" for a number. `methods` are the HTTP methods that only
+    read.
     """
 
     def declare(function: Callable[..., Pages]) -> Stream:
@@ -80,6 +82,7 @@ def stream(
             future=future,
             tie_break=tie_break,
             deleted=deleted,
+            strict=strict,
             methods=methods,
         )
 
@@ -113,6 +116,7 @@ class Stream:
         future: timedelta | None,
         tie_break: str | None,
         deleted: str | None,
+        strict: bool,
         methods: tuple[str, ...],
     ) -> None:
         self.contract = contract
@@ -121,6 +125,7 @@ class Stream:
         self.future = future
         self.tie_break = tie_break
         self.deleted = deleted
+        self.strict = strict
         self.methods = tuple(method.upper() for method in methods)
         self.doc = cleandoc(function.__doc__ or "")
         self._function = function
@@ -266,7 +271,7 @@ class Stream:
         return getattr(annotation, "__name__", str(annotation))
 
     def _compile(self) -> None:
-        parse = Contract(self.contract).parse
+        parse = Contract(self.contract, strict=self.strict).parse
         cursor = self.cursor.field if self.cursor else None
         naive = [
             name

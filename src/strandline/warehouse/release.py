@@ -180,6 +180,12 @@ def forget(connection: Connection, ward: Ward) -> int:
     return released
 
 
+def still_open(connection: Connection, ward: Ward) -> int:
+    """How many of those that were tried are open."""
+    is_open = and_(ward.is_tried, state.reject.c.state == state.OPEN)
+    return connection.scalar(select(func.count()).select_from(state.reject).where(is_open)) or 0
+
+
 def stamp(connection: Connection, ward: Ward, version: str, *, run_id: int) -> None:
     """Note the version beside what this run has refused while it merged."""
     noted = state.reject.c

@@ -143,7 +143,7 @@ def test_a_contract_that_no_longer_fits_is_mended_without_asking_the_source_agai
 
     assert failed.code == 1
     assert "crm.customers: 25 of 25 records were rejected" in failed.error
-    assert "strandline status --rejects" in failed.error
+    assert "strandline quarantine list" in failed.error
     assert "Customer.name" in failed.error
     assert members(warehouse) == 0
     assert count(warehouse, "raw.crm_customers") == 25

@@ -1,4 +1,4 @@
-"""Strictness: declared for a stream or in a contract, it refuses what would be converted, and rounds nothing."""
+"""Strictness, of a stream or in a contract: it refuses what would be converted, and rounds nothing."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from strandline.testing.project import Project
+from strandline.warehouse.database import Database
 
 PIPELINE = '''
 """Words, from a file; the source has a setting that it cannot do without."""
@@ -191,3 +193,23 @@ def test_before_the_first_run_there_is_nothing(tmp_path: Path, database_url: str
     assert project.strandline("quarantine", "trends").stdout == "No rejects.\n"
     for words in (["show", "1"], ["discard", "1", "--reason", "x"], ["release", "1"]):
         assert project.strandline("quarantine", *words).code == 2
+
+
+def test_a_warehouse_from_before_is_told_what_to_type(project: Project, warehouse: Database) -> None:
+    """Whatever looks at it says where that is told; then rejects of before are tried once."""
+    new = ("state", "version", "last_seen_at", "last_run_id", "repeats", "superseded_by", "discard_reason")
+    with warehouse.begin() as connection:
+        for column in (*new, "discarded_by", "discarded_at"):
+            connection.execute(text(f"ALTER TABLE strandline.reject DROP COLUMN {column}"))
+    looked = project.strandline("quarantine", "list")
+    assert (looked.code, "strandline run NAME tells the ALTER TABLE" in looked.error) == (1, True)
+
+    tried = project.strandline("quarantine", "retry", "words")
+    _, _, statements = tried.error.partition("type in psql: ")
+    with warehouse.begin() as connection:
+        connection.execute(text(statements))
+    project.edit("pipeline.py", 'word = field("text")', 'word = field("text", using=lambda it: it[:5])')
+
+    assert (
+        project.strandline("quarantine", "retry", "words", "--json").document["streams"][0]["released"] == 1
+    )

@@ -32,6 +32,7 @@ TESTS = (
     "tests/integration/test_pipeline_reject.py",
     "tests/property/test_fact_against_oracle.py",
     "tests/property/test_grain_against_oracle.py",
+    "tests/property/test_quarantine_against_oracle.py",
     "tests/property/test_lines_against_oracle.py",
     "tests/property/test_history_against_oracle.py",
 )

@@ -178,14 +178,31 @@ MUTANTS = (
     Mutant(
         "late",
         "late facts overwrite later ones",
-        "entry.c.effective_at > staged.c.effective_at\n",
-        "entry.c.effective_at > func.now()\n",
+        "or_(entry.c.effective_at > s.effective_at,",
+        "or_(entry.c.effective_at > func.now(),",
     ),
+    Mutant("late", "the lower tie-break stands", "or_(other > mine,", "or_(other < mine,"),
+    # The quarantine: released, superseded.
     Mutant(
         "late",
-        "the lower tie-break stands",
-        "entry.c.tie_break > staged.c.tie_break",
-        "entry.c.tie_break < staged.c.tie_break",
+        "a released record overwrites what came after it at its instant",
+        "= entry.c.raw_id > s.raw_id",
+        "= entry.c.raw_id < 0",
+    ),
+    Mutant(
+        "release",
+        "the raw log keeps the time that could not be read",
+        "where(entry.c.raw_id == s.raw_id, is_tried, is_other)",
+        "where(entry.c.raw_id < 0, is_tried, is_other)",
+    ),
+    Mutant(
+        "quarantine",
+        "a correction at the same instant does not supersede",
+        "entry.c.effective_at >= refused.c.effective_at",
+        "entry.c.effective_at > refused.c.effective_at",
+    ),
+    Mutant(
+        "release", "what is discarded is tried again", "noted.state != state.DISCARDED,", "noted.raw_id > 0,"
     ),
     Mutant(
         "rebuild",

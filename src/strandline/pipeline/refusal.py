@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from xxhash import xxh3_128_hexdigest
 
 from strandline.model.revision import contract_version, mapper_version
 from strandline.pipeline.intake import Target
 from strandline.source.stream import Stream
+
+ADDRESS: Final = re.compile(" at 0x[0-9a-f]+")
+"""Where a function or object lies, which is elsewhere in the next process."""
 
 
 def versions(stream: Stream, targets: Iterable[Target]) -> dict[str, str]:
@@ -32,4 +37,5 @@ def _target(target: Target) -> str:
 
 
 def _hash(parts: list[str]) -> str:
-    return xxh3_128_hexdigest(json.dumps(parts).encode("utf-8", "surrogatepass"))
+    told = ADDRESS.sub("", json.dumps(parts))
+    return xxh3_128_hexdigest(told.encode("utf-8", "surrogatepass"))

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 
 from strandline.errors import (
     PermissionMissing,
+    SchemaOutOfDate,
     WarehouseBusy,
     WarehouseError,
     WarehouseFull,
@@ -47,6 +48,9 @@ CANNOT_CONNECT: Final = f"Check host, port, user, password and database in {SETT
 NO_SPACE: Final = "Free some space on the database's disk, then run again: nothing is lost or done twice."
 
 
+OLDER: Final = "The tables are from before: strandline run NAME tells the ALTER TABLE to type in psql."
+
+
 def name(error: BaseException | None, *, url: URL, schemas: Schemas) -> WarehouseError:
     """The error of ours that says what happened, where, and what to do about it."""
     what = f"{shown(url)}: {_told(error)}"
@@ -62,6 +66,8 @@ def name(error: BaseException | None, *, url: URL, schemas: Schemas) -> Warehous
             return PermissionMissing(
                 what, hint=f"It only reads, as a replica does: give the server that writes in {SETTING}."
             )
+        case reason.UndefinedColumn():
+            return SchemaOutOfDate(what, hint=OLDER)
         case reason.LockNotAvailable() | reason.QueryCanceled() | reason.DeadlockDetected():
             return WarehouseBusy(what, hint="Another session was in the way. Wait for it, then run again.")
         case psycopg.OperationalError() if _is_about_connection(error):

@@ -70,6 +70,11 @@ class Entry:
         return {target for target, bad in (("DimSample", "m"), ("FactSample", "f"))
                 if it.label == bad or len(it.label) > 12}  # fmt: skip
 
+    @property
+    def time_is_known(self) -> bool:
+        """The raw log learns it with the first target that accepts the entry."""
+        return self.time_was_read or any(self.is_accepted(target) for target in TARGETS)
+
     def is_accepted(self, target: str) -> bool:
         """Whether the target has it."""
         return self.refused_for().isdisjoint({"", target}) and self.discarded.isdisjoint({"", target})
@@ -115,7 +120,7 @@ class Loop:
             for it in self.log[number + 1 :]
             for concerned in ([target] if target else TARGETS)
             if it.sent.name == entry.sent.name
-            and (it.sent.minutes >= entry.sent.minutes or not entry.time_was_read)
+            and (it.sent.minutes >= entry.sent.minutes or not entry.time_is_known)
         )
 
     def standing(self, target: str) -> dict[str, dict[int, Sent]]:
@@ -263,6 +268,12 @@ def _sample(name: str, minutes: int, label: str = "x", size: int = 1, *, is_naiv
 @example([("send", [_sample("a", 1, is_naive=True), _sample("a", 3, "y")]), ("mend", 0), ("send", [])])
 @example([("send", [_sample("a", 1, is_naive=True)]), ("mend", 0), ("retry", 0), ("send", [_sample("a", 0)])])
 @example([("send", [_sample("a", 1, "m", 7)]), ("send", [_sample("a", 1, "f", 1)]), ("mend", 0)])
+@example(
+    [
+        ("send", [_sample("a", 0), _sample("a", 2, "n", is_naive=True), _sample("a", 0)]),
+        ("mend", 0),
+    ]
+)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_fixed_discarded_and_tried_again_leaves_what_a_plain_loop_leaves(
     bed: Bed, steps: list[tuple[str, Any]]

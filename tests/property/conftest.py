@@ -1,6 +1,7 @@
 """What property tests can ask for: both databases, one after the other, each for all cases of a module."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import URL
@@ -9,10 +10,9 @@ from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
 
-@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
-def both(request: pytest.FixtureRequest) -> Iterator[Database]:
-    """A warehouse in PostgreSQL, and another one in SQLite."""
-    if request.param == "sqlite":
+@contextmanager
+def _warehouse(request: pytest.FixtureRequest, kind: str) -> Iterator[Database]:
+    if kind == "sqlite":
         database = Database("sqlite://")
         yield database
         database.close()
@@ -22,3 +22,17 @@ def both(request: pytest.FixtureRequest) -> Iterator[Database]:
         database = Database(url)
         yield database
         database.close()
+
+
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def both(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A warehouse in PostgreSQL, and another one in SQLite."""
+    with _warehouse(request, request.param) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def another(request: pytest.FixtureRequest, both: Database) -> Iterator[Database]:
+    """Another warehouse of the same kind."""
+    with _warehouse(request, both.engine.dialect.name) as database:
+        yield database

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -46,6 +47,52 @@ def run(
         gc.enable()
         with progress.shown(sys.stderr) as shown:
             report = commands.run(pipeline, settings, progress=shown)
+    output.print_run(report, as_json=as_json)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def replay(
+    name: Annotated[str, typer.Argument(help="The pipeline's name.")],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Only this model; may be repeated.")
+    ] = None,
+    stream: Annotated[
+        list[str] | None, typer.Option("--stream", help="Only what this stream fills; may be repeated.")
+    ] = None,
+    keys: Annotated[
+        str | None,
+        typer.Option("--keys", help="Only these natural keys, separated by commas."),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", help="Only the natural keys that were read since then; UTC unless told."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would be different, and change nothing.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild from the raw log with today's contracts and mappers; no source is asked."""
+    from strandline.cli import commands, output, progress
+
+    settings = commands.read_settings(database_url, app)
+    with stoppable():
+        with importing(settings.app):
+            pipeline = commands.choose(name, settings)
+        with progress.shown(sys.stderr) as shown:
+            report = commands.replay(
+                pipeline,
+                settings,
+                models=model or [],
+                streams=stream or [],
+                keys=None if keys is None else [it.strip() for it in keys.split(",") if it.strip()],
+                since=since and (since if since.tzinfo else since.replace(tzinfo=UTC)),
+                is_dry=dry_run,
+                progress=shown,
+            )
     output.print_run(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 

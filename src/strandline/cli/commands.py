@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -72,6 +73,33 @@ def run(pipeline: Any, settings: Settings, *, progress: Any) -> Any:
         return run_pipeline(pipeline, database, progress=progress)
 
 
+def replay(
+    pipeline: Any,
+    settings: Settings,
+    *,
+    models: list[str],
+    streams: list[str],
+    keys: list[str] | None,
+    since: datetime | None,
+    is_dry: bool,
+    progress: Any,
+) -> Any:
+    """Replay the pipeline out of its raw log; its report."""
+    from strandline.pipeline.replay import replay as replay_pipeline
+
+    with warehouse(settings) as database:
+        return replay_pipeline(
+            pipeline,
+            database,
+            models=models,
+            streams=streams,
+            keys=keys,
+            since=since,
+            is_dry=is_dry,
+            progress=progress,
+        )
+
+
 @dataclass(frozen=True)
 class Status:
     """What the ledger says: the last runs with their streams and targets, the marks, and the rejects if asked
@@ -80,6 +108,8 @@ class Status:
 
     runs: list[dict[str, Any]]
     marks: list[dict[str, Any]]
+    outdated: list[dict[str, Any]]
+    """The targets that are in part of an older mapper or contract."""
     rejects: list[dict[str, Any]] | None
 
 
@@ -90,7 +120,7 @@ def status(name: str | None, *, database_url: str | None, runs: int, with_reject
     from strandline.warehouse import ledger, reject
 
     settings = read_settings(database_url)
-    nothing = Status([], [], [] if with_rejects else None)
+    nothing = Status([], [], [], [] if with_rejects else None)
     if settings.database_url is None and not settings.home.exists():
         return nothing  # to look must not make a database
     with warehouse(settings) as database, database.begin() as connection:
@@ -104,6 +134,7 @@ def status(name: str | None, *, database_url: str | None, runs: int, with_reject
         return Status(
             ledger.runs(connection, pipeline=name, limit=runs),
             ledger.marks(connection),
+            ledger.outdated(connection, pipeline=name),
             reject.find(database, connection, reject.Choice(), limit=20) if with_rejects else None,
         )
 

@@ -86,10 +86,18 @@ STREAM_COLUMNS = {
     "stored": "new",
     "unchanged": "unchanged",
     "resumed": "resumed",
+    "replayed": "replayed",
     "rejected": "rejected",
     "released": "released",
     "seconds": "seconds",
     "mark": "read up to",
+}
+SAMPLE_COLUMNS = {
+    "table": "table",
+    "source_id": "natural key",
+    "column": "column",
+    "before": "before",
+    "after": "after",
 }
 TARGET_COLUMNS = {"target": "target", "stream": "from", "what": "rows", "seconds": "seconds"}
 
@@ -105,7 +113,8 @@ def print_run(report: Any, *, as_json: bool) -> None:
 
 def _print_run(out: Console, run: Mapping[str, Any]) -> None:
     took = f" in {run['seconds']:.2f} s" if run.get("seconds") else ""
-    out.print(f"[bold]{run['pipeline']}[/bold], run {run['run_id']}: [bold]{run['status']}[/bold]{took}")
+    told = f"{run['kind']} {run['run_id']}"
+    out.print(f"[bold]{run['pipeline']}[/bold], {told}: [bold]{run['status']}[/bold]{took}")
     streams = [{**it, "mark": shown_mark(it["mark_after"])} for it in run["streams"]]
     out.print(table(streams, columns=_used(STREAM_COLUMNS, streams)))
     targets = [{**it, "what": _counts(it["counts"])} for it in run["targets"]]
@@ -116,13 +125,17 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
             sys.stderr.write(f"error: {stream['error']}\n")
             if stream.get("hint"):
                 sys.stderr.write(f"  hint: {stream['hint']}\n")
+    if run.get("samples"):
+        out.print(table(run["samples"], columns=SAMPLE_COLUMNS, title="For example"))
     if any(stream["rejected"] for stream in run["streams"]):
         sys.stderr.write("Some records were rejected: strandline quarantine list shows which, and why.\n")
 
 
 def _used(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
     """Without the columns that would say 0 in every row of an ordinary run."""
-    rare = ("resumed", "rejected", "released", "unchanged")
+    rare = ["resumed", "replayed", "rejected", "released", "unchanged"]
+    if not any(row.get("pages") for row in rows):  # no source was asked
+        rare += ["pages", "records", "stored", "mark"]
     return {
         key: name for key, name in columns.items() if key not in rare or any(row.get(key) for row in rows)
     }
@@ -163,7 +176,7 @@ REJECT_COLUMNS = {
 def print_status(status: Any, *, as_json: bool) -> None:
     """The last runs, the marks and the rejects."""
     if as_json:
-        shown = {"runs": status.runs, "marks": status.marks}
+        shown = {"runs": status.runs, "marks": status.marks, "outdated": status.outdated}
         print_json(shown if status.rejects is None else {**shown, "rejects": status.rejects})
         return
     out = console()
@@ -171,6 +184,12 @@ def print_status(status: Any, *, as_json: bool) -> None:
         out.print("No run yet: strandline run NAME.")
     for run in status.runs:
         _print_run(out, run)
+    for it in status.outdated:
+        out.print(
+            f"{it['target']} is in part of an older mapper or contract: strandline replay {it['pipeline']}"
+            f" --model {it['target']}",
+            soft_wrap=True,
+        )
     if status.rejects is not None:
         print_rejects(out, status.rejects)
 

@@ -1,11 +1,11 @@
 """The declarative base of every table: names of constraints, schemas by layer, comments, audit columns."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from inspect import cleandoc
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 from sqlalchemy import BigInteger, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -117,3 +117,16 @@ class Audited:
         server_default=str(UNKNOWN_KEY),
         comment="→ DimAudit: the load that it last took its values from",
     )
+
+
+M = TypeVar("M", bound=Base)
+
+
+def models_below(base: type[M]) -> Iterator[type[M]]:
+    """The models that are declared below this one."""
+    waiting = list(base.__subclasses__())
+    while waiting:
+        found = waiting.pop()
+        waiting += found.__subclasses__()
+        if "__table__" in found.__dict__:  # a team may have an abstract base of its own
+            yield found

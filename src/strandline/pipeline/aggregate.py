@@ -164,6 +164,12 @@ def _having(fact: type[Fact], name: str, source: str, natural_keys: Select[Any])
     return select(*aggregate.row_key(fact)).where(held.in_(theirs))
 
 
+def watch_all(database: Database, connection: Connection, model: Model) -> Watch:
+    """Have all that a merge into this model may touch calculated as a whole."""
+    kept = aggregate.built(database, connection, touched_by(model))
+    return Watch(connection, kept, whole=kept, rows=[])
+
+
 def refresh(database: Database, connection: Connection, dimension: type[Dimension], *, run_id: int) -> None:
     """Calculate what reads the dimension anew: a column of all its members has been filled."""
     reading = [it for it in touched_by(dimension) if dimension in it.reads()]

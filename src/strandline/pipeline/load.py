@@ -29,6 +29,7 @@ from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.copy import REFUSED, faults
 from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
+from strandline.warehouse.replay import Scope
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Figures:
     rejected: int = 0
     released: int = 0
     resumed: int = 0
+    replayed: int = 0
 
 
 class Load:
@@ -76,6 +78,10 @@ class Load:
         """Whether anything of the stream is in the quarantine."""
         self.wanted = release.DUE
         """Which rejects are to be tried again."""
+        self.replayed: Scope | None = None
+        """Which entries are staged again whatever became of them; None: this is no replay."""
+        self.taken_again = 0
+        """How many entries of the raw log have been staged again."""
         self._intake = Intake(self.stream, targets, run_id=run_id)
         self._started = datetime.now(UTC)
         self._highest_key: str | None = None  # of a first read; every key lies behind ""
@@ -161,6 +167,7 @@ class Load:
             for batch in found.partitions():
                 for entry in batch:
                     self._intake.take_again(entry, [target])
+                self.taken_again += len(batch)
                 rejects = self._intake.empty().rejects
                 rows, target.rows = target.rows, []
                 yield rejects + self._copy_to_stage(target, rows)

@@ -10,13 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, inspect, not_, select
 
+from strandline.model.base import models_below
+from strandline.model.bridge import Bridge
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact, facts_of
 from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import History, outriggers_of
 from strandline.model.revision import mapper_version
 from strandline.model.shrunken import shrunken_of
-from strandline.pipeline import aggregate, retry
+from strandline.pipeline import aggregate, restage, retry
 from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
 from strandline.warehouse import (
@@ -32,11 +34,13 @@ from strandline.warehouse import (
     mini,
     outrigger,
     rebuild,
+    replay,
     scd,
     shrunken,
     staging,
     state,
 )
+from strandline.warehouse.aggregate import Watch
 from strandline.warehouse.database import Database
 
 
@@ -47,8 +51,10 @@ def merge(
     model = target.sync.model
     stream, source_system = load.stream.qualified_name, load.stream.source_name
     latest = state.latest_applied(connection, stream, target.sync.target)
-    log = late.Log(load.reading.raw, source_system, stream, target.sync.target, target.applied, latest)
+    applied = target.applied if restage.goes_on(load, target) else 0
+    log = late.Log(load.reading.raw, source_system, stream, target.sync.target, applied, latest)
     _lock(connection, model)
+    restage.stage(connection, load, target, log)
     tried, leaving = retry.take_in(connection, load, target)
     latest = late.reached(connection, staged=target.staged, log=log)
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
@@ -56,14 +62,7 @@ def merge(
     audit.begin(database, connection)
     if issubclass(model, Fact) and model.restates_history:
         _stage_history(connection, log, load, target, with_deleted=model.__deletes__ == "reverse")
-    watch = aggregate.watch(
-        database,
-        connection,
-        target.sync,
-        staged=target.staged,
-        source_system=source_system,
-        sources=_sources(target),
-    )
+    watch = _watch(database, connection, load, target)
     if issubclass(model, Fact):
         counts = _merge_fact(database, connection, model, log, load, target, run_id)
     else:
@@ -74,7 +73,7 @@ def merge(
     # What was filled before the merge has been told of already.
     merged = {**counts, "filled": 0}
     _tell(connection, target, log, merged, up_to=load.last_raw_id, run_id=run_id)
-    if watch.aggregates:
+    if watch.aggregates and (load.replayed is None or any(merged.values())):
         counts["groups"] = watch.renew(run_id=run_id)
     state.move_applied_mark(
         connection,
@@ -82,10 +81,29 @@ def merge(
         target.sync.target,
         raw_id=load.last_raw_id,
         columns=target.fillable,
+        version=mapper_version(target.conversion) if restage.is_anew(load, target) else None,
         run_id=run_id,
     )
     state.note_latest(connection, stream, target.sync.target, latest_at=latest)
+    if load.replayed is not None:
+        return {**counts, "released": released}
     return {**counts, "released": released, "refused": refused} if tried else counts
+
+
+def _watch(database: Database, connection: Connection, load: Load, target: Target) -> Watch:
+    """What is to be calculated anew of the aggregates: all that a replay may touch, for what it removes is
+    staged nowhere.
+    """
+    if load.replayed is not None:
+        return aggregate.watch_all(database, connection, target.sync.model)
+    return aggregate.watch(
+        database,
+        connection,
+        target.sync,
+        staged=target.staged,
+        source_system=load.stream.source_name,
+        sources=_sources(target),
+    )
 
 
 def fill_columns(
@@ -193,6 +211,7 @@ def _merge_fact(
         is_key=target.sync.grain_is_key,
         has_lines=target.sync.has_lines,
         stage_again=lambda entries: load.stage_more(target, entries),
+        replayed=None if load.replayed is None else load.replayed.holds,
         run_id=run_id,
     )
     return merged.counts()
@@ -213,18 +232,24 @@ def _merge_dimension(
     target: Target,
     run_id: int,
 ) -> dict[str, int]:
-    rebuilt = _stage_history(connection, log, load, target)
+    is_laid_over = load.replayed is not None and target.applied > 0
+    if is_laid_over:
+        rebuilt = restage.find_members(database, connection, load, target)
+    else:
+        rebuilt = _stage_history(connection, log, load, target)
     batch = event.open_batch(
         connection,
         dimension=model,
         staged=target.staged,
         source_system=log.source_system,
         run_id=run_id,
-        is_first=log.applied == 0,
+        is_first=target.applied == 0,
         has_late=rebuilt > 0,
         dropped=target.dropped,
     )
-    removed = rebuild.lay_over(connection, batch) if rebuilt else 0
+    if is_laid_over:
+        replay.note_unnamed(connection, batch)
+    removed, corrected = rebuild.lay_over(connection, batch) if rebuilt else (0, 0)
     merged = scd.merge(database, connection, batch)
     rejected = target.rejected + _refresh_hierarchies(connection, log, target, run_id)
     inferred = _infer_withdrawn(database, connection, batch)
@@ -243,16 +268,32 @@ def _merge_dimension(
     )
     if rebuilt:
         rebuild.remove(connection, batch)
+    if is_laid_over:
+        removed += _remove_unnamed(database, connection, batch)
     inferred += _attach_outriggers(database, connection, log, target, run_id)
     more = {
         "filled": target.filled,
         "inferred": inferred,
-        "rebuilt": rebuilt,
+        "rebuilt": 0 if is_laid_over else rebuilt,
+        "corrected": corrected,
         "removed": removed,
         "facts_moved": moved,
     }
     more |= {"rejected": rejected} if rejected else {}
     return {**merged.counts(), **more}
+
+
+def _remove_unnamed(database: Database, connection: Connection, batch: event.Batch) -> int:
+    """Remove whom nothing names any more; how many versions."""
+    there = inspect(connection)
+    every: list[type[Dimension] | type[Bridge]] = [*models_below(Dimension), *models_below(Bridge)]
+    naming = [it for it in every if there.has_table(it.table().name, schema=database.schema_of(it.table()))]
+    return replay.remove_unnamed(
+        connection,
+        batch,
+        facts=_existing_facts_of(database, connection, batch.dimension),
+        naming=naming,
+    )
 
 
 def _refresh_hierarchies(connection: Connection, log: late.Log, target: Target, run_id: int) -> int:

@@ -41,7 +41,7 @@ def retry(
     with database.connect() as connection:
         wanted = _wanted(database, connection, readings, reject_ids)
         one_run = Run(pipeline, database, connection, progress or Silence())
-        one_run.prepare()
+        one_run.prepare(kind="retry")
         with one_run.recorded():
             held = [it for it in wanted if _hold(one_run, it)]
             for sync in pipeline.ordered:

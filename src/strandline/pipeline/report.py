@@ -23,6 +23,7 @@ class StreamReport:
     released: int = 0
     """Rejects of earlier runs that were accepted now, one for each target."""
     resumed: int = 0
+    replayed: int = 0
     mark_before: str | None = None
     mark_after: str | None = None
     seconds: float = 0.0
@@ -65,11 +66,15 @@ class RunReport:
     pipeline: str
     run_id: int
     started_at: datetime
+    kind: str = "run"
+    """run, retry, replay or dry replay."""
     finished_at: datetime | None = None
     status: str = "running"
     streams: list[StreamReport] = field(default_factory=list)
     targets: list[TargetReport] = field(default_factory=list)
     error: str | None = None
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    """Of a replay that only looks: some of the values that would be others."""
 
     @property
     def seconds(self) -> float:

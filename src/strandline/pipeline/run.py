@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.aggregate import Aggregate
 from strandline.model.conversion import compile_mapper
+from strandline.model.revision import mapper_version
 from strandline.pipeline import aggregate, merge, retry
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.intake import Target
@@ -120,8 +121,8 @@ class Run:
         )
         return Target(sync, conversion, staged, applied=0)
 
-    def prepare(self) -> None:
-        """Make the tables be there, and open the run."""
+    def prepare(self, *, kind: str = "run") -> None:
+        """Make the tables be there, and open the run, or what else it is called in the ledger."""
         raw_tables = [reading.raw for reading in self.pipeline.readings]
         staged = [target.staged for target in self.targets.values()]
         with self.connection.begin():
@@ -132,9 +133,9 @@ class Run:
             target.dropped = gone.get(target.sync.model.table(), ())
         with self.connection.begin():
             run_id, started_at = ledger.begin(
-                self.connection, pipeline=self.pipeline.name, version=version("strandline")
+                self.connection, pipeline=self.pipeline.name, version=version("strandline"), kind=kind
             )
-        self.report = RunReport(self.pipeline.name, run_id, started_at)
+        self.report = RunReport(self.pipeline.name, run_id, started_at, kind)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -193,6 +194,12 @@ class Run:
                 target.applied, target.filled_columns = state.applied_mark_of(
                     self.connection, reading.stream.qualified_name, target.sync.target
                 )
+                state.note_newest(
+                    self.connection,
+                    reading.stream.qualified_name,
+                    target.sync.target,
+                    version=mapper_version(target.conversion),
+                )
         return self.load_of(reading, targets)
 
     def load_of(self, reading: Reading, targets: Sequence[Target]) -> Load:
@@ -226,6 +233,11 @@ class Run:
             ledger.note_stream(self.connection, self.report.run_id, asdict(told))
         self.progress.finished(told)
 
+    def correct(self, told: StreamReport) -> None:
+        """Write down anew what became of a stream."""
+        with self.connection.begin():
+            ledger.correct_stream(self.connection, self.report.run_id, asdict(told))
+
     def merge(self, loads: list[Load]) -> None:
         """Merge what the loads have staged, dimensions first; each target in a transaction of its own."""
         by_stream = {load.stream.qualified_name: load for load in loads}
@@ -236,16 +248,19 @@ class Run:
                 load.last_raw_id > target.applied or target.filled or self.is_due(load, target)
             ):
                 self.merge_one(load, target)
-        for it in self.pipeline.aggregates:
-            self._build(it)
+        self.build_aggregates()
 
     def is_due(self, load: Load, target: Target) -> bool:
         """Whether the target has rejects to try again."""
         with self.connection.begin():
             return retry.is_due(self.connection, load, target)
 
+    def build_aggregates(self) -> None:
+        """Build those that are new, or whose query is; the others have been kept up by the merges."""
+        for it in self.pipeline.aggregates:
+            self._build(it)
+
     def _build(self, wanted: type[Aggregate]) -> None:
-        """Build an aggregate that is new, or whose query is; the others have been kept up by the merges."""
         began = time.monotonic()
         with self.connection.begin():
             groups = aggregate.build(self.database, self.connection, wanted, run_id=self.report.run_id)
@@ -282,7 +297,7 @@ class Run:
     def _count_rejects(self, load: Load, counts: Mapping[str, int]) -> None:
         """Facts whose members are missing are known to be rejects only when they are merged."""
         rejected, released = counts.get("rejected", 0), counts.get("released", 0)
-        if load.wanted.is_forced:
+        if load.wanted.is_forced and load.replayed is None:
             rejected = counts.get("refused", 0)  # which were tried, and are rejects still
         if rejected or released:
             told = self._told(load)

@@ -10,38 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from functools import cache
 from typing import Any, TypeGuard
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
+    ColumnElement,
     Connection,
-    FromClause,
-    MetaData,
     Select,
     Table,
     and_,
-    case,
     delete,
     exists,
-    false,
     func,
     insert,
     literal,
     not_,
+    or_,
     select,
-    text,
     update,
 )
 
-from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, Reference, missing_column, role
-from strandline.model.combination import COMBINATION
+from strandline.model.column import Reference, role
 from strandline.model.fact import Fact
 from strandline.model.milestone import AccumulatingSnapshot
 from strandline.model.period import IS_FILLED, PeriodicSnapshot
 from strandline.warehouse import (
-    audit,
     bridge,
     combination,
     fold,
@@ -54,6 +46,7 @@ from strandline.warehouse import (
 )
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
+from strandline.warehouse.resolution import Batch, resolve, resolved_rows
 
 
 @dataclass(frozen=True)
@@ -73,25 +66,6 @@ class Merged:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Batch:
-    fact: type[Fact]
-    staged: Table
-    stream: str
-    source_system: str
-    sources: Mapping[str, str]
-    run_id: int
-
-    def source_of(self, reference: str) -> str:
-        """The source whose natural keys this reference carries."""
-        return self.sources.get(reference, self.source_system)
-
-    def members(self, reference: str) -> Select[Any]:
-        """The natural keys that are staged for it."""
-        s = self.staged.c
-        return select(s[reference]).where(s[reference].is_not(None), not_(s.is_deleted))
-
-
 def merge(
     database: Database,
     connection: Connection,
@@ -104,16 +78,18 @@ def merge(
     is_key: bool,
     has_lines: bool,
     stage_again: Callable[[Select[Any]], None],
+    replayed: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None = None,
     run_id: int,
 ) -> Merged:
     """Bring the fact up to what is staged. `sources` names, by reference, whose natural keys the staged ones
     are; `waiting` are the facts that may wait for a member that is inferred here; `is_key` says that the
     grain is the natural key, `has_lines` that a record has several rows, whose grain begins with it;
-    `stage_again` stages what a select of entries of the raw log finds.
+    `stage_again` stages what a select of entries of the raw log finds. In a replay everything is staged of
+    the natural keys for which `replayed` holds, and rows that nothing staged gives go.
 
     Staging the same records again changes nothing. The caller owns the transaction.
     """
-    batch = _Batch(fact, staged, log.stream, log.source_system, sources, run_id)
+    batch = Batch(fact, staged, log.stream, log.source_system, sources, run_id)
     # In this order: whoever was ever mentioned is a member, and what cannot stand supersedes nothing, so that
     # it does not matter which records came in one batch.
     contest = grain.Contest(fact, staged, log, run_id)
@@ -125,14 +101,14 @@ def merge(
     moved = _welcome(connection, batch, waiting) if inferred else 0
     outdone, left = _settle(connection, batch, contest, is_key=is_key, stage_again=stage_again)
     before = period.latest(connection, fact) if _is_filled(fact) else None
-    inserted, updated, deleted = _write(connection, batch, has_lines=has_lines)
+    inserted, updated, deleted = _write(connection, batch, has_lines=has_lines, replayed=replayed)
     repeated = _repeat(connection, batch, before) if _is_filled(fact) else 0
     return Merged(inserted, updated, deleted + left, inferred, rejected + outdone, moved, repeated)
 
 
 def _settle(
     connection: Connection,
-    batch: _Batch,
+    batch: Batch,
     contest: grain.Contest,
     *,
     is_key: bool,
@@ -156,7 +132,7 @@ def _is_filled(fact: type[Fact]) -> TypeGuard[type[PeriodicSnapshot]]:
     return issubclass(fact, PeriodicSnapshot) and fact.__fill__ is not None
 
 
-def _repeat(connection: Connection, batch: _Batch, before: date | None) -> int:
+def _repeat(connection: Connection, batch: Batch, before: date | None) -> int:
     """Repeat rows in the periods without a record; how many rows were written for it."""
     assert issubclass(batch.fact, PeriodicSnapshot)
     periods = period.Periods(batch.fact, batch.staged, batch.source_system, batch.run_id)
@@ -165,19 +141,27 @@ def _repeat(connection: Connection, batch: _Batch, before: date | None) -> int:
     return written + _execute_insert(connection, _insert(batch, periods.filling))
 
 
-def _write(connection: Connection, batch: _Batch, *, has_lines: bool) -> tuple[int, int, int]:
+def _write(
+    connection: Connection,
+    batch: Batch,
+    *,
+    has_lines: bool,
+    replayed: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None,
+) -> tuple[int, int, int]:
     """Make the rows what the stage says; how many were inserted, updated and deleted."""
     if _is_empty(connection, batch):
         # Not only for speed: while the planner takes a table for empty, it looks for rows that are there by
         # reading all of it for each new one, those that this very statement adds as well.
         return _execute_insert(connection, _insert_all(batch)), 0, 0
-    resolved = _resolve(connection, batch)
+    resolved = resolve(connection, batch)
     deleted = _delete(connection, batch, has_lines=has_lines)
+    if replayed is not None:
+        deleted += connection.execute(_delete_unsaid(batch, resolved, replayed)).rowcount
     updated = connection.execute(_update(batch, resolved)).rowcount
     return _execute_insert(connection, _insert(batch, resolved)), updated, deleted
 
 
-def _is_empty(connection: Connection, batch: _Batch) -> bool:
+def _is_empty(connection: Connection, batch: Batch) -> bool:
     any_row = select(literal(1)).select_from(batch.fact.table()).limit(1)
     return connection.execute(any_row).first() is None
 
@@ -186,7 +170,7 @@ def _execute_insert(connection: Connection, statement: Any) -> int:
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
-def _ensure_combinations(connection: Connection, batch: _Batch) -> None:
+def _ensure_combinations(connection: Connection, batch: Batch) -> None:
     for name, dimension in batch.fact.combinations().items():
         combination.ensure(
             connection, dimension=dimension, combinations=batch.members(name), run_id=batch.run_id
@@ -194,7 +178,7 @@ def _ensure_combinations(connection: Connection, batch: _Batch) -> None:
 
 
 def _ensure_groups(
-    database: Database, connection: Connection, batch: _Batch, waiting: Sequence[type[Fact]]
+    database: Database, connection: Connection, batch: Batch, waiting: Sequence[type[Fact]]
 ) -> int:
     return sum(
         bridge.ensure(
@@ -210,7 +194,7 @@ def _ensure_groups(
     )
 
 
-def _infer_missing(database: Database, connection: Connection, batch: _Batch) -> int:
+def _infer_missing(database: Database, connection: Connection, batch: Batch) -> int:
     return sum(
         key.infer(
             database,
@@ -225,7 +209,7 @@ def _infer_missing(database: Database, connection: Connection, batch: _Batch) ->
     )
 
 
-def _welcome(connection: Connection, batch: _Batch, waiting: Sequence[type[Fact]]) -> int:
+def _welcome(connection: Connection, batch: Batch, waiting: Sequence[type[Fact]]) -> int:
     return sum(
         key.welcome(
             connection,
@@ -241,7 +225,7 @@ def _welcome(connection: Connection, batch: _Batch, waiting: Sequence[type[Fact]
     )
 
 
-def _reject_missing(connection: Connection, batch: _Batch) -> int:
+def _reject_missing(connection: Connection, batch: Batch) -> int:
     return sum(
         _reject(connection, batch, name, reference)
         for name, reference in batch.fact.references().items()
@@ -249,7 +233,7 @@ def _reject_missing(connection: Connection, batch: _Batch) -> int:
     )
 
 
-def _reject(connection: Connection, batch: _Batch, name: str, reference: Reference) -> int:
+def _reject(connection: Connection, batch: Batch, name: str, reference: Reference) -> int:
     """Put the staged records whose member is not there into the quarantine, and off the stage."""
     s, members = batch.staged.c, reference.dimension.table().c
     source = batch.source_of(name)
@@ -272,79 +256,13 @@ def _reject(connection: Connection, batch: _Batch, name: str, reference: Referen
     return noted
 
 
-@cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
-def _resolved_table(fact: type[Fact]) -> Table:
-    calculated = ("created_at", "updated_at")
-    columns = [Column(it.name, it.type) for it in fact.table().c if it.name not in calculated]
-    return Table("fact_resolved", MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
-
-
-def _resolve(connection: Connection, batch: _Batch) -> Table:
-    """The staged rows with keys in place of natural keys, as a table of this transaction."""
-    resolved = _resolved_table(batch.fact)
-    resolved.create(connection)
-    connection.execute(insert(resolved).from_select(*_resolved_rows(batch)))
-    connection.execute(text("ANALYZE fact_resolved"))
-    return resolved
-
-
-def _resolved_rows(batch: _Batch) -> tuple[list[str], Select[Any]]:
-    """The columns that a fact takes from the stage, and the query that gives them."""
-    names = _resolved_table(batch.fact).c.keys()
-    values, joined = _resolved_values(batch)
-    rows = select(*(values[name].label(name) for name in names)).select_from(joined)
-    if batch.fact.__deletes__ == "remove":  # or else a deletion is a row too
-        rows = rows.where(not_(batch.staged.c.is_deleted))
-    return names, rows
-
-
-def _resolved_values(batch: _Batch) -> tuple[dict[str, Any], FromClause]:
-    fact, s = batch.fact, batch.staged.c
-    joined: FromClause = batch.staged
-    values: dict[str, Any] = {
-        "source_system": literal(batch.source_system),
-        "schema_version": literal(fact.__schema_version__),
-        "run_id": literal(batch.run_id, BigInteger),
-        "audit_key": audit.key(),
-        "is_reversal": s.is_deleted,
-        IS_FILLED: false(),
-        **{column.name: s[column.name] for column in fact.table().c if column.name in s},
-    }
-    if issubclass(fact, AccumulatingSnapshot):
-        values |= fold.lags(fact, batch.staged)
-    for name, dimension in fact.combinations().items():
-        combined = dimension.table().alias(f"of_{name}")
-        joined = joined.outerjoin(combined, combined.c[COMBINATION] == s[name])
-        values[name] = func.coalesce(combined.c[dimension.key_column().name], UNKNOWN_KEY)
-    for name, found_bridge in fact.bridges().items():
-        group = found_bridge.groups.alias(f"of_{name}")
-        joined = joined.outerjoin(group, bridge.is_group(found_bridge, s[name], batch.source_of(name), group))
-        found_key = func.coalesce(group.c[found_bridge.group_key()], UNKNOWN_KEY)
-        values[name] = case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found_key)
-    for name, reference in fact.references().items():
-        source, moment = batch.source_of(name), fact.as_of(name)
-        spans = key.span(reference, source, batch.members(name))
-        version = spans.alias(f"of_{name}")
-        staged_moment = None if moment is None else s[moment.name]
-        joined = joined.outerjoin(
-            version, and_(version.c.source_id == s[name], key.answers(version, staged_moment))
-        )
-        for column, key_found in key.member_keys(name, reference, version).items():
-            found = func.coalesce(key_found, UNKNOWN_KEY)
-            values[column] = case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found)
-        if reference.remembers:
-            is_waiting = and_(s[name].is_not(None), version.c.key.is_(None))
-            values[missing_column(name)] = case((is_waiting, key.waiting_for(source, s[name])))
-    return values, joined
-
-
-def _same_grain(batch: _Batch, other: Any) -> Any:
+def _same_grain(batch: Batch, other: Any) -> Any:
     table = batch.fact.table()
     same = (table.c[column.name] == other[column.name] for column in batch.fact.row_key())
     return and_(table.c.source_system == batch.source_system, *same)
 
 
-def _delete(connection: Connection, batch: _Batch, *, has_lines: bool) -> int:
+def _delete(connection: Connection, batch: Batch, *, has_lines: bool) -> int:
     """Delete what is no more; how many rows."""
     gone = batch.staged.c
     if batch.fact.__deletes__ == "reverse":
@@ -356,7 +274,23 @@ def _delete(connection: Connection, batch: _Batch, *, has_lines: bool) -> int:
     ).rowcount
 
 
-def _delete_lines(batch: _Batch) -> Any:
+def _delete_unsaid(
+    batch: Batch, resolved: Table, replayed: Callable[[ColumnElement[Any]], ColumnElement[bool]]
+) -> Any:
+    """What is there of replayed records and is not to be; the repetitions of a period follow what they repeat
+    unless nothing is said of their thing at all.
+    """
+    table, s = batch.fact.table(), batch.staged.c
+    is_said: ColumnElement[bool] = exists().where(_same_grain(batch, resolved.c))
+    if _is_filled(batch.fact):
+        is_named = exists().where(s.source_id == table.c.source_id)
+        is_said = or_(is_said, and_(table.c[IS_FILLED], is_named))
+    return delete(table).where(
+        table.c.source_system == batch.source_system, replayed(table.c.source_id), not_(is_said)
+    )
+
+
+def _delete_lines(batch: Batch) -> Any:
     """What the staged records have no more: the lines that are not staged, and all of a deleted one."""
     table, s = batch.fact.table(), batch.staged.c
     record = batch.fact.grain()[0].name
@@ -365,7 +299,7 @@ def _delete_lines(batch: _Batch) -> Any:
     return delete(table).where(is_theirs, ~is_staged)
 
 
-def _update(batch: _Batch, resolved: Table) -> Any:
+def _update(batch: Batch, resolved: Table) -> Any:
     table, r = batch.fact.table(), resolved.c
     names = [column.name for column in table.c if role(column) is not None and not column.primary_key]
     names += [column.name for column in table.c if column.name.endswith("_missing") and role(column) is None]
@@ -378,13 +312,13 @@ def _update(batch: _Batch, resolved: Table) -> Any:
     )
 
 
-def _insert_all(batch: _Batch) -> Any:
-    names, rows = _resolved_rows(batch)
+def _insert_all(batch: Batch) -> Any:
+    names, rows = resolved_rows(batch)
     stamped = rows.add_columns(func.now(), func.now())
     return insert(batch.fact.table()).from_select([*names, "created_at", "updated_at"], stamped)
 
 
-def _insert(batch: _Batch, resolved: Table) -> Any:
+def _insert(batch: Batch, resolved: Table) -> Any:
     table = batch.fact.table()
     is_there = select(literal(1)).where(_same_grain(batch, resolved.c)).exists()
     names = list(resolved.c.keys())

@@ -188,6 +188,30 @@ def welcome(
     return sum(connection.execute(_arrive(role, members, None)).rowcount for role in waiting)
 
 
+def points_at(fact: type[Fact], reference: str, member: Any) -> ColumnElement[bool]:
+    """Whether a row of the fact points, by this reference, at this row of the dimension."""
+    declared = fact.references()[reference]
+    return _Role(fact, reference, declared, source_system="", run_id=0).points_at(member)
+
+
+def forget(
+    connection: Connection,
+    *,
+    fact: type[Fact],
+    dimension: type[Dimension],
+    source_system: str,
+    members: Select[Any],
+    run_id: int,
+) -> int:
+    """Let a fact wait for these members, which are about to go, where it is declared to; how many rows."""
+    roles = [
+        _Role(fact, name, reference, source_system, run_id)
+        for name, reference in fact.references().items()
+        if reference.dimension is dimension and reference.missing == "unknown"
+    ]
+    return sum(connection.execute(_lose(role, members)).rowcount for role in roles)
+
+
 @dataclass(frozen=True)
 class _Role:
     """A reference of a fact to members of one source, about to be moved."""
@@ -222,6 +246,11 @@ class _Role:
             return version
         member = table.c[durable_column(self.name)] == held.c[dimension.durable_key_column().name]
         return and_(member, or_(held.c.is_current, held.c.is_deleted))
+
+    @property
+    def key_names(self) -> list[str]:
+        """The columns of its keys."""
+        return [self.name, *([durable_column(self.name)] if self.reference.durable else [])]
 
     def write(self, values: dict[str, Any]) -> dict[str, Any]:
         return {**values, "updated_at": func.now(), "run_id": self.run_id}
@@ -270,6 +299,18 @@ def _move(role: _Role, event: Table, retired: Select[Any] | None) -> Any:
             answers(right, role.moment),
         )
         .values(role.write({role.name: right.c.key}))
+    )
+
+
+def _lose(role: _Role, members: Select[Any]) -> Any:
+    """Take the key of the facts that point at these members, and let them wait."""
+    held = role.reference.dimension.table().alias("held")
+    unknown = dict.fromkeys(role.key_names, UNKNOWN_KEY)
+    return (
+        update(role.table)
+        .where(role.points_at(held), held.c.source_system == role.source_system)
+        .where(held.c.source_id.in_(members))
+        .values(role.write({**unknown, role.waiting.name: waiting_for(role.source_system, held.c.source_id)}))
     )
 
 

@@ -12,12 +12,12 @@ from strandline.warehouse import lock, state
 from strandline.warehouse.database import Database
 
 
-def begin(connection: Connection, *, pipeline: str, version: str) -> tuple[int, datetime]:
+def begin(connection: Connection, *, pipeline: str, version: str, kind: str = "run") -> tuple[int, datetime]:
     """Open a run and hold its lock, by which others see that it lives; its number and when it started."""
     _note_crashed(connection)
     row = connection.execute(
         insert(state.run)
-        .values(pipeline=pipeline, status="running", strandline_version=version)
+        .values(pipeline=pipeline, kind=kind, status="running", strandline_version=version)
         .returning(state.run.c.run_id, state.run.c.started_at)
     ).one()
     lock.hold(connection, f"run:{row.run_id}")
@@ -94,6 +94,20 @@ def runs(connection: Connection, *, pipeline: str | None, limit: int) -> list[di
 def _of(connection: Connection, table: Table, run_ids: Sequence[int]) -> list[dict[str, Any]]:
     found = connection.execute(select(table).where(table.c.run_id.in_(run_ids)).order_by(*table.primary_key))
     return [dict(row) for row in found.mappings()]
+
+
+def outdated(connection: Connection, *, pipeline: str | None) -> list[dict[str, Any]]:
+    """The targets that are in part of an older mapper or contract: pipeline, stream and target."""
+    mark, run = state.applied_mark.c, state.run.c
+    found = (
+        select(run.pipeline, mark.stream, mark.target)
+        .join(state.run, run.run_id == mark.run_id)
+        .where(mark.version.is_distinct_from(mark.newest), mark.version.is_not(None))
+        .order_by(mark.stream, mark.target)
+    )
+    if pipeline is not None:
+        found = found.where(run.pipeline == pipeline)
+    return [dict(row) for row in connection.execute(found).mappings()]
 
 
 def marks(connection: Connection) -> list[dict[str, Any]]:

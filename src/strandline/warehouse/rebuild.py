@@ -53,14 +53,13 @@ RETIRED = Table(
 RETIRED_KEYS = select(RETIRED.c.key)
 
 
-def lay_over(connection: Connection, batch: Batch) -> int:
+def lay_over(connection: Connection, batch: Batch) -> tuple[int, int]:
     """Lay the new histories over the old versions, but for those that are missing: the merge opens them. How
-    many versions are to be removed, once the facts have moved.
+    many versions are to be removed, once the facts have moved, and how many have become others.
     """
     adopt(connection, batch)
     retired = retire(connection, batch)
-    renew(connection, batch)
-    return retired
+    return retired, renew(connection, batch)
 
 
 def adopt(connection: Connection, batch: Batch) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -50,6 +50,9 @@ run = Table(
     OWN_TABLES,
     Column("run_id", BigKey, Identity(), primary_key=True),
     Column("pipeline", Text, nullable=False),
+    Column(
+        "kind", Text, nullable=False, server_default=text("'run'"), comment="run, retry, replay or dry replay"
+    ),
     Column("started_at", MOMENT, nullable=False, server_default=func.now()),
     Column("finished_at", MOMENT, comment="NULL: running, or ended without a word"),
     Column("status", Text, nullable=False, comment="running, done, partial, failed, stopped or crashed"),
@@ -88,6 +91,13 @@ run_stream = Table(
         nullable=False,
         server_default="0",
         comment="Entries left over from a run before",
+    ),
+    Column(
+        "replayed",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Entries of the raw log that were merged again",
     ),
     Column("mark_before", Text),
     Column("mark_after", Text),
@@ -128,6 +138,8 @@ applied_mark = Table(
     Column("target", Text, primary_key=True),
     Column("raw_id", BigInteger, nullable=False),
     Column("columns", JSON_VALUE, nullable=False, comment="The columns that the target has been filled in"),
+    Column("version", Text, comment="Of the mapper and contract that all its rows are of"),
+    Column("newest", Text, comment="Of those that the last run has used"),
     Column("latest_at", MOMENT, comment="The latest moment that anything up to there took effect at"),
     Column("run_id", BigInteger, nullable=False),
     Column("moved_at", MOMENT, nullable=False, server_default=func.now()),
@@ -260,11 +272,28 @@ def note_latest(connection: Connection, stream: str, target: str, *, latest_at: 
     connection.execute(update(applied_mark).where(*here).values(latest_at=latest_at))
 
 
+def note_newest(connection: Connection, stream: str, target: str, *, version: str) -> None:
+    """Note the version of the mapper that fills the target from now on."""
+    mark = applied_mark.c
+    here = (mark.stream == stream, mark.target == target, mark.newest.is_distinct_from(version))
+    connection.execute(update(applied_mark).where(*here).values(newest=version))
+
+
 def move_applied_mark(
-    connection: Connection, stream: str, target: str, *, raw_id: int, columns: Sequence[str], run_id: int
+    connection: Connection,
+    stream: str,
+    target: str,
+    *,
+    raw_id: int,
+    columns: Sequence[str],
+    version: str | None = None,
+    run_id: int,
 ) -> None:
-    """Move the applied mark, in the transaction that merges what it vouches for."""
-    becomes = {"raw_id": raw_id, "columns": list(columns), "run_id": run_id}
+    """Move the applied mark, in the transaction that merges what it vouches for; `version` is that of the
+    mapper, where all rows are of it now.
+    """
+    becomes: dict[str, Any] = {"raw_id": raw_id, "columns": list(columns), "run_id": run_id}
+    becomes |= {} if version is None else {"version": version, "newest": version}
     move = insert(applied_mark).values(stream=stream, target=target, **becomes)
     connection.execute(
         move.on_conflict_do_update(

@@ -1,0 +1,138 @@
+"""Replay: targets rebuilt out of the raw log with today's contracts and mappers; no source is asked.
+
+Each target is rebuilt in a transaction of its own, dimensions first, so that a replay that is stopped leaves
+every table either as it was or as it should be; what it had done costs little when it is begun again, since
+what is right is not written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from strandline.errors import DeclarationError, StrandlineError
+from strandline.model.path import nearest
+from strandline.pipeline import merge
+from strandline.pipeline.definition import Pipeline, Reading, Sync
+from strandline.pipeline.intake import Target
+from strandline.pipeline.load import Load
+from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
+from strandline.pipeline.run import Run
+from strandline.warehouse import raw, sample
+from strandline.warehouse.database import Database
+from strandline.warehouse.replay import Scope
+
+
+def replay(
+    pipeline: Pipeline,
+    database: Database,
+    *,
+    models: Collection[str] = (),
+    streams: Collection[str] = (),
+    keys: Sequence[str] | None = None,
+    since: datetime | None = None,
+    is_dry: bool = False,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Bring what the pipeline fills to what its raw log says by today's contracts and mappers: all of it, or
+    these models and streams, or in them the natural keys given or read since then. With `is_dry` nothing is
+    kept: the report tells what would be, each target beside all others as they are.
+
+    Raises DeclarationError for a model or stream that the pipeline has not.
+    """
+    chosen = _choose(pipeline, models, streams)
+    with database.connect() as connection:
+        one_run = Run(pipeline, database, connection, progress or Silence())
+        one_run.prepare(kind="dry replay" if is_dry else "replay")
+        with one_run.recorded():
+            held = {
+                reading: told for reading in pipeline.readings if (told := _hold(one_run, reading, chosen))
+            }
+            for sync in chosen:
+                for reading, told in held.items():
+                    if sync in reading.syncs:
+                        load = _load(one_run, reading, sync, _scope(sync, keys, since))
+                        _replay(one_run, load, told, is_dry=is_dry)
+            if not is_dry:
+                one_run.build_aggregates()
+        return one_run.report
+
+
+def _choose(pipeline: Pipeline, models: Collection[str], streams: Collection[str]) -> list[Sync]:
+    for given, known in (
+        (models, [it.target for it in pipeline.syncs]),
+        (streams, [it.stream.qualified_name for it in pipeline.syncs]),
+    ):
+        for name in given:
+            if name not in known:
+                raise DeclarationError(
+                    f"{pipeline.name}: nothing is filled by the name {name!r}", hint=nearest(name, known)
+                )
+    return [
+        it
+        for it in pipeline.ordered
+        if (not models or it.target in models) and (not streams or it.stream.qualified_name in streams)
+    ]
+
+
+def _scope(sync: Sync, keys: Sequence[str] | None, since: datetime | None) -> Scope:
+    spell = sync.stream.source.natural_keys.encode
+    return Scope(None if keys is None else [spell(it) or it for it in keys], since)
+
+
+def _hold(one_run: Run, reading: Reading, chosen: Sequence[Sync]) -> StreamReport | None:
+    """Be the stream's only writer; its report if that worked and it is wanted."""
+    if not any(sync in chosen for sync in reading.syncs):
+        return None
+    told = StreamReport(reading.stream.qualified_name, status="done")
+    one_run.report.streams.append(told)
+    try:
+        one_run.open(reading)
+    except StrandlineError as error:
+        told.fail(error)
+    one_run.note(told)
+    return told if told.status == "done" else None
+
+
+def _load(one_run: Run, reading: Reading, sync: Sync, scope: Scope) -> Load:
+    load = one_run.load_of(reading, [one_run.targets[id(sync)]])
+    load.replayed = scope
+    load.stand_still()
+    if scope.is_whole:
+        with one_run.connection.begin():
+            load.last_raw_id = raw.last(one_run.connection, reading.raw)
+    return load
+
+
+def _replay(one_run: Run, load: Load, told: StreamReport, *, is_dry: bool) -> None:
+    began, (target,) = time.monotonic(), load.targets
+    if is_dry:
+        _look(one_run, load, target, told)
+    else:
+        one_run.merge_one(load, target)
+    told.replayed += load.figures.replayed
+    told.rejected += load.figures.rejected
+    told.seconds = round(told.seconds + time.monotonic() - began, 3)
+    if told.rejected and told.status == "done":
+        told.status = "partial"
+    one_run.correct(told)
+
+
+def _look(one_run: Run, load: Load, target: Target, told: StreamReport) -> None:
+    """Merge, tell what is different then, and take it back."""
+    began, connection, report = time.monotonic(), one_run.connection, one_run.report
+    one_run.progress.merging(load.stream.qualified_name, target.sync.target)
+    try:
+        with connection.begin() as transaction:
+            counts = merge.merge(one_run.database, connection, load=load, target=target, run_id=report.run_id)
+            report.samples += sample.take(one_run.database, connection, target.sync.model)
+            transaction.rollback()
+    except StrandlineError as error:
+        told.fail(error)
+        return
+    seconds = round(time.monotonic() - began, 3)
+    name = load.stream.qualified_name
+    report.targets.append(
+        TargetReport(name, target.sync.target, counts, target.applied, load.last_raw_id, seconds)
+    )

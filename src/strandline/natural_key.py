@@ -4,8 +4,8 @@ meet.
 A key part is text as it came; a number is its decimal text, so that 1 and "1" are one key; a composite key is
 the compact JSON array of its parts. A source may declare that case or the spaces around a key tell nothing:
 then "A " is "a". None and empty text are no key: whoever asks decides whether that is a reject. What
-PostgreSQL cannot hold as text (NUL, a lone surrogate) and what is no identity (a truth value, a float) is
-refused with ValueError.
+PostgreSQL cannot hold as text (NUL, a lone surrogate) or index (more than LONGEST bytes), and what is no
+identity (a truth value, a float), is refused with ValueError.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from typing import Final
 from uuid import UUID
+
+LONGEST: Final = 2_000
+"""Bytes of a natural key: an index of PostgreSQL holds no more than 2,704, with what stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def _encode_composite(parts: tuple[object, ...] | list[object]) -> str | None:
     encoded = [encode(part) for part in parts]
     if not encoded or None in encoded:
         return None
-    return json.dumps(encoded, ensure_ascii=False, separators=(",", ":"))
+    return _short(json.dumps(encoded, ensure_ascii=False, separators=(",", ":")))
 
 
 def _encode_part(value: object) -> str | None:
@@ -90,4 +94,13 @@ def _checked(text: str) -> str:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(f"an identifier cannot contain a lone surrogate: {text!r}") from error
+    return _short(text)
+
+
+def _short(text: str) -> str:
+    # No character takes more than four bytes.
+    if len(text) > LONGEST // 4 and (size := len(text.encode())) > LONGEST:
+        raise ValueError(
+            f"an identifier takes {LONGEST:,} bytes at most, and this one {size:,}: {text[:40]!r}…"
+        )
     return text

@@ -95,6 +95,18 @@ def test_what_the_paginator_wants_is_found_beside_the_records(oddity: bytes) -> 
     }
 
 
+def test_what_stands_between_two_commas_is_one_record_whatever_it_is() -> None:
+    odd = [b"1 2", b'{"a": 1}x', b'"a" : "b"', b"f([1, 2])", b":", b'"a"  "b"']
+
+    assert split(b"[1, " + b" , ".join(odd) + b" ]").records == [b"1", *odd]
+
+
+def test_records_too_deep_for_any_parser_are_cut_out_all_the_same() -> None:
+    deep = b"[" * 5_000 + b"]" * 5_000
+
+    assert split(b"[1, %s, 2]" % deep).records == [b"1", deep, b"2"]
+
+
 def test_a_byte_order_mark_is_no_part_of_a_record() -> None:
     assert split(b"\xef\xbb\xbf[1]").records == [b"1"]
 
@@ -113,7 +125,7 @@ def test_a_byte_order_mark_is_no_part_of_a_record() -> None:
         (b"[1]", "data", "the body itself is an array"),
         (b"{}", None, "no array at the top of the body"),
         (b"[1] and more", None, "followed by 'and more'"),
-        (b"[1 2]", None, "a comma should be at byte 3"),
+        (b'{"a": [1] 2}', "a", "a comma should be at byte 10"),
         (b"[1,]", None, "a value should be at byte 3"),
         (b"[,1]", None, "a value should be at byte 1"),
         (b'{"a" 1}', "a", "a colon should be at byte 5"),

@@ -1,9 +1,9 @@
 """What a record must look like: Pydantic models, and the compiled validator that turns exact bytes into one.
 
 Pydantic reads a JSON number into a Decimal through a float, which rounds after 15 digits. Promise 8 says
-that money is exact, so a contract with a Decimal anywhere looks at the bytes first: only a number of 16
-digits or more, or one with an exponent of hundreds, can be rounded. Such a record takes a second way, in
-which the numbers that a float cannot hold are decoded as Decimal. A translation table and two substring
+that money is exact, so a contract with a Decimal or an Any anywhere looks at the bytes first: only a number
+of 16 digits or more, or one with an exponent of hundreds, can be rounded. Such a record takes a second way,
+in which the numbers that a float cannot hold are decoded as Decimal. A translation table and two substring
 searches make the look cheap.
 """
 
@@ -35,7 +35,8 @@ _SHOWN = 80
 class Record(BaseModel):
     """A record of a source. Fields that a contract does not name are kept in `model_extra`, not dropped."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+    # No infinity: what is beyond any float, 1e400, would become one.
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Reference(Record):
@@ -103,6 +104,10 @@ class Zone:
         return core_schema.no_info_after_validator_function(self.settle, handler(source))
 
 
+MAY_BE_EXACT = ("decimal", "any")
+"""The types of fields that get a Decimal where a float would round."""
+
+
 class Contract:
     """The compiled validator of one contract. Bind `parse` once in a hot loop: it is a plain function.
 
@@ -123,7 +128,7 @@ def _compile(model: type[Record], *, strict: bool) -> Callable[[bytes], Record]:
     adapter = TypeAdapter(model)
     validator = adapter.validator
     validate = partial(validator.validate_json, strict=True) if strict else validator.validate_json
-    if _mentions(adapter.core_schema, "type", "decimal"):
+    if any(_mentions(adapter.core_schema, "type", it) for it in MAY_BE_EXACT):
         decoded: Callable[[Any], Record] = validator.validate_python
         if strict or _mentions(adapter.core_schema, "strict", True):  # noqa: FBT003  # what Pydantic writes
             # Decoded, a timestamp would have to be one already: so the bytes are judged, and values are read.

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from pydantic import AwareDatetime, FutureDate, FutureDatetime, NaiveDatetime, PastDate, PastDatetime
 
 from strandline.errors import RecordRejected
-from strandline.natural_key import NaturalKeys
+from strandline.natural_key import LONGEST, NaturalKeys
 from strandline.source.contract import Record
 from strandline.source.cursor import CursorValue
 
@@ -69,7 +69,13 @@ def compile_key(
 
     def encode(record: Record) -> str | None:
         value: Any = value_of(record)
-        if is_exact and type(value) is str and value and value.isascii() and "\0" not in value:
+        if (
+            is_exact
+            and type(value) is str
+            and value.isascii()
+            and "\0" not in value
+            and 0 < len(value) <= LONGEST
+        ):
             return value  # what `encode` would give, for nearly every key there is
         try:
             return keys.encode(value)

@@ -99,9 +99,20 @@ def _members(body: bytes, start: int) -> Iterator[tuple[str, int]]:
 def _elements(body: bytes, start: int) -> Iterator[tuple[int, int]]:
     at = _after_space(body, start + 1)
     while body[at : at + 1] != b"]":
-        end = _skip(body, at)
+        end = _skip_element(body, at)
         yield at, end
         at = _after_separator(body, end, closing=b"]")
+
+
+def _skip_element(body: bytes, start: int) -> int:
+    """Where the element ends, be it several values or none: `1 000` is one bad record and no bad page."""
+    end = at = start
+    while body[at : at + 1] not in (b",", b"]", b""):
+        end = at + 1 if body[at : at + 1] in (b":", b"}") else _skip(body, at)
+        at = _after_space(body, end)
+    if end == start:
+        raise _odd(body, start, "a value")
+    return end
 
 
 def _after_separator(body: bytes, at: int, *, closing: bytes) -> int:

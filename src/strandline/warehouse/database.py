@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from strandline.errors import DeclarationError
 from strandline.settings import Schemas
-from strandline.warehouse import diagnosis, sqlite
+from strandline.warehouse import diagnosis, document, sqlite
 
 WORK_MEM = "256MB"
 """Merges sort and hash whole batches; with PostgreSQL's default of 4 MB the plans get quadratic."""
@@ -56,6 +56,7 @@ class Database:
             return sqlite.create(self.url, schemas=self.schemas.model_dump())
         return create_engine(
             self.url,
+            json_serializer=document.write,
             execution_options={"schema_translate_map": self.schemas.model_dump()},
             connect_args={
                 "options": f"-c timezone=UTC -c work_mem={WORK_MEM} -c client_min_messages=warning",

@@ -39,6 +39,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 
 from strandline.model.type import DecimalText, Exact, exactly
+from strandline.warehouse import document
 
 DRIVER: Final = "sqlite+strandline"
 COLLATION: Final = "exact"
@@ -60,6 +61,7 @@ def create(url: URL, *, schemas: dict[str, str]) -> Engine:
     pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
     engine = create_engine(
         url,
+        json_serializer=document.write,
         execution_options={"schema_translate_map": schemas},
         connect_args={"isolation_level": None, "check_same_thread": False},
         **pool,

@@ -277,9 +277,10 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
 
 def _check_table_names(added: Stream, other: Stream, *, where: str) -> None:
     names = added.qualified_name, other.qualified_name
-    if names[0] != names[1] and raw.table_name(names[0]) == raw.table_name(names[1]):
+    taken = [{raw.table_name(name), raw.table_name(f"{name}_json")} for name in names]  # with its view
+    if names[0] != names[1] and (shared := taken[0] & taken[1]):
         raise DeclarationError(
-            f"{where}: {names[0]} and {names[1]} would share the raw log {raw.table_name(names[0])}",
+            f"{where}: {names[0]} and {names[1]} would share the raw log {min(shared)}",
             hint='Set another name = "…" on one of the sources.',
         )
 

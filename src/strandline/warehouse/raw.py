@@ -42,6 +42,9 @@ from strandline.warehouse.copy import copy
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
+STREAM: Final = "stream"
+"""Where a raw log's table knows the name of its stream."""
+
 UPSERT: Final = "upsert"
 DELETE: Final = "delete"
 
@@ -93,6 +96,7 @@ def raw_table(stream: str, *, cursor: type | None, tie_break: type | None = None
         Column("fetched_at", DateTime(timezone=True), nullable=False),
         *settles,
         Index(None, "source_id", "raw_id"),
+        info={STREAM: stream},
         comment=f"Raw log of {stream}: every version of every record that the source sent",
     )
 

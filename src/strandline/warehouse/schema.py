@@ -33,9 +33,11 @@ from strandline.warehouse import (
     hierarchy,
     lock,
     prepared,
+    raw,
     shrunken,
     sqlite,
     state,
+    view,
 )
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
@@ -122,12 +124,21 @@ def prepare(
         _create(database, connection, catalog, tables)
     gone = _dropped(database, catalog, models)
     _refuse_differences(database, connection, catalog, tables, gone)
+    _keep_views(database, connection, others)
     new = [model for model in models if catalog.columns(database, model.table()) is None]
     if catalog.columns(database, DimAudit.table()) is None:
         audit.add_special_loads(connection)
     _add_first_rows(connection, models, new)
     _derive(connection, new)
     return gone
+
+
+def _keep_views(database: Database, connection: Connection, others: Sequence[Table]) -> None:
+    """Let every raw log have the view that reads it as JSON."""
+    logs = [table for table in others if raw.STREAM in table.info]
+    if view.find_stale(database, connection, logs):
+        lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
+        view.create(database, connection, view.find_stale(database, connection, logs))
 
 
 def tables_of(models: Sequence[Model]) -> list[Table]:
@@ -236,6 +247,9 @@ def _refuse_differences(
                 mend.append(f"ALTER TABLE {qualified} ADD COLUMN {name} {wanted}{_default(column)};")
             elif found != wanted:
                 wrong.append(f"{table.name}.{column.name} is {found}, and its model says {wanted}")
+                # No column changes its type while a view shows it; the next run makes ours again.
+                shown = raw.STREAM in table.info
+                mend += [f"DROP VIEW IF EXISTS {view.qualified(database, table)};"] if shown else []
                 mend.append(
                     f"ALTER TABLE {qualified} ALTER COLUMN {name} TYPE {wanted} USING {name}::{wanted};"
                 )

@@ -71,6 +71,7 @@ def create(url: URL, *, schemas: dict[str, str]) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.create_collation(COLLATION, compare)
+        connection.create_function("strandline_is_text", 1, is_text, deterministic=True)
         connection.create_aggregate(EXACT_SUM, 1, ExactSum)
         connection.execute("PRAGMA synchronous = OFF")  # what a test writes need not outlive the machine
         there = () if file is None else file.parent.glob(f"{file.stem}.*{file.suffix}")
@@ -115,6 +116,14 @@ def compare(one: str, other: str) -> int:
         return 0
     left, right = Decimal(one), Decimal(other)
     return (left > right) - (left < right)
+
+
+def is_text(payload: bytes) -> bool:
+    """Whether these bytes are text to their end: SQLite looks neither at bytes nor behind a NUL."""
+    try:
+        return "\0" not in payload.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 class ExactSum:

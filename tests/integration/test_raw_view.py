@@ -66,13 +66,13 @@ class CountedDock(Source):
         return pages([])
 
 
-class DimCrate(Dimension):
+class DimDockCrate(Dimension):
     """A crate."""
 
     content: Mapped[str] = attribute()
 
 
-class DockCrate(Mapper[Crate, DimCrate]):
+class DockCrate(Mapper[Crate, DimDockCrate]):
     """Crates."""
 
     content = field("content")

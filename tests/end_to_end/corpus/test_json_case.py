@@ -52,13 +52,13 @@ class Shelf(HttpSource):
             yield from self.pages(path)
 
 
-class DimThing(Dimension):
+class DimShelfThing(Dimension):
     """A thing."""
 
     note: Mapped[Any | None] = attribute(JSONB)
 
 
-class ShelfThing(Mapper[Thing, DimThing]):
+class ShelfThing(Mapper[Thing, DimShelfThing]):
     """Things."""
 
     note = field("note")
@@ -122,7 +122,7 @@ def refused(warehouse: Database) -> dict[bytes, str]:
 
 def notes(warehouse: Database) -> dict[str, Any]:
     """The notes as they are in the dimension, by natural key."""
-    query = "SELECT source_id, note::text AS note FROM warehouse.dim_thing WHERE thing_key > 0"
+    query = "SELECT source_id, note::text AS note FROM warehouse.dim_shelf_thing WHERE shelf_thing_key > 0"
     with warehouse.connect() as connection:
         return {it.source_id: exactly(it.note) for it in connection.execute(text(query))}
 

@@ -49,7 +49,7 @@ class Corpus(HttpSource):
         return self.pages("/words", records="data")
 
 
-class DimWord(Dimension):
+class DimCorpusWord(Dimension):
     """A word, as it is and in its history."""
 
     said: Mapped[str] = attribute(Text, scd=2)
@@ -60,11 +60,11 @@ class FactUtterance(Fact):
     """A word once said."""
 
     utterance_id: Mapped[str] = grain(Text)
-    word_key: Mapped[int] = references(DimWord)
+    corpus_word_key: Mapped[int] = references(DimCorpusWord)
     said: Mapped[str] = degenerate(Text)
 
 
-class CorpusWord(Mapper[Word, DimWord]):
+class CorpusWord(Mapper[Word, DimCorpusWord]):
     """Words."""
 
     said = field("said")
@@ -75,7 +75,7 @@ class CorpusUtterance(Mapper[Word, FactUtterance]):
     """Each word says itself."""
 
     utterance_id = field("id")
-    word_key = field("id")
+    corpus_word_key = field("id")
     said = field("said")
 
 
@@ -142,8 +142,8 @@ def refused(warehouse: Database) -> dict[bytes, str]:
 
 def members(warehouse: Database) -> dict[str, Any]:
     query = """
-        SELECT source_id, said, about FROM warehouse.dim_word
-        WHERE is_current AND NOT is_inferred AND word_key > 0
+        SELECT source_id, said, about FROM warehouse.dim_corpus_word
+        WHERE is_current AND NOT is_inferred AND corpus_word_key > 0
     """
     with warehouse.connect() as connection:
         return {it.source_id: (it.said, it.about) for it in connection.execute(text(query))}
@@ -153,7 +153,7 @@ def utterances(warehouse: Database) -> dict[str, tuple[str, str]]:
     """What the facts say: whose they are, and which member they point at."""
     query = """
         SELECT f.utterance_id, d.source_id, f.said
-        FROM warehouse.fact_utterance f JOIN warehouse.dim_word d USING (word_key)
+        FROM warehouse.fact_utterance f JOIN warehouse.dim_corpus_word d USING (corpus_word_key)
     """
     with warehouse.connect() as connection:
         return {it.utterance_id: (it.source_id, it.said) for it in connection.execute(text(query))}

@@ -47,7 +47,7 @@ class Sample(Record):
     """A record that is not looked at: the mapper takes the value from elsewhere."""
 
 
-class DimSample(Dimension):
+class DimTypeSample(Dimension):
     """A column of each of our types."""
 
     truth: Mapped[bool | None] = attribute(BooleanStringType)
@@ -124,11 +124,11 @@ Way = Callable[[str, object], object]
 def _through_orm(engine: Engine) -> Way:
     def write(column: str, value: object) -> object:
         with Session(engine) as session:
-            session.execute(delete(DimSample))
-            session.add(DimSample(**_row(column, value)))
+            session.execute(delete(DimTypeSample))
+            session.add(DimTypeSample(**_row(column, value)))
             session.flush()
             session.expire_all()
-            found: object = session.scalars(select(DimSample.table().c[column])).one()
+            found: object = session.scalars(select(DimTypeSample.table().c[column])).one()
             session.rollback()
         return found
 
@@ -156,19 +156,19 @@ def _through_copy(database: Database) -> Way:
     return write
 
 
-def _mapper_of(column: str, value: object) -> type[Mapper[Sample, DimSample]]:
+def _mapper_of(column: str, value: object) -> type[Mapper[Sample, DimTypeSample]]:
     def give(self: object, record: Sample) -> object:
         return value
 
     give.__name__ = column
-    return type("SampleMapper", (Mapper,), {column: give, "__orig_bases__": (Mapper[Sample, DimSample],)})
+    return type("SampleMapper", (Mapper,), {column: give, "__orig_bases__": (Mapper[Sample, DimTypeSample],)})
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL", "COPY"])
 def way(request: pytest.FixtureRequest) -> Iterator[Way]:
     if request.param == "SQLite":
         engine = create_engine("sqlite://", execution_options={"schema_translate_map": {"warehouse": None}})
-        DimSample.table().create(engine)
+        DimTypeSample.table().create(engine)
         yield _through_orm(engine)
         engine.dispose()
         return
@@ -176,7 +176,7 @@ def way(request: pytest.FixtureRequest) -> Iterator[Way]:
     if request.param == "COPY":
         yield _through_copy(database)
         return
-    DimSample.table().create(database.engine)
+    DimTypeSample.table().create(database.engine)
     yield _through_orm(database.engine)
 
 
@@ -197,10 +197,12 @@ def test_every_way_refuses_the_same_in_the_same_words(way: Way) -> None:
 def test_money_survives_sqlite_which_knows_only_floats() -> None:
     """Unit tests of applications run there."""
     engine = create_engine("sqlite://", execution_options={"schema_translate_map": {"warehouse": None}})
-    DimSample.table().create(engine)
+    DimTypeSample.table().create(engine)
     with engine.begin() as connection:
-        connection.execute(insert(DimSample.table()).values(_row("money", Decimal("12345678901234.56"))))
-        query = select(DimSample.table()).where(DimSample.table().c.money == Decimal("12345678901234.56"))
+        connection.execute(insert(DimTypeSample.table()).values(_row("money", Decimal("12345678901234.56"))))
+        query = select(DimTypeSample.table()).where(
+            DimTypeSample.table().c.money == Decimal("12345678901234.56")
+        )
         assert connection.execute(query).mappings().one()["money"] == Decimal("12345678901234.56")
     engine.dispose()
 

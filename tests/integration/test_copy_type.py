@@ -138,7 +138,7 @@ def _through_orm(engine: Engine) -> Way:
 def _row(column: str, value: object) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(("created_at", "updated_at", "synced_at", "valid_from"), AT)
     row |= {"source_system": "s", "source_id": "i", "schema_version": 1, "run_id": 1, "version": 1}
-    return {**row, "is_current": True, "sample_durable_key": 1, column: value}
+    return {**row, "is_current": True, "type_sample_durable_key": 1, column: value}
 
 
 def _through_copy(database: Database) -> Way:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,3 +169,13 @@ def test_nothing_is_mocked_or_patched(path: Path) -> None:
             assert node.arg != "mocker"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):  # the environment may be set
             assert (node.value.id, node.attr) not in PATCHES
+
+
+def test_no_two_test_models_have_one_name() -> None:
+    """One process may collect all tests, and SQLAlchemy keeps all their tables in one place."""
+    bases = r"Dimension|\w*Fact|\w+Snapshot|Aggregate|Bridge|Hierarchy"
+    declared = re.compile(rf"^class (\w+)\((?:{bases})\b", re.MULTILINE)
+    files = [path for path in OURS if path.name.startswith("test_") or path.parent.name == "property"]
+    names = Counter(name for path in files for name in declared.findall(path.read_text()))
+
+    assert [name for name, times in names.items() if times > 1] == []

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
-from tests.property.ward import DimSample, FactSample, FirstWard, Ward, first_ward, ward
+from tests.property.ward import DimSwab, FactSwab, FirstWard, Ward, first_ward, ward
 from tests.written import row_versions
 
 from strandline.pipeline import run
@@ -24,7 +24,7 @@ from strandline.warehouse import raw, reject, state
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-TARGETS = ("DimSample", "FactSample")
+TARGETS = ("DimSwab", "FactSwab")
 NAMES = ("a", "b", "ü")
 
 
@@ -63,11 +63,11 @@ class Entry:
         if self.is_mended:
             if it.size > 8:
                 return {""}
-            return {target for target, bad in (("DimSample", "l" * 13), ("FactSample", "n"))
+            return {target for target, bad in (("DimSwab", "l" * 13), ("FactSwab", "n"))
                     if it.label == bad or len(it.label) > 12}  # fmt: skip
         if it.size > 5 or it.is_naive:
             return {""}
-        return {target for target, bad in (("DimSample", "m"), ("FactSample", "f"))
+        return {target for target, bad in (("DimSwab", "m"), ("FactSwab", "f"))
                 if it.label == bad or len(it.label) > 12}  # fmt: skip
 
     @property
@@ -134,7 +134,7 @@ class Loop:
     def history(self) -> list[tuple[Any, ...]]:
         """Name, version, from, to and label of each version."""
         versions = []
-        for name, moments in self.standing("DimSample").items():
+        for name, moments in self.standing("DimSwab").items():
             changes: list[tuple[int, str]] = []
             for minutes, it in sorted(moments.items()):
                 if not changes or changes[-1][1] != it.label:
@@ -148,7 +148,7 @@ class Loop:
 
     def facts(self) -> list[tuple[Any, ...]]:
         """Name, minute and label of each row: the latest word of a sample."""
-        latest = ((name, max(it), it[max(it)].label) for name, it in self.standing("FactSample").items())
+        latest = ((name, max(it), it[max(it)].label) for name, it in self.standing("FactSwab").items())
         return sorted(latest)
 
 
@@ -215,13 +215,13 @@ class Bed:
 
     def history(self) -> list[tuple[Any, ...]]:
         """The dimension, in the words of the loop."""
-        d = DimSample.table().c
+        d = DimSwab.table().c
         rows = self._rows(select(d.source_id, d.version, d.valid_from, d.valid_to, d.label))
         return sorted((key, version, _minute(since), _minute(to), it) for key, version, since, to, it in rows)
 
     def facts(self) -> list[tuple[Any, ...]]:
         """The fact, in the words of the loop."""
-        f = FactSample.table().c
+        f = FactSwab.table().c
         return sorted(
             (key, _minute(at), it) for key, at, it in self._rows(select(f.source_id, f.taken_at, f.label))
         )
@@ -234,7 +234,7 @@ class Bed:
 
     def written(self) -> Any:
         """What changes with every write."""
-        return row_versions(self.database, DimSample.table(), FactSample.table(), state.reject)
+        return row_versions(self.database, DimSwab.table(), FactSwab.table(), state.reject)
 
 
 def _minute(moment: datetime | None) -> int | None:

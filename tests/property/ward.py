@@ -63,13 +63,13 @@ class Ward(Source):
         return pages(self.records)
 
 
-class DimSample(Dimension):
+class DimSwab(Dimension):
     """A sample; the label keeps its history."""
 
     label: Mapped[str] = attribute(String(12), scd=2)
 
 
-class FactSample(Fact):
+class FactSwab(Fact):
     """One row a sample."""
 
     sample_id: Mapped[str] = grain(String(40))
@@ -84,7 +84,7 @@ def refuse(label: str, *, unless: str) -> str:
     return label
 
 
-class FirstDimMapper(Mapper[FirstSample, DimSample]):
+class FirstDimMapper(Mapper[FirstSample, DimSwab]):
     """Does not know what m is."""
 
     def label(self, record: FirstSample) -> str:
@@ -92,7 +92,7 @@ class FirstDimMapper(Mapper[FirstSample, DimSample]):
         return refuse(record.label, unless="m")
 
 
-class FirstFactMapper(Mapper[FirstSample, FactSample]):
+class FirstFactMapper(Mapper[FirstSample, FactSwab]):
     """Does not know what f is."""
 
     sample_id = field("id")
@@ -103,13 +103,13 @@ class FirstFactMapper(Mapper[FirstSample, FactSample]):
         return refuse(record.label, unless="f")
 
 
-class DimMapper(Mapper[Sample, DimSample]):
+class DimMapper(Mapper[Sample, DimSwab]):
     """Knows all labels that are short enough."""
 
     label = field("label")
 
 
-class FactMapper(Mapper[Sample, FactSample]):
+class FactMapper(Mapper[Sample, FactSwab]):
     """Never gets to know what n is."""
 
     sample_id = field("id")

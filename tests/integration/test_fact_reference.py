@@ -303,6 +303,45 @@ def test_the_tombstone_of_a_member_that_is_only_inferred_leaves_it_as_it_is(ware
         )
 
 
+def test_an_inferred_member_whose_first_record_comes_late_is_completed_in_place_too(
+    warehouse: Database,
+) -> None:
+    """The tombstone came first, so the history is rebuilt; the facts stay where they are all the same."""
+    load(warehouse, stay("first", 5))
+    load(warehouse, guest("", 20, gone=True))
+    report = load(warehouse, guest("silver", 3))
+
+    counts = report.targets[0].counts
+    assert (counts["rebuilt"], counts["facts_moved"], counts["removed"]) == (1, 0, 0)
+    with warehouse.connect() as connection:
+        assert_drawn(
+            connection,
+            select(DimVisitor.table()).where(DimVisitor.key_column() > 0),
+            """
+            | visitor_key | visitor_durable_key | tier   | is_inferred | is_deleted |
+            | 1           | 1                   | silver | false       | true       |
+            """,
+        )
+
+
+def test_facts_return_to_what_is_left_of_a_member_whose_whole_history_is_withdrawn(
+    warehouse: Database,
+) -> None:
+    """Each of its records was followed by a tombstone at its own instant: it is known by its key alone."""
+    load(warehouse, guest("silver", 1), guest("gold", 10), stay("early", 5), stay("late", 15))
+    report = load(warehouse, guest("", 1, gone=True), guest("", 10, gone=True))
+
+    assert report.targets[0].counts["facts_moved"] == 2  # in two roles
+    check(
+        warehouse,
+        """
+        | stay_id | who | tier    | version | resident_key |
+        | early   | ada | Unknown | 1       | 1            |
+        | late    | ada | Unknown | 1       | 1            |
+        """,
+    )
+
+
 def test_an_unknown_member_is_remembered_and_keyed_when_it_arrives(warehouse: Database) -> None:
     """Natural keys are of one source: the till's ada is not the booking system's."""
 

@@ -312,6 +312,12 @@ def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:
     ]
 )
 @example([[GuestSent("a", 1, "x"), VisitSent(1, 1, 5, "a", "a", 0, False)], [GuestSent("a", 1, "gone")]])
+@example(
+    [
+        [GuestSent("a", 1, "x"), GuestSent("a", 3, "y"), VisitSent(1, 1, 5, "a", "a", 0, False)],
+        [GuestSent("a", 1, "gone"), GuestSent("a", 3, "gone")],
+    ]
+)
 @settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_fact_points_at_the_version_of_its_time_whatever_arrives_first(
     bed: Bed, batches: list[list[Sent]]

@@ -2,7 +2,7 @@
 
 import pytest
 from sqlalchemy import text
-from tests.integration.test_fact_reference import Booking, DimVisitor, FactStay, Till, guest, hotel, stay
+from tests.hotel import Booking, DimVisitor, FactStay, Till, guest, hotel, stay
 
 from strandline.pipeline import run
 from strandline.warehouse.check import check

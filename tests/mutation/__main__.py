@@ -28,6 +28,7 @@ TESTS = (
     "tests/nightly/test_many_histories.py",
     "tests/integration/test_scd_history.py",
     "tests/integration/test_fact_reference.py",
+    "tests/integration/test_inferred_member.py",
     "tests/integration/test_record_identity.py",
     "tests/integration/test_pipeline_reject.py",
     "tests/property/test_fact_against_oracle.py",

@@ -22,7 +22,7 @@ from strandline.model.type import fits_in_utc
 from strandline.pipeline.definition import Sync
 from strandline.source.contract import Record, show
 from strandline.source.cursor import CursorValue
-from strandline.source.page import Page
+from strandline.source.page import Page, Sift
 from strandline.source.stream import Stream
 from strandline.source.tombstone import Described
 from strandline.warehouse import raw
@@ -94,7 +94,7 @@ class Chunk:
     rejects: list[Reject] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     again: list[raw.Entry] = field(default_factory=list)
-    """Those of the entries that the raw log held already."""
+    """What the raw log held already."""
     size: int = 0
     """Bytes of the pages."""
 
@@ -141,6 +141,7 @@ class Intake:
         self.next_raw_id = 1
         self.highest: CursorValue | None = None
         self.chunk = Chunk()
+        self.sift: Sift = enumerate
         self._read_record = _storable(stream)
         self._settle = stream.tie_break_value if stream.tie_break else None
 
@@ -162,7 +163,7 @@ class Intake:
         settle = self._settle
         latest = self._latest_effective(page.fetched_at)
         fetched_at, run_id, targets = page.fetched_at, self.run_id, self.targets
-        for raw_id, payload in enumerate(page.records, self.next_raw_id):
+        for raw_id, payload in self.sift(page.records, self.next_raw_id):
             if has_tombstones and self._take_tombstone(payload, raw_id, page, number):
                 continue
             try:

@@ -24,6 +24,7 @@ from strandline.errors import OrderBroken, SourceError, TooManyRejects
 from strandline.pipeline import refusal
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.intake import Chunk, Intake, Target
+from strandline.pipeline.sieve import Sieve
 from strandline.source.stream import Source
 from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.copy import REFUSED, faults
@@ -83,6 +84,8 @@ class Load:
         self.taken_again = 0
         """How many entries of the raw log have been staged again."""
         self._intake = Intake(self.stream, targets, run_id=run_id)
+        glance = None if self.stream.cursor else self.stream.glance
+        self._sieve = Sieve(self._intake, glance, self._latest_hashes) if glance else None
         self._started = datetime.now(UTC)
         self._highest_key: str | None = None  # of a first read; every key lies behind ""
 
@@ -95,6 +98,8 @@ class Load:
             self.last_raw_id = raw.last(self.connection, self.reading.raw)
             self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
         self._highest_key = None if self.last_raw_id else ""
+        if self._sieve is not None and self.last_raw_id:
+            self._intake.sift = self._sieve.sift
         self.mark_after = self.mark_before
         self._intake.next_raw_id = max([self.last_raw_id, *(target.applied for target in self.targets)]) + 1
         self._resume(min(target.applied for target in self.targets), self.last_raw_id)
@@ -245,10 +250,14 @@ class Load:
         """Append the payloads that differ from their key's latest; their raw_ids, or None if all do."""
         table = self.reading.raw
         keys = [entry[1] for entry in chunk.entries if entry[1] is not None]
-        latest = {} if self._are_new(keys) else raw.latest_hashes(self.connection, table, keys)
+        known = self._sieve.known if self._sieve else {}
+        unknown = [key for key in keys if key not in known]
+        latest = (
+            {} if self._are_new(keys) else {**known, **raw.latest_hashes(self.connection, table, unknown)}
+        )
         keyless = [entry[3] for entry in chunk.entries if entry[1] is None]
         seen = raw.keyless_hashes(self.connection, table, keyless)
-        new, again = [], []
+        new, again = [], chunk.again
         for entry in chunk.entries:
             source_id, digest = entry[1], entry[3]
             if source_id is None:
@@ -262,12 +271,15 @@ class Load:
             else:
                 latest[source_id] = digest
             new.append(entry)
-        chunk.again = again
         raw.append(self.database, self.connection, table, new)
         self.last_raw_id = new[-1][0] if new else self.last_raw_id
         self.figures.stored += len(new)
-        self.figures.unchanged += len(chunk.entries) - len(new)
+        self.figures.unchanged += len(again)
         return None if len(new) == len(chunk.entries) else {entry[0] for entry in new}
+
+    def _latest_hashes(self, keys: Sequence[str]) -> dict[str, bytes]:
+        with self.connection.begin():
+            return raw.latest_hashes(self.connection, self.reading.raw, keys)
 
     def _are_new(self, keys: Sequence[str]) -> bool:
         """Whether none of these keys can be in the log: a first read of ascending keys sees none again."""

@@ -5,7 +5,7 @@ one oddity inside one record, a lone surrogate say; then the page goes through `
 quotes and brackets, so that one bad record reaches the quarantine and the others their table.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -39,6 +39,9 @@ class Page:
 
 
 Pages = Iterator[Page]
+
+Sift = Callable[[Sequence[bytes], int], Iterable[tuple[int, bytes]]]
+"""(records, the number of the first) → those to go on with, each with its number"""
 
 
 @dataclass(frozen=True, slots=True)

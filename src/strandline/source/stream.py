@@ -27,6 +27,7 @@ from strandline.source import prefetch
 from strandline.source.contract import Contract, Record, Zone
 from strandline.source.cursor import Cursor, CursorValue
 from strandline.source.field import compile_key, kind_of, refuse_naive
+from strandline.source.glance import Glance, compile_glance
 from strandline.source.page import Page, Pages
 from strandline.source.settings import SourceSettings
 from strandline.source.tombstone import Described, Sketch, Tombstones
@@ -104,6 +105,8 @@ class Stream:
     """What settles a tie; None without a tie-break or without a value."""
     natural_key: Callable[[Record], str | None]
     """A record's key as text; None if it has none. RecordRejected if it cannot be one."""
+    glance: Glance | None
+    """A record's key without its contract; None where that cannot be told so."""
 
     def __init__(
         self,
@@ -280,6 +283,7 @@ class Stream:
         ]
         self.parse = refuse_naive(parse, self.contract, naive) if naive else parse
         self.natural_key = compile_key(self.contract, self.key, keys=self.source.natural_keys)
+        self.glance = compile_glance(self.contract, self.key, keys=self.source.natural_keys)
         self.cursor_value = attrgetter(cursor) if cursor else _no_value
         self.tie_break_value = attrgetter(self.tie_break) if self.tie_break else _no_value
         self._sketch = Sketch(

@@ -228,7 +228,9 @@ def test_nasty_natural_keys_are_members_of_their_own_or_refused_with_a_reason(
             assert (words in found, words in facts, bool(why[record])) == (False, False, True), repr(words)
     again = [json.dumps({"id": words, "said": "twice"}).encode() for words in reversed(NASTY)]
     load(warehouse, api, again)
+    unchanged = load(warehouse, api, again)
 
+    assert (unchanged.streams[0].stored, unchanged.streams[0].unchanged) == (0, len(again))
     assert {words: said for words, (said, _) in members(warehouse).items() if words in sent} == {
         words: "twice" for words in sent if words in found
     }

@@ -7,6 +7,7 @@ from strandline.model.bridge import Bridge
 from strandline.model.calendar import Calendar, DimDate, Span
 from strandline.model.column import attribute, degenerate, event_time, grain, measure, references
 from strandline.model.combination import JunkDimension
+from strandline.model.custom import CustomFields
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.field import allocate, field, line, line_number
@@ -36,6 +37,7 @@ __all__ = [
     "Bridge",
     "Calendar",
     "CalendarRollup",
+    "CustomFields",
     "DimAudit",
     "DimDate",
     "DimTime",

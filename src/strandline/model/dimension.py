@@ -51,6 +51,7 @@ from strandline.model.column import (
     companions,
     role,
 )
+from strandline.model.custom import index_custom_fields
 
 Companion = Current | Previous | ChangedAt | Outrigger | CombinationKey
 
@@ -232,6 +233,7 @@ def _constrain(cls: type[Dimension]) -> None:
     member = (table.c.source_id, table.c.source_system)
     latest = table.c.is_current | table.c.is_deleted
     Index(None, *member, table.c.valid_from, unique=True)
+    index_custom_fields(table)
     Index(f"uq_{table.name}_latest", *member, unique=True, postgresql_where=latest, sqlite_where=latest)
 
 

@@ -28,6 +28,7 @@ from strandline.model.column import (
     role,
 )
 from strandline.model.combination import Combination
+from strandline.model.custom import index_custom_fields
 from strandline.model.dimension import Dimension
 from strandline.model.mini import MiniDimension
 from strandline.model.prepared import Prepared
@@ -277,6 +278,7 @@ def _check_plain(where: str, reference: Reference) -> None:
 def _index(cls: type[Fact]) -> None:
     # A new version takes over the facts that happened in it: found by the key they had before, and by time.
     table = cls.table()
+    index_custom_fields(table)
     for name in (*cls.combinations(), *cls.bridges()):
         Index(None, table.c[name])
     for name, reference in cls.references().items():

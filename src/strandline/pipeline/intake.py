@@ -11,17 +11,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import BaseModel
-from sqlalchemy import Table
 from xxhash import xxh3_128_digest
 
 from strandline.errors import RecordRejected
-from strandline.model.column import GroupKey, Outrigger
-from strandline.model.conversion import FAILURES, Conversion
-from strandline.model.dimension import Dimension
+from strandline.model.conversion import FAILURES
 from strandline.model.type import fits_in_utc
-from strandline.pipeline.definition import Sync
+from strandline.pipeline.target import Target
 from strandline.source.contract import Record, show
 from strandline.source.cursor import CursorValue
+from strandline.source.extra import Extras
 from strandline.source.page import Page, Sift
 from strandline.source.stream import Stream
 from strandline.source.tombstone import Described
@@ -32,58 +30,6 @@ END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 
 Reader = Callable[[bytes], tuple[Record, str | None, CursorValue | None]]
 """(payload) → (record, natural key, cursor value)"""
-
-
-@dataclass
-class Target:
-    """One model that the stream fills: how, through which staging table, and how far it is."""
-
-    sync: Sync
-    conversion: Conversion
-    staged: Table
-    applied: int
-    filled_columns: Sequence[str] = ()
-    """The columns of the model that have been filled up to there."""
-    filled: int = 0
-    """How many versions this run has filled in columns that are new."""
-    rejected: int = 0
-    """How many records were found out to be rejects when these were filled."""
-    dropped: tuple[str, ...] = ()
-    """The columns that its table has and its model has not."""
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-
-    @property
-    def fillable(self) -> list[str]:
-        """The columns of the model that its records fill."""
-        model = self.sync.model
-        if not issubclass(model, Dimension):
-            return []
-        beside = [*model.companions(Outrigger), *model.companions(GroupKey)]
-        return [*model.filled(), *(column.name for column in beside)]
-
-    @property
-    def new_columns(self) -> set[str]:
-        """The columns that have been declared since the last merge."""
-        return set(self.fillable) - set(self.filled_columns) if self.applied else set()
-
-    def tombstone(
-        self,
-        raw_id: int,
-        source_id: str,
-        effective_at: datetime,
-        synced_at: datetime,
-        *,
-        settles: tuple[Any, ...],
-    ) -> None:
-        """Add the row of a deletion: nothing but who and when, the grain of a fact and what settles a tie.
-
-        Raises RecordRejected where a column cannot hold its moment.
-        """
-        said = self.conversion.at_deletion(effective_at)
-        if self.sync.tombstone_grain is not None:
-            said[self.sync.tombstone_grain] = source_id
-        values = (said.get(column.name) for column in self.conversion.columns)
-        self.rows.append((raw_id, source_id, effective_at, synced_at, True, *values, *settles))
 
 
 @dataclass
@@ -144,6 +90,10 @@ class Intake:
         self.sift: Sift = enumerate
         self._read_record = _storable(stream)
         self._settle = stream.tie_break_value if stream.tie_break else None
+        has_custom = any(target.has_custom_fields for target in targets)
+        self._extras = Extras(stream.contract, ignored=[stream.deleted or ""]) if has_custom else None
+        self._custom: str | None = None
+        """What the record carries besides its contract."""
 
     def empty(self) -> Chunk:
         """What has been taken in so far, which is then the caller's."""
@@ -160,7 +110,7 @@ class Intake:
             self.stream.effective_at,
         )
         has_tombstones, has_cursor = self.stream.deleted is not None, self.stream.cursor is not None
-        settle = self._settle
+        settle, extras = self._settle, self._extras
         latest = self._latest_effective(page.fetched_at)
         fetched_at, run_id, targets = page.fetched_at, self.run_id, self.targets
         for raw_id, payload in self.sift(page.records, self.next_raw_id):
@@ -197,6 +147,8 @@ class Intake:
             )
             if has_cursor:
                 self._see(cursor_value)
+            if extras is not None:
+                self._custom = extras(payload, effective_at)
             for target in targets:
                 self._convert(target, record, raw_id, source_id, effective_at, fetched_at, settles=settles)
         self.next_raw_id += len(page.records)
@@ -230,6 +182,8 @@ class Intake:
             self.reject(entry.raw_id, entry.source_id, error)
             return
         settles = () if settle is None else (settle(record),)
+        if self._extras is not None:
+            self._custom = self._extras(entry.payload, effective_at)
         for target in targets:
             self._convert(
                 target, record, entry.raw_id, source_id, effective_at, entry.fetched_at, settles=settles
@@ -269,6 +223,8 @@ class Intake:
             why = target.conversion.explain(record, effective_at)
             self.reject(raw_id, source_id, why, target=target.sync.target)
             return
+        if target.has_custom_fields and (row or not target.conversion.has_lines):
+            settles = (self._custom, *settles)
         if not target.conversion.has_lines:
             target.rows.append((*row, *settles) if settles else row)
         elif row:

@@ -23,8 +23,9 @@ from sqlalchemy import Connection, Select, Table, delete, select
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
 from strandline.pipeline import refusal
 from strandline.pipeline.definition import Reading
-from strandline.pipeline.intake import Chunk, Intake, Target
+from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.sieve import Sieve
+from strandline.pipeline.target import Target
 from strandline.source.stream import Source
 from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.copy import REFUSED, faults

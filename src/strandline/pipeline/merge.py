@@ -19,11 +19,12 @@ from strandline.model.mini import History, outriggers_of
 from strandline.model.revision import mapper_version
 from strandline.model.shrunken import shrunken_of
 from strandline.pipeline import aggregate, restage, retry
-from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
+from strandline.pipeline.target import Target
 from strandline.warehouse import (
     audit,
     bridge,
+    custom,
     event,
     fact,
     fill,
@@ -250,7 +251,9 @@ def _merge_dimension(
     if is_laid_over:
         replay.note_unnamed(connection, batch)
     removed, corrected = rebuild.lay_over(connection, batch) if rebuilt else (0, 0)
+    custom.note(connection, batch, has_late=rebuilt > 0, is_first=target.applied == 0)
     merged = scd.merge(database, connection, batch)
+    carried = custom.write(connection, batch)
     rejected = target.rejected + _refresh_hierarchies(connection, log, target, run_id)
     inferred = _infer_withdrawn(database, connection, batch)
     _keep_combinations(connection, batch)
@@ -276,6 +279,7 @@ def _merge_dimension(
         "inferred": inferred,
         "rebuilt": 0 if is_laid_over else rebuilt,
         "corrected": corrected,
+        "custom_fields": carried,
         "removed": removed,
         "facts_moved": moved,
     }

@@ -10,7 +10,7 @@ from typing import Final
 from xxhash import xxh3_128_hexdigest
 
 from strandline.model.revision import contract_version, mapper_version
-from strandline.pipeline.intake import Target
+from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
 
 ADDRESS: Final = re.compile(" at 0x[0-9a-f]+")

@@ -15,10 +15,10 @@ from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.path import nearest
 from strandline.pipeline import merge
 from strandline.pipeline.definition import Pipeline, Reading, Sync
-from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
 from strandline.pipeline.run import Run
+from strandline.pipeline.target import Target
 from strandline.warehouse import raw, sample
 from strandline.warehouse.database import Database
 from strandline.warehouse.replay import Scope

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from strandline.errors import TooManyRejects
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
-from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
+from strandline.pipeline.target import Target
 from strandline.warehouse import release, replay
 from strandline.warehouse.database import Database
 from strandline.warehouse.late import Log

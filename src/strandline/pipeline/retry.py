@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, select
 
-from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Load
+from strandline.pipeline.target import Target
 from strandline.warehouse import late, quarantine, release
 
 

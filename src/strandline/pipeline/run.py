@@ -19,12 +19,13 @@ from sqlalchemy import Connection
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.aggregate import Aggregate
 from strandline.model.conversion import compile_mapper
+from strandline.model.custom import CustomFields
 from strandline.model.revision import mapper_version
 from strandline.pipeline import aggregate, merge, retry
 from strandline.pipeline.definition import Pipeline, Reading, Sync
-from strandline.pipeline.intake import Target
 from strandline.pipeline.load import Figures, Load
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
+from strandline.pipeline.target import Target
 from strandline.source.stream import Source
 from strandline.warehouse import dialect, ledger, lock, schema, staging, state
 from strandline.warehouse.database import Database
@@ -117,7 +118,10 @@ class Run:
             keys_of=keys,
         )
         staged = staging.staging_table(
-            sync.staging_name, conversion.columns, tie_break=sync.stream.tie_break_type
+            sync.staging_name,
+            conversion.columns,
+            has_custom=issubclass(sync.model, CustomFields),
+            tie_break=sync.stream.tie_break_type,
         )
         return Target(sync, conversion, staged, applied=0)
 

@@ -25,10 +25,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, DateTime, Dialect, Engine, make_url
+from sqlalchemy import ColumnElement, Connection, DateTime, Dialect, Engine, Text, column, make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from strandline.model.custom import JSON_FIELDS
 
 SQLITE = "sqlite"
 
@@ -86,3 +88,101 @@ def _turn_sign(element: negated, compiler: SQLCompiler, **options: Any) -> str:
     # Exact numbers are kept as text there, and arithmetic would make floats of them.
     number = compiler.process(element.clauses, **options)
     return f"CASE WHEN {number} LIKE '-%' THEN substr({number}, 2) ELSE '-' || {number} END"
+
+
+class as_json(FunctionElement[Any]):  # noqa: N801  # it stands where a function does
+    """JSON text as a column keeps it."""
+
+    inherit_cache = True
+    name = "as_json"
+    type = JSON_FIELDS
+
+
+class field_seen(FunctionElement[Any]):  # noqa: N801  # it stands where a function does
+    """A custom field with when it was first seen, and whether it is deprecated."""
+
+    inherit_cache = True
+    name = "field_seen"
+    type = JSON_FIELDS
+
+
+class fields_of(FunctionElement[Any]):  # noqa: N801  # it stands where a function does
+    """An aggregate: one object of names and fields, where the third argument holds."""
+
+    inherit_cache = True
+    name = "fields_of"
+    type = JSON_FIELDS
+
+
+class moment_text(FunctionElement[Any]):  # noqa: N801  # it stands where a function does
+    """A moment in UTC as text, in the form that is compared as moments are."""
+
+    inherit_cache = True
+    name = "moment_text"
+    type = Text()
+
+
+def each_field(fields: ColumnElement[Any]) -> Any:
+    """The names and fields of custom fields, as a table with the columns key and value."""
+    return _each(fields).table_valued(column("key", Text), column("value", JSON_FIELDS)).alias()
+
+
+class _each(FunctionElement[Any]):  # noqa: N801  # it stands where a function does
+    inherit_cache = True
+    name = "each_field"
+
+
+@compiles(_each)
+def _each_of_jsonb(element: _each, compiler: SQLCompiler, **options: Any) -> str:
+    return f"jsonb_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_each, SQLITE)
+def _each_of_json(element: _each, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(as_json)
+def _as_jsonb(element: as_json, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS jsonb)"
+
+
+@compiles(as_json, SQLITE)
+def _as_text(element: as_json, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(field_seen)
+def _seen_jsonb(element: field_seen, compiler: SQLCompiler, **options: Any) -> str:
+    said, first, gone = (compiler.process(it, **options) for it in element.clauses)
+    return f"{said} || jsonb_build_object('first_seen', {first}, 'deprecated', {gone})"
+
+
+@compiles(field_seen, SQLITE)
+def _seen_json(element: field_seen, compiler: SQLCompiler, **options: Any) -> str:
+    said, first, gone = (compiler.process(it, **options) for it in element.clauses)
+    return f"json_set({said}, '$.first_seen', {first}, '$.deprecated', json(iif({gone}, 'true', 'false')))"
+
+
+@compiles(fields_of)
+def _jsonb_of(element: fields_of, compiler: SQLCompiler, **options: Any) -> str:
+    name, field, holds = (compiler.process(it, **options) for it in element.clauses)
+    return f"jsonb_object_agg({name}, {field}) FILTER (WHERE {holds})"
+
+
+@compiles(fields_of, SQLITE)
+def _json_of(element: fields_of, compiler: SQLCompiler, **options: Any) -> str:
+    name, field, holds = (compiler.process(it, **options) for it in element.clauses)
+    return f"json_group_object({name}, json({field})) FILTER (WHERE {holds})"
+
+
+@compiles(moment_text)
+def _utc_text(element: moment_text, compiler: SQLCompiler, **options: Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
+
+
+@compiles(moment_text, SQLITE)
+def _kept_text(element: moment_text, compiler: SQLCompiler, **options: Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"replace({moment}, ' ', 'T') || '+00:00'"

@@ -30,11 +30,13 @@ from sqlalchemy import (
     insert,
     literal,
     not_,
+    null,
     or_,
     select,
     update,
 )
 
+from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import BEGINNING
 from strandline.warehouse.dialect import just_after
 from strandline.warehouse.event import Batch, differ, numbered, written
@@ -117,6 +119,8 @@ def _infer_withdrawn(connection: Connection, batch: Batch) -> None:
     table = batch.table
     retired = select(RETIRED.c.key)
     nothing: dict[str, Any] = {**batch.dimension.placeholders(), **dict.fromkeys(remembered(batch.dimension))}
+    if CUSTOM_FIELDS in table.c:
+        nothing[CUSTOM_FIELDS] = null()
     inferred = {
         "version": 1,
         "valid_from": BEGINNING,

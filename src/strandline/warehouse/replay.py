@@ -40,11 +40,13 @@ from sqlalchemy import (
 
 from strandline.model.bridge import Bridge
 from strandline.model.column import ROLE, Outrigger
+from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
 from strandline.warehouse import hierarchy, key, quarantine, raw, state
 from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import as_json
 from strandline.warehouse.event import Batch, differ
 from strandline.warehouse.late import LATE_MEMBER, Log
 from strandline.warehouse.previous import remembered
@@ -170,7 +172,11 @@ def _wrong(dimension: type[Dimension], staged: Table, source_system: str) -> Sel
     """The staged members but for those with one record and one version that says the same."""
     table, s = dimension.table(), staged.c
     filled = dimension.filled()
-    says_the_same = not_(differ([table.c[name] for name in filled], [s[of] for of in filled.values()]))
+    stored = [table.c[name] for name in filled]
+    said: list[ColumnElement[Any]] = [s[of] for of in filled.values()]
+    if CUSTOM_FIELDS in s:
+        stored, said = [*stored, table.c[CUSTOM_FIELDS]], [*said, as_json(s[CUSTOM_FIELDS])]
+    says_the_same = not_(differ(stored, said))
     has_changed = [table.c[name].is_not(None) for name in remembered(dimension)]
     is_right = and_(
         table.c.source_system == source_system,

@@ -28,10 +28,12 @@ from sqlalchemy import (
 
 from strandline.model.column import NOT_APPLICABLE_KEY, UNKNOWN_KEY, missing_column
 from strandline.model.combination import COMBINATION
+from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.fact import Fact
 from strandline.model.milestone import AccumulatingSnapshot
 from strandline.model.period import IS_FILLED
 from strandline.warehouse import audit, bridge, fold, key
+from strandline.warehouse.dialect import as_json
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def _resolved_values(batch: Batch) -> tuple[dict[str, Any], FromClause]:
         IS_FILLED: false(),
         **{column.name: s[column.name] for column in fact.table().c if column.name in s},
     }
+    if CUSTOM_FIELDS in s:
+        values[CUSTOM_FIELDS] = as_json(s[CUSTOM_FIELDS])
     if issubclass(fact, AccumulatingSnapshot):
         values |= fold.lags(fact, batch.staged)
     for name, dimension in fact.combinations().items():

@@ -33,8 +33,11 @@ from sqlalchemy import (
     update,
 )
 
+from strandline.model.custom import CUSTOM_FIELDS
+from strandline.model.dimension import Dimension
 from strandline.warehouse import audit, previous
 from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import as_json
 from strandline.warehouse.dropped import with_dropped
 from strandline.warehouse.event import Batch, differ, numbered, written
 from strandline.warehouse.sequence import reserve
@@ -90,6 +93,7 @@ def _complete(batch: Batch) -> Any:
         .where(batch.key == e.current_key, e.changed, batch.is_completing, s.raw_id == e.raw_id)
         .values(
             **{name: s[of] for name, of in batch.dimension.filled().items()},
+            **_custom(batch.dimension, batch.staged),
             valid_from=e.effective_at,
             valid_to=e.next_at,
             is_current=e.next_at.is_(None),
@@ -137,6 +141,7 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
         "is_inferred": literal(False),
         "is_deleted": n.ends_deleted,
         **{name: s.c[of] for name, of in dimension.filled().items()},
+        **_custom(dimension, s),
         **{
             column.name: case((known, latest.c[column.name]), else_=f.c[column.name])
             for column in dimension.attributes(0)
@@ -157,6 +162,13 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
     if dimension.attributes(0, 3) or batch.dropped:
         joined = joined.outerjoin(latest, latest.c[dimension.key_column().name] == n.current_key)
     return list(values), select(*values.values()).select_from(joined).where(n.kept_key.is_(None))
+
+
+def _custom(dimension: type[Dimension], staged: FromClause) -> dict[str, Any]:
+    """The custom fields of a staged record, where they are kept."""
+    if CUSTOM_FIELDS not in dimension.table().c:
+        return {}
+    return {CUSTOM_FIELDS: as_json(staged.c[CUSTOM_FIELDS])}
 
 
 def _overwrite(batch: Batch) -> Any:

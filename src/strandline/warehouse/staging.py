@@ -28,6 +28,7 @@ from sqlalchemy import (
 
 from strandline.model.base import NAMING, STAGING
 from strandline.model.column import Reference, role
+from strandline.model.custom import CUSTOM_FIELDS
 from strandline.warehouse.copy import copy
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
@@ -38,10 +39,13 @@ OWN_COLUMNS: Final = ("raw_id", "source_id", "effective_at", "synced_at", "is_de
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
-def staging_table(name: str, columns: tuple[Column[Any], ...], *, tie_break: type | None = None) -> Table:
+def staging_table(
+    name: str, columns: tuple[Column[Any], ...], *, has_custom: bool = False, tie_break: type | None = None
+) -> Table:
     """The table for these columns of a model; a reference is staged as the natural key that it will be found
-    by, and what settles ties, of this type, comes last.
+    by. Behind them come custom fields as JSON text, and what settles ties, of this type.
     """
+    custom = [Column(CUSTOM_FIELDS, Text())] if has_custom else []
     settles = [] if tie_break is None else [tie_break_column(tie_break)]
     return Table(
         name,
@@ -52,6 +56,7 @@ def staging_table(name: str, columns: tuple[Column[Any], ...], *, tie_break: typ
         Column("synced_at", DateTime(timezone=True), nullable=False),
         Column("is_deleted", Boolean, nullable=False),
         *(Column(column.name, _staged_type(column)) for column in columns),
+        *custom,
         *settles,
         prefixes=["UNLOGGED"],
         comment="What a run is about to merge; emptied when the next one begins",

@@ -1,0 +1,74 @@
+"""One model that a stream fills, as a run sees it: how records become its rows, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table
+
+from strandline.model.column import GroupKey, Outrigger
+from strandline.model.conversion import Conversion
+from strandline.model.custom import CUSTOM_FIELDS
+from strandline.model.dimension import Dimension
+from strandline.pipeline.definition import Sync
+
+
+@dataclass
+class Target:
+    """One model that the stream fills: how, through which staging table, and how far it is."""
+
+    sync: Sync
+    conversion: Conversion
+    staged: Table
+    applied: int
+    filled_columns: Sequence[str] = ()
+    """The columns of the model that have been filled up to there."""
+    filled: int = 0
+    """How many versions this run has filled in columns that are new."""
+    rejected: int = 0
+    """How many records were found out to be rejects when these were filled."""
+    dropped: tuple[str, ...] = ()
+    """The columns that its table has and its model has not."""
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    @property
+    def fillable(self) -> list[str]:
+        """The columns of the model that its records fill."""
+        model = self.sync.model
+        if not issubclass(model, Dimension):
+            return []
+        beside = [*model.companions(Outrigger), *model.companions(GroupKey)]
+        return [*model.filled(), *(column.name for column in beside)]
+
+    @property
+    def new_columns(self) -> set[str]:
+        """The columns that have been declared since the last merge."""
+        return set(self.fillable) - set(self.filled_columns) if self.applied else set()
+
+    @property
+    def has_custom_fields(self) -> bool:
+        """Whether it keeps what the contract does not name."""
+        return CUSTOM_FIELDS in self.staged.c
+
+    def tombstone(
+        self,
+        raw_id: int,
+        source_id: str,
+        effective_at: datetime,
+        synced_at: datetime,
+        *,
+        settles: tuple[Any, ...],
+    ) -> None:
+        """Add the row of a deletion: nothing but who and when, the grain of a fact and what settles a tie.
+
+        Raises RecordRejected where a column cannot hold its moment.
+        """
+        said = self.conversion.at_deletion(effective_at)
+        if self.sync.tombstone_grain is not None:
+            said[self.sync.tombstone_grain] = source_id
+        values = [said.get(column.name) for column in self.conversion.columns]
+        custom = [None] if self.has_custom_fields else []
+        self.rows.append((raw_id, source_id, effective_at, synced_at, True, *values, *custom, *settles))

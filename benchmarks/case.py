@@ -20,8 +20,8 @@ from strandline import Pipeline
 from strandline.model.conversion import compile_mapper
 from strandline.pipeline import merge
 from strandline.pipeline.definition import Reading
-from strandline.pipeline.target import Target
 from strandline.pipeline.load import Figures, Load
+from strandline.pipeline.target import Target
 from strandline.warehouse import dialect, embedded, schema, staging, state
 from strandline.warehouse.database import Database
 

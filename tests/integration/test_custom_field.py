@@ -55,9 +55,8 @@ def test_a_number_is_exact(warehouse: Database) -> None:
     source.records = [f'{{"id": "a", "at": "{AT}", "price": 12345678901234567.89}}'.encode()]
     assert run(kit, warehouse, sources={"kit": source}).status == "done"
     with warehouse.connect() as connection:
-        price = connection.scalar(
-            text("SELECT (custom_fields #>> '{price,value}')::numeric FROM warehouse.dim_part WHERE source_id = 'a'")
-        )
+        number = DimPart.custom("price").as_numeric(30, 2)
+        price = connection.scalar(select(number).where(DimPart.source_id == "a"))
 
     assert price == Decimal("12345678901234567.89")
 

@@ -51,7 +51,7 @@ class Kit(Source):
         return pages(self.records)
 
 
-class DimPart(Dimension, CustomFields):
+class DimSpare(Dimension, CustomFields):
     """A part; the word keeps its history."""
 
     word: Mapped[str | None] = attribute(String(10), scd=2)
@@ -63,7 +63,7 @@ class FactPart(Fact, CustomFields):
     part_id: Mapped[str] = grain(String(40))
 
 
-class KitPart(Mapper[Part, DimPart]):
+class KitPart(Mapper[Part, DimSpare]):
     """Parts."""
 
     word = field("word")
@@ -154,7 +154,7 @@ class Bed:
 
     def found(self, prefix: str) -> dict[str, Any]:
         """The fields of each member, which all its versions share."""
-        table, shown = DimPart.table(), dict[str, Any]()
+        table, shown = DimSpare.table(), dict[str, Any]()
         with self.database.connect() as connection:
             for it in connection.execute(select(table).where(table.c.source_id.startswith(prefix))):
                 assert (
@@ -171,7 +171,7 @@ class Bed:
 
     def written(self) -> list[Any]:
         """What changes with every write."""
-        return row_versions(self.database, DimPart.table(), FactPart.table())
+        return row_versions(self.database, DimSpare.table(), FactPart.table())
 
 
 @pytest.fixture(scope="module")

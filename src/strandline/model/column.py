@@ -101,11 +101,6 @@ class GroupKey:
 
 
 @dataclass(frozen=True)
-class Custom:
-    """What records carry and their contract does not name."""
-
-
-@dataclass(frozen=True)
 class Grain:
     """One of the columns that together say what a single row of a fact is."""
 

@@ -12,6 +12,7 @@ member show the same; a row of a fact has what the record carries that it was ma
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Index, Table, and_, literal
@@ -22,10 +23,15 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import JSON, Boolean, Text
 
-from strandline.model.column import ROLE, Custom
+from strandline.model.column import ROLE
 
 CUSTOM_FIELDS: Final = "custom_fields"
 JSON_FIELDS: Final = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+@dataclass(frozen=True)
+class Custom:
+    """What a column with custom fields means."""
 
 
 class CustomFields:

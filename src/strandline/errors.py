@@ -10,7 +10,8 @@
     │   ├── UnexpectedResponse      the API is not what the stream says: look at it
     │   ├── PaginationLoop          the API repeats a page: fix the paginator
     │   ├── OrderBroken             the source sent records out of its declared order
-    │   └── MethodRefused           the client only reads: declare the method on the stream
+    │   ├── MethodRefused           the client only reads: declare the method on the stream
+    │   └── ReconciliationUnanswered  the source did not say what it has: run again later
     ├── WarehouseError
     │   ├── WarehouseUnreachable    start it, or give another --database-url
     │   ├── PermissionMissing       grant it
@@ -20,7 +21,8 @@
     │   └── UnknownKey              nothing is known of this natural key: correct it
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
     ├── TooManyRejects              fix contract or source; nothing was merged
-    └── StillRefused                a reject that was to be released is refused again: mend what refuses it
+    ├── StillRefused                a reject that was to be released is refused again: mend what refuses it
+    └── ExpectationFailed           a merge was rolled back, for its rows are not as expected: look at them
 
 A leaf's name is the condition. A message says where, what and with which values; the hint says what to type
 next.
@@ -94,6 +96,10 @@ class MethodRefused(SourceError):
     """The client only reads: a method other than GET or HEAD must be declared on the stream."""
 
 
+class ReconciliationUnanswered(SourceError):
+    """The source could not be asked for what the warehouse is expected to have."""
+
+
 class WarehouseError(StrandlineError):
     """The warehouse could not do what was asked."""
 
@@ -149,3 +155,7 @@ class TooManyRejects(StrandlineError):
 
 class StillRefused(StrandlineError):
     """A reject that was to be released is refused again."""
+
+
+class ExpectationFailed(StrandlineError):
+    """Rows are not as a pipeline expects them, so what made them was not merged."""

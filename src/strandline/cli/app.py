@@ -103,12 +103,21 @@ def status(
     database_url: DatabaseUrl = None,
     runs: Annotated[int, typer.Option("--runs", min=1, help="How many runs to show.")] = 1,
     rejects: Annotated[bool, typer.Option("--rejects", help="Show what was rejected, and why.")] = False,
+    expectations: Annotated[
+        bool, typer.Option("--expectations", help="Show what was expected, and what was found.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the last runs, the marks and the rejects."""
     from strandline.cli import commands, output
 
-    found = commands.status(name, database_url=database_url, runs=runs, with_rejects=rejects)
+    found = commands.status(
+        name,
+        database_url=database_url,
+        runs=runs,
+        with_rejects=rejects,
+        with_expectations=expectations,
+    )
     output.print_status(found, as_json=as_json)
 
 

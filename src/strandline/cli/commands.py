@@ -111,16 +111,25 @@ class Status:
     outdated: list[dict[str, Any]]
     """The targets that are in part of an older mapper or contract."""
     rejects: list[dict[str, Any]] | None
+    expectations: list[dict[str, Any]] | None = None
+    """What these runs have looked at that is expected."""
 
 
-def status(name: str | None, *, database_url: str | None, runs: int, with_rejects: bool) -> Status:
+def status(
+    name: str | None,
+    *,
+    database_url: str | None,
+    runs: int,
+    with_rejects: bool,
+    with_expectations: bool = False,
+) -> Status:
     """Read the ledger; empty where strandline has never run. Raises DeclarationError for a pipeline that
     never ran where others did.
     """
-    from strandline.warehouse import ledger, reject
+    from strandline.warehouse import expectation, ledger, reject
 
     settings = read_settings(database_url)
-    nothing = Status([], [], [], [] if with_rejects else None)
+    nothing = Status([], [], [], [] if with_rejects else None, [] if with_expectations else None)
     if settings.database_url is None and not settings.home.exists():
         return nothing  # to look must not make a database
     with warehouse(settings) as database, database.begin() as connection:
@@ -131,11 +140,14 @@ def status(name: str | None, *, database_url: str | None, runs: int, with_reject
             raise DeclarationError(
                 f"there has been no run of {name!r}", hint=f"There were: {', '.join(known)}."
             )
+        shown = ledger.runs(connection, pipeline=name, limit=runs)
+        numbers = [it["run_id"] for it in shown]
         return Status(
-            ledger.runs(connection, pipeline=name, limit=runs),
+            shown,
             ledger.marks(connection),
             ledger.outdated(connection, pipeline=name),
             reject.find(database, connection, reject.Choice(), limit=20) if with_rejects else None,
+            expectation.results(database, connection, numbers) if with_expectations else None,
         )
 
 

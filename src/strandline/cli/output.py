@@ -99,6 +99,15 @@ SAMPLE_COLUMNS = {
     "before": "before",
     "after": "after",
 }
+EXPECTATION_COLUMNS = {
+    "target": "target",
+    "stream": "from",
+    "name": "expected",
+    "severity": "severity",
+    "status": "status",
+    "failing": "rows",
+    "detail": "what was found",
+}
 TARGET_COLUMNS = {"target": "target", "stream": "from", "what": "rows", "seconds": "seconds"}
 
 
@@ -120,6 +129,7 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
     targets = [{**it, "what": _counts(it["counts"])} for it in run["targets"]]
     if targets:
         out.print(table(targets, columns=TARGET_COLUMNS))
+    print_broken(out, run.get("expectations") or [])
     for stream in run["streams"]:
         if stream["error"]:
             sys.stderr.write(f"error: {stream['error']}\n")
@@ -129,6 +139,15 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
         out.print(table(run["samples"], columns=SAMPLE_COLUMNS, title="For example"))
     if any(stream["rejected"] for stream in run["streams"]):
         sys.stderr.write("Some records were rejected: strandline quarantine list shows which, and why.\n")
+
+
+def print_broken(out: Console, expectations: Sequence[Mapping[str, Any]]) -> None:
+    """The expectations that have not passed, and how many have."""
+    broken = [it for it in expectations if it["status"] != "passed"]
+    if broken:
+        out.print(table(broken, columns=EXPECTATION_COLUMNS, title="Not as expected"))
+    if expectations:
+        out.print(f"{len(expectations) - len(broken)} of {len(expectations)} expectations passed.")
 
 
 def _used(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
@@ -177,7 +196,8 @@ def print_status(status: Any, *, as_json: bool) -> None:
     """The last runs, the marks and the rejects."""
     if as_json:
         shown = {"runs": status.runs, "marks": status.marks, "outdated": status.outdated}
-        print_json(shown if status.rejects is None else {**shown, "rejects": status.rejects})
+        asked = {"rejects": status.rejects, "expectations": status.expectations}
+        print_json({**shown, **{name: it for name, it in asked.items() if it is not None}})
         return
     out = console()
     if not status.runs:
@@ -190,8 +210,19 @@ def print_status(status: Any, *, as_json: bool) -> None:
             f" --model {it['target']}",
             soft_wrap=True,
         )
+    if status.expectations is not None:
+        print_expectations(out, status.expectations)
     if status.rejects is not None:
         print_rejects(out, status.rejects)
+
+
+def print_expectations(out: Console, expectations: Sequence[Mapping[str, Any]]) -> None:
+    """What was looked at, newest first."""
+    if not expectations:
+        out.print("Nothing that is expected was looked at.")
+        return
+    columns = {"run_id": "run", **EXPECTATION_COLUMNS}
+    out.print(table(expectations, columns=columns, title="Expectations, newest first"))
 
 
 def print_rejects(out: Console, rejects: Sequence[Mapping[str, Any]]) -> None:

@@ -1,7 +1,22 @@
-"""What runs when: pipelines, their runs and what they report."""
+"""What runs when: pipelines, what they expect, their runs and what they report."""
 
+from strandline.model.expectation import accepted, fresh, holds, not_null, refers, unique
 from strandline.pipeline.definition import Pipeline, Rejects
+from strandline.pipeline.reconciliation import row_count, total
 from strandline.pipeline.report import RunReport
 from strandline.pipeline.run import run
 
-__all__ = ["Pipeline", "Rejects", "RunReport", "run"]
+__all__ = [
+    "Pipeline",
+    "Rejects",
+    "RunReport",
+    "accepted",
+    "fresh",
+    "holds",
+    "not_null",
+    "refers",
+    "row_count",
+    "run",
+    "total",
+    "unique",
+]

@@ -14,12 +14,15 @@ from strandline.model.aggregate import Aggregate, aggregates_of
 from strandline.model.bridge import Bridge
 from strandline.model.combination import Combination
 from strandline.model.dimension import Dimension
+from strandline.model.expectation import Expectation
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy, hierarchies_of
 from strandline.model.mapper import Mapper
 from strandline.model.mini import History, MiniDimension, outriggers_of
 from strandline.model.prepared import Prepared
 from strandline.model.shrunken import shrunken_of
+from strandline.pipeline import expectation
+from strandline.pipeline.expectation import Expected, Severity
 from strandline.source.stream import Source, Stream
 from strandline.warehouse import raw
 
@@ -144,6 +147,7 @@ class Pipeline:
 
     name: str
     syncs: list[Sync] = field(default_factory=list, init=False)
+    expectations: list[Expected] = field(default_factory=list, init=False)
     _rejects: dict[str, Rejects] = field(default_factory=dict, init=False)
 
     def sync(
@@ -162,6 +166,23 @@ class Pipeline:
         if rejects is not None:
             self._rejects[stream.qualified_name] = rejects
         return added
+
+    def expect(
+        self, model: type[Dimension] | type[Fact], /, *expectations: Expectation, severity: Severity = "fail"
+    ) -> None:
+        """Expect something of the rows of a model that a sync above fills; each merge into it is looked at.
+
+        With severity "fail" a merge that breaks it is rolled back and its stream fails; with "warn" the run
+        tells of it, and is partial. Raises DeclarationError when the model has not what is expected.
+        """
+        self.expectations += expectation.declare(
+            model,
+            expectations,
+            severity=severity,
+            filled=[(sync.model, sync.stream.source) for sync in self.syncs],
+            others=self.expectations,
+            where=f'Pipeline("{self.name}").expect({getattr(model, "__name__", model)}, …)',
+        )
 
     @property
     def readings(self) -> list[Reading]:

@@ -60,6 +60,29 @@ class TargetReport:
 
 
 @dataclass
+class ExpectationReport:
+    """What became of one expectation."""
+
+    stream: str
+    target: str
+    name: str
+    severity: str
+    status: str
+    """passed, warned, failed, or unanswered by the source."""
+    failing: int = 0
+    """How many rows break it."""
+    samples: list[dict[str, str]] = field(default_factory=list)
+    """Source and natural key of the first of them."""
+    detail: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the merge cannot stand."""
+        return self.severity == "fail" and self.status in ("failed", "unanswered")
+
+
+@dataclass
 class RunReport:
     """What became of a run."""
 
@@ -72,6 +95,7 @@ class RunReport:
     status: str = "running"
     streams: list[StreamReport] = field(default_factory=list)
     targets: list[TargetReport] = field(default_factory=list)
+    expectations: list[ExpectationReport] = field(default_factory=list)
     error: str | None = None
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Of a replay that only looks: some of the values that would be others."""
@@ -83,13 +107,15 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 failed, 3 done with rejects or with streams that failed."""
+        """0 done, 1 failed, 3 done with rejects, warnings or streams that failed."""
         return {"done": EXIT_DONE, "partial": EXIT_PARTIAL}.get(self.status, EXIT_FAILED)
 
     def conclude(self) -> None:
-        """Settle the status by those of the streams."""
+        """Settle the status by those of the streams; it has failed where what is expected has."""
         states = {stream.status for stream in self.streams}
-        if states <= {"done"}:
+        if any(it.has_failed for it in self.expectations):
+            self.status = "failed"
+        elif states <= {"done"}:
             self.status = "done"
         elif states <= {"failed"}:
             self.status = "failed"

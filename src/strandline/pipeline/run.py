@@ -21,13 +21,20 @@ from strandline.model.aggregate import Aggregate
 from strandline.model.conversion import compile_mapper
 from strandline.model.custom import CustomFields
 from strandline.model.revision import mapper_version
-from strandline.pipeline import aggregate, merge, retry
+from strandline.pipeline import aggregate, inspection, merge, retry
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.load import Figures, Load
-from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
+from strandline.pipeline.report import (
+    ExpectationReport,
+    Progress,
+    RunReport,
+    Silence,
+    StreamReport,
+    TargetReport,
+)
 from strandline.pipeline.target import Target
 from strandline.source.stream import Source
-from strandline.warehouse import dialect, ledger, lock, schema, staging, state
+from strandline.warehouse import dialect, expectation, ledger, lock, schema, staging, state
 from strandline.warehouse.database import Database
 
 
@@ -107,6 +114,7 @@ class Run:
         self.connection = connection
         self.progress = progress
         self.report: RunReport
+        self.inspection = inspection.Inspection(pipeline, database, connection)
         self.targets = {id(sync): self._target(sync) for sync in pipeline.syncs}
 
     def _target(self, sync: Sync) -> Target:
@@ -178,6 +186,7 @@ class Run:
             self.fill(load)
             load.prepare()
             load.read(source)
+            self.inspection.ask(reading.stream, source)
             told.status = "partial" if load.figures.rejected else "done"
         except StrandlineError as error:
             told.fail(error)
@@ -252,6 +261,8 @@ class Run:
                 load.last_raw_id > target.applied or target.filled or self.is_due(load, target)
             ):
                 self.merge_one(load, target)
+            elif load is not None:
+                self.look(load, target)
         self.build_aggregates()
 
     def is_due(self, load: Load, target: Target) -> bool:
@@ -278,12 +289,14 @@ class Run:
     def merge_one(self, load: Load, target: Target) -> None:
         """Merge what is staged for one target, in a transaction of its own."""
         self.progress.merging(load.stream.qualified_name, target.sync.target)
-        began = time.monotonic()
+        began, found = time.monotonic(), list[ExpectationReport]()
         try:
             with self.connection.begin():
                 counts = merge.merge(
                     self.database, self.connection, load=load, target=target, run_id=self.report.run_id
                 )
+                found += self.inspection.look(load, target, is_merged=True)
+                inspection.refuse(found, load, target, is_merged=True)
                 done = TargetReport(
                     stream=load.stream.qualified_name,
                     target=target.sync.target,
@@ -294,9 +307,32 @@ class Run:
                 )
                 ledger.note_target(self.connection, self.report.run_id, asdict(done))
                 self._count_rejects(load, counts)
+                self._note_expectations(load, found)
             self.report.targets.append(done)
         except StrandlineError as error:
-            self._fail(load, error)
+            self._fail(load, error, found)
+        self.report.expectations += found
+
+    def look(self, load: Load, target: Target) -> None:
+        """Look at what is expected of a table into which nothing was merged."""
+        found: list[ExpectationReport] = []
+        try:
+            with self.connection.begin():
+                found += self.inspection.look(load, target, is_merged=False)
+                inspection.refuse(found, load, target, is_merged=False)
+                self._note_expectations(load, found)
+        except StrandlineError as error:
+            self._fail(load, error, found)
+        self.report.expectations += found
+
+    def _note_expectations(self, load: Load, found: Sequence[ExpectationReport]) -> None:
+        """Write down what was looked at; a stream of which something is told is not quite done."""
+        rows = [{"run_id": self.report.run_id, **asdict(it)} for it in found]
+        expectation.note(self.connection, rows)
+        told = self._told(load)
+        if told.status == "done" and any(it.status != state.PASSED for it in found):
+            told.status = "partial"
+            ledger.correct_stream(self.connection, self.report.run_id, asdict(told))
 
     def _count_rejects(self, load: Load, counts: Mapping[str, int]) -> None:
         """Facts whose members are missing are known to be rejects only when they are merged."""
@@ -313,8 +349,9 @@ class Run:
     def _told(self, load: Load) -> StreamReport:
         return next(it for it in self.report.streams if it.stream == load.stream.qualified_name)
 
-    def _fail(self, load: Load, error: StrandlineError) -> None:
+    def _fail(self, load: Load, error: StrandlineError, found: Sequence[ExpectationReport]) -> None:
         told = self._told(load)
         told.fail(error)
         with self.connection.begin():
+            self._note_expectations(load, found)
             ledger.correct_stream(self.connection, self.report.run_id, asdict(told))

@@ -16,6 +16,7 @@ from strandline.source.paginator import (
     TokenInBody,
     TokenInHeader,
 )
+from strandline.source.reconciliation import Reconciliation, reconciliation
 from strandline.source.retry import Retry
 from strandline.source.settings import SourceSettings
 from strandline.source.stream import READ_TIME, Source, Stream, stream
@@ -40,6 +41,7 @@ __all__ = [
     "Pages",
     "Precision",
     "Rate",
+    "Reconciliation",
     "Record",
     "Reference",
     "Retry",
@@ -50,5 +52,6 @@ __all__ = [
     "TokenInBody",
     "TokenInHeader",
     "Zone",
+    "reconciliation",
     "stream",
 ]

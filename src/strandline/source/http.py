@@ -7,16 +7,18 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cached_property
 from itertools import count
 from typing import ClassVar, Self
 
 import httpx
 
-from strandline.errors import DeclarationError
+from strandline.errors import DeclarationError, UnexpectedResponse
+from strandline.source import lenient
 from strandline.source.auth import Credentials
 from strandline.source.client import READ_METHODS, Client, Fetched
-from strandline.source.page import Cut, Page, Pages, Path, split
+from strandline.source.page import BOM, Cut, Page, Pages, Path, keys, split
 from strandline.source.paginator import Answer, Guard, Paginator, Request, SinglePage
 from strandline.source.retry import Retry
 from strandline.source.settings import env_prefix
@@ -71,6 +73,28 @@ class HttpSource(Source):
             name=asked_by.qualified_name if asked_by else self.name,
             methods=asked_by.methods if asked_by else READ_METHODS,
         )
+
+    def number(
+        self,
+        path: str,
+        *,
+        at: Path = None,
+        params: Mapping[str, Parameter] | None = None,
+    ) -> Decimal:
+        """Ask an endpoint for one exact number, as a @reconciliation does: `at` says where in the answer it
+        is ("meta.total"; the whole answer if None).
+        """
+        given = {name: _text(value) for name, value in (params or {}).items() if value is not None}
+        fetched: Fetched[Decimal | None] = self.client.fetch(
+            Request("GET", path, given),
+            stream=self.name,
+            methods=READ_METHODS,
+            read=lambda answer: lenient.number(answer.removeprefix(BOM), keys(at)),
+            nothing=None,
+        )
+        if fetched.content is None:
+            raise UnexpectedResponse(f"{fetched.where}: there is no number in an empty answer")
+        return fetched.content
 
     def __enter__(self) -> Self:
         """Have a client, so that an address that cannot be one is told before anything is read."""

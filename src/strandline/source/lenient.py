@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any, Final
 
@@ -57,6 +58,19 @@ def value(body: bytes, place: tuple[str, ...]) -> Any:
         return json.loads(body[start : _skip(body, start)].decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
         return ABSENT
+
+
+def number(body: bytes, place: tuple[str, ...]) -> Decimal:
+    """The number at the place, exact, also where it is written as a text."""
+    start = _find(body, place)
+    if start is None:
+        raise Unreadable(f"no number at {_name(place)}; {_describe(body)}")
+    written = body[start : _skip(body, start)].decode("utf-8", "replace").strip('"')
+    try:
+        found = Decimal(written)
+    except InvalidOperation:
+        raise Unreadable(f"no number at {_name(place)} but {_excerpt(written.encode())}") from None
+    return found
 
 
 def _check_whole(body: bytes) -> None:

@@ -19,7 +19,7 @@ Path = str | tuple[str, ...] | None
 """Keys down to a value: "data.items", or a tuple where a key itself contains a dot; None is the body
 itself."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ def _splitter(records_at: Path, wanted: tuple[Path, ...]) -> Callable[[bytes], C
     decode = msgspec.json.Decoder(_shape(at, list(places.values()))).decode
 
     def cut(body: bytes) -> Cut:
-        content = body.removeprefix(_BOM)
+        content = body.removeprefix(BOM)
         try:
             decoded = decode(content)
         except (msgspec.DecodeError, RecursionError):  # so deep that only the brackets can be counted

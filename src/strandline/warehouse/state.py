@@ -34,6 +34,9 @@ from sqlalchemy.types import JSON
 
 from strandline.model.base import NAMING, OWN, BigKey
 
+PASSED: Final = "passed"
+"""The status of an expectation that nothing breaks."""
+
 OWN_TABLES = MetaData(schema=OWN, naming_convention=NAMING)
 
 MOMENT = DateTime(timezone=True)
@@ -119,6 +122,22 @@ run_target = Table(
     Column("applied_after", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False),
     comment="The ledger: what a run merged into each target",
+)
+
+expectation = Table(
+    "expectation",
+    OWN_TABLES,
+    Column("run_id", BigInteger, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("name", Text, primary_key=True, comment="Kind and columns, or what it says"),
+    Column("severity", Text, nullable=False, comment="fail or warn"),
+    Column("status", Text, nullable=False, comment="passed, warned, failed, or unanswered by the source"),
+    Column("failing", BigInteger, nullable=False, comment="Rows that break it"),
+    Column("samples", JSON_VALUE, nullable=False, comment="Source and natural key of the first"),
+    Column("detail", Text, comment="What was found, in words"),
+    Column("seconds", Double, nullable=False),
+    comment="The ledger: what a run has looked at that is expected, also where the merge was rolled back",
 )
 
 read_mark = Table(

@@ -1,0 +1,215 @@
+"""Random rows against a plain loop: what breaks each kind of expectation."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete
+from tests.expected import DimBuyer, FactPurchase, Kiosk, load, pipeline, record
+
+from strandline.pipeline import Pipeline, accepted, holds, not_null, refers, row_count, total, unique
+from strandline.pipeline.report import ExpectationReport
+from strandline.warehouse import state
+from strandline.warehouse.database import Database
+
+SHARE = 0.3
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A record: what it says of a key, or that the key is gone."""
+
+    key: str
+    values: tuple[Any, ...]
+    is_gone: bool = False
+    late: int = 0
+
+
+BUYERS, PURCHASES = "abcd", "pqrstu"
+
+buyers = st.builds(
+    Said,
+    key=st.sampled_from(BUYERS),
+    values=st.tuples(
+        st.sampled_from([None, "x@", "y@"]),
+        st.sampled_from([None, "red", "blue"]),
+        st.sampled_from([None, 0, 5]),
+    ),
+    is_gone=st.sampled_from([False] * 5 + [True]),
+    late=st.integers(0, 3),
+)
+purchases = st.builds(
+    Said,
+    key=st.sampled_from(PURCHASES),
+    values=st.tuples(
+        st.sampled_from([None, *BUYERS, "nobody"]),
+        st.sampled_from([None, *BUYERS, "nobody"]),
+        st.sampled_from([None, "0.10", "0.20", "3.00"]),
+    ),
+    is_gone=st.sampled_from([False] * 5 + [True]),
+)
+runs = st.lists(
+    st.tuples(st.lists(buyers, max_size=5), st.lists(purchases, max_size=6)), min_size=1, max_size=4
+)
+
+
+@dataclass
+class Oracle:
+    """What is there, worked out record by record."""
+
+    number: int = 0
+    said: dict[str, list[tuple[int, int, Row | None]]] = field(default_factory=dict)
+    purchases: dict[str, Row] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+
+    def take(self, sent: Iterable[Said], *, is_buyer: bool) -> list[Row]:
+        """Remember what is sent; the records."""
+        records = []
+        for it in sent:
+            self.number += 1
+            day = self.number * 5
+            if is_buyer:
+                if it.is_gone and it.key not in self.said:
+                    continue
+                day -= 0 if it.is_gone else it.late * 5
+                values = dict(zip(("email", "segment", "visits"), it.values, strict=True))
+                row = None if it.is_gone else {"key": it.key, **values}
+                self.said.setdefault(it.key, []).append((day, self.number, row))
+            else:
+                values = dict(zip(("buyer", "helper", "amount"), it.values, strict=True))
+                if it.is_gone:
+                    self.purchases.pop(it.key, None)
+                else:
+                    self.purchases[it.key] = {"key": it.key, "day": day, **values}
+            self.touched.add(it.key)
+            gone = {"gone": 1} if it.is_gone else {}
+            records.append(record(it.key, day, n=self.number, **values, **gone))
+        return records
+
+    @property
+    def current(self) -> list[Row]:
+        """The buyers as they are now, without those who are gone."""
+        latest = [max(said, key=lambda it: it[:2])[2] for said in self.said.values()]
+        return [row for row in latest if row is not None]
+
+    def is_known(self, key: str | None) -> bool:
+        """Whether a reference leads to somebody who was described, or to nobody on purpose."""
+        return key is None or key in self.said
+
+    def broken(self) -> dict[str, list[str]]:
+        """The keys of the rows that break each expectation, of those that were touched."""
+        current, bought = self.current, list(self.purchases.values())
+        found = {
+            "not_null(segment)": [it for it in current if it["segment"] is None],
+            "not_null(email, visits)": [it for it in current if it["email"] is None or it["visits"] is None],
+            "accepted(segment)": [it for it in current if it["segment"] == "blue"],
+            "accepted(visits)": [it for it in current if it["visits"] == 0],
+            "holds(has come)": [it for it in current if it["visits"] == 0],
+            "refers(buyer_key)": [it for it in bought if not self.is_known(it["buyer"])],
+            "refers(buyer_key, helper_key)": [
+                it for it in bought if not (self.is_known(it["buyer"]) and self.is_known(it["helper"]))
+            ],
+            "holds(is worth it)": [
+                it for it in bought if it["amount"] is not None and Decimal(it["amount"]) <= Decimal("0.15")
+            ],
+            "not_null(amount)": [it for it in bought if it["amount"] is None],
+        }
+        keys = {name: [it["key"] for it in rows if it["key"] in self.touched] for name, rows in found.items()}
+        keys["unique(email)"] = self._shared(current, lambda it: (it["email"],))
+        keys["unique(email, segment)"] = self._shared(current, lambda it: (it["email"], it["segment"]))
+        keys["unique(amount)"] = self._shared(bought, lambda it: (it["amount"],))
+        unknown = [it["key"] for it in bought if not self.is_known(it["helper"])]
+        keys["refers(helper_key)"] = unknown if len(unknown) > SHARE * len(bought) else []
+        return keys
+
+    def _shared(self, rows: Sequence[Row], values: Callable[[Row], tuple[Any, ...]]) -> list[str]:
+        counted = Counter(values(it) for it in rows)
+        touched = {values(it) for it in rows if it["key"] in self.touched}
+        return [
+            it["key"]
+            for it in rows
+            if None not in values(it) and counted[values(it)] > 1 and values(it) in touched
+        ]
+
+
+def expecting() -> Pipeline:
+    """The kiosk's pipeline, which expects one of each."""
+    kiosk = pipeline()
+    kiosk.expect(
+        DimBuyer,
+        *(not_null("segment"), not_null("email", "visits"), accepted("segment", ["red", "green"])),
+        *(accepted("visits", [5]), holds("has come", DimBuyer.visits > 0), unique("email")),
+        *(unique("email", "segment"), row_count(Kiosk.count_buyers)),
+        severity="warn",
+    )
+    kiosk.expect(
+        FactPurchase,
+        *(refers("buyer_key"), refers("helper_key", share=SHARE), refers("buyer_key", "helper_key")),
+        *(holds("is worth it", FactPurchase.amount > Decimal("0.15")), not_null("amount"), unique("amount")),
+        *(row_count(Kiosk.count_purchases), total("amount", Kiosk.turnover)),
+        severity="warn",
+    )
+    return kiosk
+
+
+KIOSK = expecting()
+
+
+def clear(database: Database) -> None:
+    """Leave nothing of the case before."""
+    with database.begin() as connection:
+        for reading in KIOSK.readings:
+            connection.execute(delete(reading.raw))
+        connection.execute(delete(DimBuyer.table()).where(DimBuyer.key_column() > 0))
+        connection.execute(delete(FactPurchase.table()))
+        for table in (state.applied_mark, state.read_mark, state.reject, state.expectation):
+            connection.execute(delete(table))
+
+
+def keys_of(told: ExpectationReport) -> list[str]:
+    return [it["key"] for it in told.samples]
+
+
+@pytest.fixture(scope="module")
+def prepared(both: Database) -> Database:
+    source = Kiosk()
+    load(both, KIOSK, source)
+    return both
+
+
+@given(runs)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_breaks_an_expectation_is_what_a_loop_over_the_rows_finds(
+    prepared: Database, batches: list[tuple[list[Said], list[Said]]]
+) -> None:
+    clear(prepared)
+    oracle, source = Oracle(), Kiosk()
+    for number, (some_buyers, some_purchases) in enumerate(batches):
+        oracle.touched.clear()
+        sent = [oracle.take(some_buyers, is_buyer=True), oracle.take(some_purchases, is_buyer=False)]
+        amounts = [Decimal(it["amount"] or 0) for it in oracle.purchases.values()]
+        source.says = {
+            "count_buyers": len(oracle.current),
+            "count_purchases": len(oracle.purchases) + number % 2,
+            "turnover": sum(amounts, Decimal(0)),
+        }
+        report = load(prepared, KIOSK, source, buyers=sent[0], purchases=sent[1])
+        told = {it.name: it for it in report.expectations}
+        expected = oracle.broken()
+
+        assert all(told[name].failing == len(expected[name]) for name in told if name in expected), (
+            told,
+            expected,
+        )
+        assert all(keys_of(told[name]) == sorted(expected[name])[:5] for name in told if name in expected)
+        assert told["row_count(kiosk.count_buyers)"].status == "passed"
+        assert told["total(amount, kiosk.turnover)"].status == "passed"
+        assert told["row_count(kiosk.count_purchases)"].failing == number % 2
+        assert ("not_null(segment)" in told) == bool(sent[0])
+        assert ("not_null(amount)" in told) == bool(sent[1])

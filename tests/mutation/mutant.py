@@ -306,7 +306,7 @@ MUTANTS = (
         '.where(source_id.is_not(None), or_(~known, source_id != ""))',
     ),
     Mutant(
-        "fact",
+        "resolution",
         "an empty reference is unknown",
         "case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found)",
         "case((s[name].is_(None), UNKNOWN_KEY), else_=found)",

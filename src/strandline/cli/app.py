@@ -98,6 +98,54 @@ def replay(
 
 
 @app.command()
+def erase(
+    source: Annotated[str, typer.Argument(help="The stream, as in crm.customers.")],
+    key: Annotated[str, typer.Argument(help="The natural key, as the source writes it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why: it is kept with the certificate.")] = "",
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", help="Only what took effect up to then; UTC unless told."),
+    ] = None,
+    reject: Annotated[
+        list[int] | None,
+        typer.Option("--reject", help="A reject without a key that is of them too; may be repeated."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be changed.")] = False,
+    database_url: DatabaseUrl = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase what a source has said of somebody, in every table; facts are kept."""
+    from strandline.cli import commands, erasure, progress
+
+    settings = commands.read_settings(database_url, app)
+    with stoppable():
+        with importing(settings.app):
+            pipelines = commands.find(settings)
+        with progress.shown(sys.stderr) as shown:
+            certificate = erasure.erase(
+                pipelines,
+                settings,
+                source,
+                key,
+                reason=reason,
+                until=until and (until if until.tzinfo else until.replace(tzinfo=UTC)),
+                reject_ids=reject or [],
+                is_dry=dry_run,
+                progress=shown,
+            )
+    erasure.print_certificate(certificate, as_json=as_json)
+
+
+@app.command()
+def erasures(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Show the certificates of what was erased."""
+    from strandline.cli import erasure
+
+    erasure.print_certificates(erasure.certificates(database_url), as_json=as_json)
+
+
+@app.command()
 def status(
     name: Annotated[str | None, typer.Argument(help="Only this pipeline.")] = None,
     database_url: DatabaseUrl = None,

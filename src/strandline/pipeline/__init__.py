@@ -2,15 +2,18 @@
 
 from strandline.model.expectation import accepted, fresh, holds, not_null, refers, unique
 from strandline.pipeline.definition import Pipeline, Rejects
+from strandline.pipeline.erasure import Certificate, erase
 from strandline.pipeline.reconciliation import row_count, total
 from strandline.pipeline.report import RunReport
 from strandline.pipeline.run import run
 
 __all__ = [
+    "Certificate",
     "Pipeline",
     "Rejects",
     "RunReport",
     "accepted",
+    "erase",
     "fresh",
     "holds",
     "not_null",

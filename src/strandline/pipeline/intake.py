@@ -156,17 +156,13 @@ class Intake:
     def take_again(self, entry: Any, targets: Sequence[Target]) -> None:
         """Take in an entry of the raw log for these targets, as `take` did when it was new."""
         settle = self._settle
+        if entry.operation == raw.ERASED:
+            return
         if entry.operation == raw.DELETE:
             settles = () if settle is None else self._settled(self.stream.describe(entry.payload).tie_break)
+            said = (entry.raw_id, entry.source_id, entry.effective_at, entry.fetched_at)
             for target in targets:
-                self._delete(
-                    target,
-                    entry.raw_id,
-                    entry.source_id,
-                    entry.effective_at,
-                    entry.fetched_at,
-                    settles=settles,
-                )
+                self._delete(target, *said, settles=settles)
             return
         try:
             if self._take_tombstone_again(entry, targets):

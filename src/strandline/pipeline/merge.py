@@ -160,6 +160,11 @@ def _tell(
 
 def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
     """Nobody else writes what this merge writes, or moves the keys that it looks up."""
+    lock.share_and_take(connection, shared=(), exclusive=written_with(model))
+
+
+def written_with(model: type[Dimension] | type[Fact]) -> set[str]:
+    """The models that a merge of this one writes, or whose keys it looks up."""
     if issubclass(model, Fact):
         dimensions = [reference.dimension for reference in model.references().values()]
         others: list[type[Any]] = [*dimensions, *model.combinations().values()]
@@ -172,7 +177,7 @@ def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
         bridges = model.bridges()
     others += [it for bridge in bridges for it in (bridge, bridge.dimension)]
     others += aggregate.touched_by(model)
-    lock.share_and_take(connection, shared=(), exclusive={it.__name__ for it in (model, *others)})
+    return {it.__name__ for it in (model, *others)}
 
 
 def _stage_history(

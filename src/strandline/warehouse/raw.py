@@ -47,6 +47,10 @@ STREAM: Final = "stream"
 
 UPSERT: Final = "upsert"
 DELETE: Final = "delete"
+ERASED: Final = "erased"
+"""What it was is not told any more: nothing is made of it."""
+
+ERASED_PAYLOAD: Final = b'{"erased": true}'
 
 CURSOR_TYPES: Final[dict[type, TypeEngine[Any]]] = {
     datetime: DateTime(timezone=True),
@@ -88,7 +92,7 @@ def raw_table(stream: str, *, cursor: type | None, tie_break: type | None = None
         Column("source_id", Text, comment="The natural key; NULL: the record has none"),
         Column("payload", LargeBinary, nullable=False, comment="The record, byte for byte"),
         Column("payload_hash", LargeBinary, nullable=False, comment="xxh3-128 of the payload"),
-        Column("operation", Text, nullable=False, comment="upsert or delete"),
+        Column("operation", Text, nullable=False, comment="upsert, delete or erased"),
         Column("cursor_value", CURSOR_TYPES.get(cursor or str, Text())),
         Column("effective_at", DateTime(timezone=True), comment="When it became so at the source"),
         Column("run_id", BigInteger, nullable=False),

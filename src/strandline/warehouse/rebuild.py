@@ -36,6 +36,7 @@ from sqlalchemy import (
     update,
 )
 
+from strandline.model.column import UNKNOWN_KEY, GroupKey, Outrigger
 from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import BEGINNING
 from strandline.warehouse.dialect import just_after
@@ -118,7 +119,10 @@ def _spare_withdrawn(connection: Connection, batch: Batch) -> None:
 def _infer_withdrawn(connection: Connection, batch: Batch) -> None:
     table = batch.table
     retired = select(RETIRED.c.key)
-    nothing: dict[str, Any] = {**batch.dimension.placeholders(), **dict.fromkeys(remembered(batch.dimension))}
+    dimension = batch.dimension
+    nothing: dict[str, Any] = {**dimension.placeholders(), **dict.fromkeys(remembered(dimension))}
+    named = [*dimension.companions(Outrigger), *dimension.companions(GroupKey)]
+    nothing |= dict.fromkeys((column.name for column in named), UNKNOWN_KEY)
     if CUSTOM_FIELDS in table.c:
         nothing[CUSTOM_FIELDS] = null()
     inferred = {

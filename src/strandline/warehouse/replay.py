@@ -229,7 +229,7 @@ def remove_unnamed(
         if reference.dimension is batch.dimension and reference.missing != "unknown"
     ]
     durable = member.c[batch.dimension.durable_key_column().name]
-    needed += [exists().where(column == durable) for column in _naming(naming, batch.dimension)]
+    needed += [exists().where(column == durable) for column in naming_columns(naming, batch.dimension)]
     theirs = and_(member.c.source_system == batch.source_system, member.c.source_id == UNNAMED.c.source_id)
     is_needed = exists().where(theirs, or_(false(), *needed))
     connection.execute(delete(UNNAMED).where(is_needed))
@@ -253,7 +253,7 @@ def remove_unnamed(
     return removed
 
 
-def _naming(models: Iterable[Any], dimension: type[Dimension]) -> list[Column[Any]]:
+def naming_columns(models: Iterable[Any], dimension: type[Dimension]) -> list[Column[Any]]:
     """The columns that hold durable keys of the dimension's members."""
     durable = dimension.durable_key_column().name
     bridges = [it.table().c[durable] for it in models if issubclass(it, Bridge) and it.dimension is dimension]

@@ -54,7 +54,7 @@ run = Table(
     Column("run_id", BigKey, Identity(), primary_key=True),
     Column("pipeline", Text, nullable=False),
     Column(
-        "kind", Text, nullable=False, server_default=text("'run'"), comment="run, retry, replay or dry replay"
+        "kind", Text, nullable=False, server_default=text("'run'"), comment="run, retry, replay, erasure, …"
     ),
     Column("started_at", MOMENT, nullable=False, server_default=func.now()),
     Column("finished_at", MOMENT, comment="NULL: running, or ended without a word"),
@@ -237,6 +237,32 @@ aggregate = Table(
     Column("run_id", BigInteger, nullable=False),
     Column("built_at", MOMENT, nullable=False, server_default=func.now()),
     comment="By which query each aggregate has been built; from then on it is kept up",
+)
+
+erasure = Table(
+    "erasure",
+    OWN_TABLES,
+    Column("erasure_id", BigKey, Identity(), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("key_hash", Text, nullable=False, comment="SHA-256 of the salt, which was told once, and the key"),
+    Column("reason", Text, nullable=False),
+    Column("until", MOMENT, comment="What took effect later stays; NULL: nothing does"),
+    Column("counts", JSON_VALUE, nullable=False, comment="What was changed, in rows by table"),
+    Column("kept", JSON_VALUE, nullable=False, comment="Rows of facts that refer to the member still"),
+    Column("run_id", BigInteger, nullable=False),
+    Column("erased_at", MOMENT, nullable=False, server_default=func.now()),
+    Column("erased_by", Text, nullable=False, comment="The database user"),
+    comment="The certificates of what was erased",
+)
+
+erased_key = Table(
+    "erased_key",
+    OWN_TABLES,
+    Column("stream", Text, primary_key=True),
+    Column("source_id", Text, primary_key=True),
+    Column("until", MOMENT, comment="What took effect later is taken in; NULL: nothing is"),
+    Column("sent_again_at", MOMENT, comment="When the source last sent what is to stay away"),
+    comment="Whose records are not stored any more",
 )
 
 

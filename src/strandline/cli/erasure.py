@@ -1,0 +1,98 @@
+"""What `strandline erase` and `strandline erasures` do, and what they print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from strandline.cli import commands, output
+from strandline.settings import Settings
+
+LIST_COLUMNS: Final = {
+    "erasure_id": "erasure",
+    "stream": "stream",
+    "erased_at": "when",
+    "erased_by": "by",
+    "reason": "reason",
+    "until": "up to",
+    "run_id": "run",
+}
+
+
+def erase(
+    pipelines: Sequence[Any],
+    settings: Settings,
+    source: str,
+    key: str,
+    *,
+    reason: str,
+    until: datetime | None,
+    reject_ids: Sequence[int],
+    is_dry: bool,
+    progress: Any,
+) -> Any:
+    """Erase a natural key; its certificate."""
+    from strandline.pipeline import erasure
+
+    stream = erasure.choose(pipelines, source)
+    with commands.warehouse(settings) as database:
+        return erasure.erase(
+            pipelines,
+            database,
+            stream,
+            key,
+            reason=reason,
+            until=until,
+            reject_ids=reject_ids,
+            is_dry=is_dry,
+            progress=progress,
+        )
+
+
+def certificates(database_url: str | None) -> list[dict[str, Any]]:
+    """What was erased, newest first; nothing where strandline has never run."""
+    from strandline.warehouse import erasure, ledger
+
+    settings = commands.read_settings(database_url)
+    if settings.database_url is None and not settings.home.exists():
+        return []  # to look must not make a database
+    with commands.warehouse(settings) as database, database.begin() as connection:
+        return erasure.certificates(connection) if ledger.exists(database, connection) else []
+
+
+def print_certificate(certificate: Any, *, as_json: bool) -> None:
+    """The certificate, and what is to be done beside it."""
+    if as_json:
+        output.print_json(certificate.as_dict())
+        return
+    told = certificate.as_dict()
+    counts, kept = told.pop("counts"), told.pop("kept")
+    is_dry = told.pop("is_dry")
+    head = ("erasure_id", "stream", "reason", "until", "erased_at", "erased_by", "run_id", "key_hash", "salt")
+    shown = ("stream", "reason", "until") if is_dry else head
+    output.print_mapping({name: told[name] for name in shown if told[name] is not None}, as_json=False)
+    what = "would be changed or removed" if is_dry else "changed or removed"
+    _print_rows(counts, columns={"name": "table", "rows": what})
+    _print_rows(kept, columns={"name": "rows of facts that refer to it", "rows": "kept"})
+    if not is_dry:
+        sys.stderr.write("Keep the salt: with it and the key you can show that this is the certificate.\n")
+
+
+def _print_rows(rows: Mapping[str, int], *, columns: Mapping[str, str]) -> None:
+    if rows:
+        told = [{"name": name, "rows": number} for name, number in sorted(rows.items())]
+        output.console().print(output.table(told, columns=columns))
+
+
+def print_certificates(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """All certificates."""
+    if as_json:
+        output.print_json(found)
+        return
+    if not found:
+        sys.stdout.write("Nothing was erased.\n")
+        return
+    columns = {name: it for name, it in LIST_COLUMNS.items() if any(row[name] is not None for row in found)}
+    output.console().print(output.table(found, columns=columns))

@@ -1,0 +1,323 @@
+"""Erasure: a member's records taken out of the raw log, and its rows replayed as if there had been none.
+
+What is left of a member that facts refer to is an inferred one, known by its key; facts keep their rows. All
+of it is one transaction, under the locks of a merge, with the certificate that tells of it. A replay, a late
+record or a new table reads the same log, and so brings nothing back; what the source still sends of the key
+is not stored (see `suppression`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import MetaData, Table, exists, func, inspect, not_, or_, select, text, update
+
+from strandline.errors import DeclarationError, UnknownKey
+from strandline.model.column import Attribute, role
+from strandline.model.dimension import Dimension
+from strandline.model.fact import facts_of
+from strandline.model.path import nearest
+from strandline.pipeline import merge, quotation
+from strandline.pipeline.definition import Pipeline, Reading
+from strandline.pipeline.target import Target
+from strandline.pipeline.load import Load
+from strandline.pipeline.report import Progress, Silence, StreamReport, TargetReport
+from strandline.pipeline.run import Run
+from strandline.source.stream import Stream
+from strandline.warehouse import erasure, key, ledger, lock, raw, staging, temporary
+from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import is_sqlite
+from strandline.warehouse.dropped import with_dropped
+from strandline.warehouse.erasure import Meant
+from strandline.warehouse.leftover import Leftovers
+from strandline.warehouse.replay import Scope
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What an erasure has changed; with `is_dry`, what it would."""
+
+    erasure_id: int | None
+    stream: str
+    reason: str
+    until: datetime | None
+    erased_at: datetime
+    erased_by: str
+    run_id: int
+    key_hash: str
+    """SHA-256 of the salt and the natural key."""
+    salt: str
+    """Kept nowhere: whoever has it can show later whose certificate it is."""
+    counts: Mapping[str, int]
+    """Rows that were changed or removed, by table."""
+    kept: Mapping[str, int]
+    """Rows of facts that refer to the member, by column."""
+    is_dry: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def erase(
+    pipelines: Sequence[Pipeline],
+    database: Database,
+    stream: str,
+    source_id: str,
+    *,
+    reason: str,
+    until: datetime | None = None,
+    reject_ids: Sequence[int] = (),
+    is_dry: bool = False,
+    progress: Progress | None = None,
+) -> Certificate:
+    """Erase what a stream, `source.stream`, has ever said of a natural key, in all that these pipelines fill:
+    what took effect up to `until`, or, without it, everything, and whatever comes. `reject_ids` are rejects
+    of the stream without a key that are of the same person.
+
+    With `is_dry` nothing is changed. Raises DeclarationError for a stream that fills facts, or none at all,
+    and UnknownKey for a key that it never sent.
+    """
+    if not reason.strip():
+        raise DeclarationError("erase: no reason was given", hint='Say why: --reason "request of 2026-03-01"')
+    if until is not None and until.tzinfo is None:
+        raise DeclarationError(f"erase: {until} has no time zone", hint="Write it as 2026-03-01T00:00:00Z.")
+    pipeline = _gather(pipelines, stream)
+    with database.connect() as connection:
+        one_run = Run(pipeline, database, connection, progress or Silence())
+        one_run.prepare(kind="dry erasure" if is_dry else "erasure")
+        with one_run.recorded():
+            case = _Case(one_run, pipeline.readings[0], source_id, until)
+            case.open(reject_ids, is_dry=is_dry)
+            with connection.begin() as transaction:
+                certificate = case.erase(reason=reason, is_dry=is_dry)
+                if is_dry:
+                    transaction.rollback()
+        if not is_dry:
+            _vacuum(database, case.touched)
+        return certificate
+
+
+def choose(pipelines: Iterable[Pipeline], source: str) -> str:
+    """The stream that is meant: `source.stream`, or the only one of a source that brings personal data.
+    Raises DeclarationError where it is not clear.
+    """
+    streams = {it.stream.qualified_name: it.stream for pipeline in pipelines for it in pipeline.syncs}
+    if source in streams:
+        return source
+    personal = [it for it in _personal(pipelines) if streams[it].source_name == source]
+    if len(personal) == 1:
+        return personal[0]
+    names = sorted(personal or streams)
+    raise DeclarationError(
+        f"erase: {source!r} is not one stream",
+        hint=f"Name it: {', '.join(names)}." if personal else nearest(source, names),
+    )
+
+
+def _personal(pipelines: Iterable[Pipeline]) -> list[str]:
+    """The streams that fill dimensions with attributes that point at a person."""
+    syncs = [it for pipeline in pipelines for it in pipeline.syncs if issubclass(it.model, Dimension)]
+    return list(dict.fromkeys(it.stream.qualified_name for it in syncs if _has_pii(it.model)))
+
+
+def _has_pii(model: type[Any]) -> bool:
+    return any(isinstance(it := role(column), Attribute) and it.pii for column in model.table().c)
+
+
+def _gather(pipelines: Sequence[Pipeline], stream: str) -> Pipeline:
+    """All that the stream fills in any of the pipelines, as one."""
+    reading = [it for it in pipelines if any(sync.stream.qualified_name == stream for sync in it.syncs)]
+    if not reading:
+        streams = [sync.stream.qualified_name for it in pipelines for sync in it.syncs]
+        raise DeclarationError(f"erase: no pipeline reads {stream!r}", hint=nearest(stream, streams))
+    gathered = Pipeline(reading[0].name)
+    syncs = [sync for it in reading for sync in it.syncs if sync.stream.qualified_name == stream]
+    gathered.syncs += {it.target: it for it in syncs}.values()
+    facts = [it.target for it in syncs if not issubclass(it.model, Dimension)]
+    if facts:
+        raise DeclarationError(
+            f"erase: {stream} fills {', '.join(facts)}, and the rows of a fact are kept",
+            hint="Erase the streams that fill dimensions; facts refer to a member by its key.",
+        )
+    return gathered
+
+
+class _Case:
+    """One erasure that is going on."""
+
+    def __init__(self, one_run: Run, reading: Reading, source_id: str, until: datetime | None) -> None:
+        self.one_run = one_run
+        self.database = one_run.database
+        self.connection = one_run.connection
+        self.reading = reading
+        self.stream: Stream = reading.stream
+        spelled = self.stream.source.natural_keys.encode(source_id) or source_id
+        self.meant = Meant(self.stream.qualified_name, reading.raw, spelled, until)
+        self.loads: list[tuple[Load, Target]] = []
+        self.counts: dict[str, int] = {}
+        self.touched: list[str] = []
+        """The tables that were changed, as they are called in this database."""
+
+    def open(self, reject_ids: Sequence[int], *, is_dry: bool) -> None:
+        """Be the stream's only writer, and stand where its targets are."""
+        told = StreamReport(self.stream.qualified_name, status="done")
+        self.one_run.report.streams.append(told)
+        opened = self.one_run.open(self.reading)
+        if not is_dry:
+            self.one_run.fill(opened)
+        self.one_run.note(told)
+        with self.connection.begin():
+            if not erasure.is_known(self.connection, self.meant):
+                raise UnknownKey(
+                    f"{self.stream.qualified_name}: no record of {self.meant.source_id!r} is in the raw log",
+                    hint="Write it as the source does, as in the column source_id.",
+                )
+            raw_ids = erasure.keyless_entries(self.connection, self.meant.stream, reject_ids)
+            self.meant = replace(self.meant, raw_ids=raw_ids)
+        for target in opened.targets:
+            if target.applied:
+                load = self.one_run.load_of(self.reading, [target])
+                load.stand_still()
+                self.loads.append((load, target))
+
+    @cached_property
+    def dimensions(self) -> list[type[Dimension]]:
+        """What is built from the stream."""
+        return [target.sync.model for _, target in self.loads if issubclass(target.sync.model, Dimension)]
+
+    def erase(self, *, reason: str, is_dry: bool) -> Certificate:
+        """Do it all, in the transaction that is open."""
+        names = {name for it in self.dimensions for name in merge.written_with(it)}
+        lock.share_and_take(self.connection, shared=(), exclusive=names)
+        for dimension in self.dimensions:
+            self._count(dimension.table(), self._versions(dimension))
+        left = self._leftovers()
+        self._blank()
+        for load, target in self.loads:
+            self._replay(load, target)
+        for table, rows in left.remove(self.database, self.connection).items():
+            self._count(table, rows)
+        erasure.keep_away(self.connection, self.meant)
+        return self._certify(reason, is_dry=is_dry)
+
+    def _count(self, table: Table, rows: int) -> None:
+        self._count_name(f"{table.schema}.{table.name}", rows)
+
+    def _count_name(self, name: str, rows: int) -> None:
+        if rows:
+            self.counts[name] = self.counts.get(name, 0) + rows
+            schema, _, table = name.partition(".")
+            self.touched.append(self.database.qualified(Table(table, MetaData(), schema=schema)))
+
+    def _versions(self, dimension: type[Dimension]) -> int:
+        """How many versions the member has that say something."""
+        table = dimension.table().c
+        mine = (table.source_system == self.stream.source_name, table.source_id == self.meant.source_id)
+        return self.connection.scalar(select(func.count()).where(*mine, not_(table.is_inferred))) or 0
+
+    def _leftovers(self) -> Leftovers:
+        """What the member's records, read once more, have brought into tables of others."""
+        left = Leftovers()
+        log = self.meant.log
+        said = select(*raw.entry_columns(log)).where(self.meant.is_meant).order_by(log.c.raw_id)
+        for load, target in self.loads:
+            for _ in load.stage_entries(target, said):
+                pass
+            load.taken_again = 0
+            assert issubclass(target.sync.model, Dimension)
+            mapped = target.sync.mapper.mapped
+            left.note(
+                self.connection,
+                target.sync.model,
+                target.staged,
+                source_system=self.stream.source_name,
+                source_id=self.meant.source_id,
+                sources={name: it.source for name, it in mapped.items() if it.source is not None},
+            )
+            staging.empty(self.database, self.connection, target.staged)
+        return left
+
+    def _blank(self) -> None:
+        """Take the records out of raw log, quarantine and stage, and their values out of the ledger."""
+        connection, name = self.connection, self.stream.qualified_name
+        found = erasure.entries(connection, self.meant)
+        reasons = erasure.forget_rejects(connection, name, [it.raw_id for it in found])
+        self._count_name("strandline.reject", len(reasons))
+        self._count(self.meant.log, erasure.blank(connection, self.meant))
+        words = quotation.words((bytes(it.payload) for it in found), reasons)
+        requests = [(it.run_id, it.request) for it in found]
+        changed = erasure.withhold(connection, name, requests=requests, words=words)
+        changed |= erasure.forget_staged(self.database, connection, self.meant)
+        for table, rows in changed.items():
+            self._count_name(table, rows)
+
+    def _replay(self, load: Load, target: Target) -> None:
+        """Build the member's rows anew from what the raw log says now."""
+        run_id = self.one_run.report.run_id
+        load.replayed = Scope([self.meant.source_id])
+        counts = merge.merge(self.database, self.connection, load=load, target=target, run_id=run_id)
+        temporary.drop_all(self.connection)
+        self._empty_dropped(target)
+        applied = target.applied
+        done = TargetReport(load.stream.qualified_name, target.sync.target, counts, applied, applied, 0.0)
+        self.one_run.report.targets.append(done)
+        ledger.note_target(self.connection, run_id, asdict(done))
+
+    def _empty_dropped(self, target: Target) -> None:
+        """What the member has in columns that the model dropped goes too; nothing fills them again."""
+        if target.dropped:
+            table = with_dropped(target.sync.model.table(), target.dropped)
+            c = table.c
+            mine = (c.source_system == self.stream.source_name, c.source_id == self.meant.source_id)
+            is_filled = or_(*(c[name].is_not(None) for name in target.dropped))
+            nothing = dict.fromkeys(target.dropped)
+            self.connection.execute(update(table).where(*mine, is_filled).values(**nothing))
+
+    def _kept(self) -> dict[str, int]:
+        """How many rows of facts refer to the member, by column."""
+        there, kept = inspect(self.connection), dict[str, int]()
+        for dimension in self.dimensions:
+            member = dimension.table().alias("member")
+            c = member.c
+            mine = (c.source_system == self.stream.source_name, c.source_id == self.meant.source_id)
+            for fact in facts_of(dimension):
+                table = fact.table()
+                if not there.has_table(table.name, schema=self.database.schema_of(table)):
+                    continue
+                for name, reference in fact.references().items():
+                    if reference.dimension is dimension:
+                        points = exists().where(*mine, key.points_at(fact, name, member))
+                        rows = select(func.count()).select_from(table).where(points)
+                        kept[f"{table.name}.{name}"] = self.connection.scalar(rows) or 0
+        return {name: rows for name, rows in kept.items() if rows}
+
+    def _certify(self, reason: str, *, is_dry: bool) -> Certificate:
+        salt, connection = erasure.new_salt(), self.connection
+        told: dict[str, Any] = {
+            "stream": self.meant.stream,
+            "reason": reason,
+            "until": self.meant.until,
+            "erased_at": datetime.now(UTC),
+            "erased_by": erasure.user(connection),
+            "run_id": self.one_run.report.run_id,
+            "key_hash": erasure.hash_of(self.meant.source_id, salt),
+            "counts": self.counts,
+            "kept": self._kept(),
+        }
+        number = None if is_dry else erasure.keep(connection, told)
+        return Certificate(number, **told, salt=salt, is_dry=is_dry)
+
+
+def _vacuum(database: Database, tables: Iterable[str]) -> None:
+    """Clear dead rows out of the files, and old values out of the planner's statistics."""
+    if is_sqlite(database.engine):
+        return
+    with database.connect() as connection:
+        outside = connection.execution_options(isolation_level="AUTOCOMMIT")
+        for name in dict.fromkeys(tables):
+            outside.execute(text(f"VACUUM (ANALYZE) {name}"))

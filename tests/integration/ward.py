@@ -17,6 +17,7 @@ from tests.memory import pages
 from strandline.model import (
     Aggregate,
     Bridge,
+    CustomFields,
     Dimension,
     Fact,
     Mapper,
@@ -101,8 +102,8 @@ class BridgeAllergy(Bridge, to=DimAllergen):
     """What patients are allergic to."""
 
 
-class DimPatient(Dimension):
-    """A patient; a column of every type."""
+class DimPatient(Dimension, CustomFields):
+    """A patient; a column of every type, and what nobody has declared."""
 
     first_email: Mapped[str | None] = attribute(String(60), scd=0, pii=True)
     patient_name: Mapped[str] = attribute(String(60), pii=True)

@@ -18,15 +18,16 @@ from sqlalchemy import MetaData, Table, exists, func, inspect, not_, or_, select
 
 from strandline.errors import DeclarationError, UnknownKey
 from strandline.model.column import Attribute, role
+from strandline.model.custom import Custom
 from strandline.model.dimension import Dimension
 from strandline.model.fact import facts_of
 from strandline.model.path import nearest
 from strandline.pipeline import merge, quotation
 from strandline.pipeline.definition import Pipeline, Reading
-from strandline.pipeline.target import Target
 from strandline.pipeline.load import Load
 from strandline.pipeline.report import Progress, Silence, StreamReport, TargetReport
 from strandline.pipeline.run import Run
+from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
 from strandline.warehouse import erasure, key, ledger, lock, raw, staging, temporary
 from strandline.warehouse.database import Database
@@ -120,13 +121,14 @@ def choose(pipelines: Iterable[Pipeline], source: str) -> str:
 
 
 def _personal(pipelines: Iterable[Pipeline]) -> list[str]:
-    """The streams that fill dimensions with attributes that point at a person."""
+    """The streams that fill dimensions with attributes that point at a person, or with whatever comes."""
     syncs = [it for pipeline in pipelines for it in pipeline.syncs if issubclass(it.model, Dimension)]
     return list(dict.fromkeys(it.stream.qualified_name for it in syncs if _has_pii(it.model)))
 
 
 def _has_pii(model: type[Any]) -> bool:
-    return any(isinstance(it := role(column), Attribute) and it.pii for column in model.table().c)
+    meanings = [role(column) for column in model.table().c]
+    return any(isinstance(it, Custom) or (isinstance(it, Attribute) and it.pii) for it in meanings)
 
 
 def _gather(pipelines: Sequence[Pipeline], stream: str) -> Pipeline:

@@ -139,11 +139,13 @@ def withhold(
     """Withhold these words wherever the ledger quotes a record: in errors, in their hints, and in what these
     requests (run and page) asked for; how many rows, by table.
     """
-    s, r, q = state.run_stream.c, state.run.c, state.request.c
+    s, r, q, e = state.run_stream.c, state.run.c, state.request.c, state.expectation.c
     read = select(s.run_id).where(s.stream == stream)
     of_stream = (s.stream == stream) & or_(s.error.is_not(None), s.hint.is_not(None))
     of_run = r.error.is_not(None) & r.run_id.in_(read)
+    of_expectation = (e.stream == stream) & e.detail.is_not(None)
     found = {
+        "strandline.expectation": _replace(connection, state.expectation, ["detail"], of_expectation, words),
         "strandline.run": _replace(connection, state.run, ["error"], of_run, words),
         "strandline.run_stream": _replace(connection, state.run_stream, ["error", "hint"], of_stream, words),
         "strandline.request": 0,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from tests.end_to_end.test_column_life import Harbour, ship
 
 DECLARED = """fleet = Pipeline("fleet")
@@ -71,3 +72,55 @@ def test_a_wrong_expectation_ends_with_2_and_says_what_would_be_right(harbour: H
     assert outcome.code == 2
     assert "'shipname' is no column of DimShip" in outcome.error
     assert "Did you mean 'ship_name'?" in outcome.error
+
+
+def test_a_check_looks_at_whole_tables_and_tells_failures_from_warnings(harbour: Harbour) -> None:
+    """Whoever wrote them: here somebody has, by hand."""
+    harbour.run(ship("a", 1), ship("b", 1), ship("c", 1, flag="DK"))
+    warned = harbour.project.strandline("check", "--json")
+    with harbour.database.begin() as connection:
+        connection.execute(text("UPDATE warehouse.dim_ship SET ship_name = 'A' WHERE source_id = 'b'"))
+    failed = harbour.project.strandline("check", "fleet")
+
+    (finding,) = warned.document["findings"]
+    assert (warned.code, warned.document["expectations"]) == (3, 2)
+    assert (finding["rule"], finding["rows"], finding["severity"]) == ("accepted(flag)", 1, "warn")
+    assert finding["sample"] == ["harbour:c"]
+    assert failed.code == 1
+    assert failed.stdout == (
+        "dim_ship: unique(ship_name): the same ship_name in 2 rows: harbour:a, harbour:b\n"
+        "dim_ship: accepted(flag): another flag than 'NO', 'SE' in 1 row: harbour:c\n"
+    )
+
+
+def test_a_check_tells_when_a_source_cannot_be_asked_or_a_condition_not_be_worked_out(
+    harbour: Harbour,
+) -> None:
+    """The others are looked at all the same."""
+    harbour.run(ship("a", 1))
+    more = (
+        'fleet.expect(DimShip, holds("divides", 1 / (DimShip.version - 1) > 0), row_count(Harbour.count))\n'
+    )
+    count = """    @reconciliation
+    def count(self) -> int:
+        raise SourceUnavailable("the harbour is closed")
+
+    def _page(self)"""
+    harbour.project.edit("fleet.py", "    def _page(self)", count)
+    harbour.project.edit("fleet.py", DECLARED, DECLARED + more)
+    harbour.project.edit("fleet.py", "import accepted, unique", "import accepted, holds, row_count, unique")
+    harbour.project.edit(
+        "fleet.py",
+        "from strandline.source import Page, Source",
+        "from strandline.errors import SourceUnavailable\n"
+        "from strandline.source import Page, Source, reconciliation",
+    )
+    outcome = harbour.project.strandline("check", "--json")
+
+    assert outcome.code == 1
+    told = {it["rule"]: it["message"] for it in outcome.document["findings"]}
+    assert "division by zero" in told["holds(divides)"]
+    assert told["row_count(harbour.count)"] == (
+        "dim_ship: row_count(harbour.count): it could not be asked: the harbour is closed"
+    )
+    assert len(told) == 2

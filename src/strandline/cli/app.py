@@ -176,7 +176,7 @@ def check(
     app: App = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check what must hold in the warehouse: intervals, versions, and the keys on facts."""
+    """Check what must hold in the warehouse: intervals, versions, keys, aggregates, and what is expected."""
     from strandline.cli import commands, output
 
     settings = commands.read_settings(database_url, app)
@@ -184,7 +184,7 @@ def check(
         pipelines = commands.find(settings) if name is None else [commands.choose(name, settings)]
     checked = commands.check(pipelines, settings)
     output.print_check(checked, as_json=as_json)
-    raise typer.Exit(EXIT_FAILED if checked.findings else EXIT_DONE)
+    raise typer.Exit(checked.exit_code)
 
 
 @app.command()

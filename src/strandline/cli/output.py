@@ -174,7 +174,9 @@ def _counts(counts: Mapping[str, int]) -> str:
 def print_check(checked: Any, *, as_json: bool) -> None:
     """What a check has found."""
     if as_json:
-        print_json({"tables": checked.tables, "findings": checked.findings})
+        print_json(
+            {"tables": checked.tables, "expectations": checked.expectations, "findings": checked.findings}
+        )
         return
     for finding in checked.findings:
         sys.stdout.write(f"{finding['message']}\n")

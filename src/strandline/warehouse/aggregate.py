@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Dialect,
     MetaData,
     Select,
+    SelectBase,
     Table,
     and_,
     case,
@@ -37,6 +39,7 @@ from sqlalchemy import (
     text,
     true,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -182,6 +185,33 @@ def _touched(connection: Connection, aggregate: type[Aggregate]) -> Iterator[Col
     here = [it for column, group, _ in parts for it in comparable(column, group)]
     there = [it for column, _, note in parts for it in comparable(column, note)]
     yield case((tuple_(*here).in_(select(*there)), true()), else_=false())
+
+
+@contextmanager
+def recalculated(connection: Connection, aggregate: type[Aggregate]) -> Iterator[SelectBase]:
+    """The groups in which the table is not what the query gives now, by name. Calculated anew in a table of
+    this transaction.
+    """
+    table, fresh, measures = aggregate.table(), _fresh_table(aggregate), aggregate.measures()
+    fresh.create(connection)
+    connection.execute(_calculate(connection, aggregate, fresh, is_whole=True))
+    _analyze(connection, fresh)
+    same = _same(aggregate, fresh)
+    others = differ(measures, [fresh.c[column.name] for column in measures])
+    yield union_all(
+        _named(aggregate, fresh).where(~select(literal(1)).select_from(table).where(same).exists()),
+        _named(aggregate, table).where(~select(literal(1)).select_from(fresh).where(same).exists()),
+        _named(aggregate, table).join(fresh, same).where(others),
+    )
+    fresh.drop(connection)
+
+
+def _named(aggregate: type[Aggregate], rows: Table) -> Select[Any]:
+    """The groups by their grain: `year_month=2026-03 segment=retail`."""
+    parts: list[Any] = []
+    for column in aggregate.grain():
+        parts += [" " if parts else "", f"{column.name}=", rows.c[column.name]]
+    return select(func.concat(*parts).label("named")).select_from(rows)
 
 
 def _same(aggregate: type[Aggregate], other: Any) -> ColumnElement[bool]:

@@ -1,4 +1,5 @@
-"""Checks of what must hold in a warehouse, whoever wrote it: intervals, versions, and the keys on facts.
+"""Checks of what must hold in a warehouse, whoever wrote it: intervals, versions, the keys on facts, and what
+aggregates sum up.
 
 The merge keeps all of this, and the database's constraints a good part of it. But tables are restored,
 repaired by hand and migrated, and an auditor wants more than a promise. Each check is one query that selects
@@ -15,7 +16,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Select,
+    SelectBase,
     and_,
     false,
     func,
@@ -25,11 +26,13 @@ from sqlalchemy import (
     select,
 )
 
+from strandline.model.aggregate import Aggregate
 from strandline.model.bridge import Bridge
 from strandline.model.column import UNKNOWN_KEY, Reference, durable_column, missing_column
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.mini import History
+from strandline.warehouse import aggregate
 from strandline.warehouse.event import differ
 
 SHOWN: Final = 3
@@ -60,7 +63,7 @@ class Check:
     table: str
     rule: str
     what: str
-    broken: Select[Any]
+    broken: SelectBase
 
     def find(self, connection: Connection) -> Finding | None:
         """What breaks the rule, or None."""
@@ -75,7 +78,16 @@ class Check:
 def check(connection: Connection, models: Sequence[type[Any]]) -> list[Finding]:
     """Everything that the tables of these models break."""
     checks = [it for model in models for it in checks_of(model)]
-    return [found for it in checks if (found := it.find(connection)) is not None]
+    findings = [it.find(connection) for it in checks]
+    findings += [_look_at(connection, model) for model in models if issubclass(model, Aggregate)]
+    return [found for found in findings if found is not None]
+
+
+def _look_at(connection: Connection, model: type[Aggregate]) -> Finding | None:
+    """Compare an aggregate with what its query gives now."""
+    with aggregate.recalculated(connection, model) as differing:
+        what = "a group is not what the query gives"
+        return Check(model.table().name, "query", what, differing).find(connection)
 
 
 def checks_of(model: type[Any]) -> Iterator[Check]:

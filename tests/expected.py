@@ -92,7 +92,7 @@ class Kiosk(Source):
         return self.says[what]
 
 
-class DimBuyer(Dimension):
+class DimPatron(Dimension):
     """A buyer; the segment keeps its history."""
 
     email: Mapped[str | None] = attribute(String(20))
@@ -100,17 +100,17 @@ class DimBuyer(Dimension):
     visits: Mapped[int | None] = attribute()
 
 
-class FactPurchase(Fact):
+class FactOuting(Fact):
     """One row a purchase."""
 
     purchase_id: Mapped[str] = grain(String(20))
     bought_at: Mapped[datetime] = event_time()
-    buyer_key: Mapped[int] = references(DimBuyer, missing="infer")
-    helper_key: Mapped[int] = references(DimBuyer, missing="unknown")
+    patron_key: Mapped[int] = references(DimPatron, missing="infer")
+    helper_key: Mapped[int] = references(DimPatron, missing="unknown")
     amount: Mapped[Decimal | None] = measure(Money)
 
 
-class KioskBuyer(Mapper[Buyer, DimBuyer]):
+class KioskBuyer(Mapper[Buyer, DimPatron]):
     """The kiosk's buyers."""
 
     email = field("email")
@@ -118,12 +118,12 @@ class KioskBuyer(Mapper[Buyer, DimBuyer]):
     visits = field("visits")
 
 
-class KioskPurchase(Mapper[Purchase, FactPurchase]):
+class KioskPurchase(Mapper[Purchase, FactOuting]):
     """The kiosk's purchases."""
 
     purchase_id = field("id")
     bought_at = field("at")
-    buyer_key = field("buyer")
+    patron_key = field("buyer")
     helper_key = field("helper")
     amount = field("amount")
 

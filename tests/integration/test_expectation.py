@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.expected import DimBuyer, FactPurchase, Kiosk, load, pipeline, record, rows
+from tests.expected import DimPatron, FactOuting, Kiosk, load, pipeline, record, rows
 
 from strandline.model.expectation import Expectation
 from strandline.pipeline import accepted, fresh, holds, not_null, refers, row_count, total, unique
@@ -17,40 +17,40 @@ LEDGER = "SELECT run_id, target, name, severity, status, failing FROM strandline
 
 def test_a_merge_that_breaks_an_expectation_is_rolled_back_and_taken_up_again(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(DimBuyer, not_null("segment"), unique("email"))
+    kiosk.expect(DimPatron, not_null("segment"), unique("email"))
     first = load(warehouse, kiosk, source, buyers=[record("a", segment="retail", email="a@x")])
     broken = load(warehouse, kiosk, source, buyers=[record("b", email="b@x"), record("c", segment="trade")])
 
     assert (first.status, broken.status, broken.exit_code) == ("done", "failed", 1)
     assert broken.streams[0].kind == "ExpectationFailed"
     assert broken.streams[0].error == (
-        "kiosk.buyers: DimBuyer was not merged: not_null(segment): no segment in 1 row: kiosk:b"
+        "kiosk.buyers: DimPatron was not merged: not_null(segment): no segment in 1 row: kiosk:b"
     )
-    assert "strandline why dim_buyer b" in str(broken.streams[0].hint)
-    assert rows(warehouse, "SELECT source_id FROM warehouse.dim_buyer WHERE buyer_key > 0") == [("a",)]
-    assert rows(warehouse, APPLIED) == [("DimBuyer", 1)]
+    assert "strandline why dim_patron b" in str(broken.streams[0].hint)
+    assert rows(warehouse, "SELECT source_id FROM warehouse.dim_patron WHERE patron_key > 0") == [("a",)]
+    assert rows(warehouse, APPLIED) == [("DimPatron", 1)]
     assert rows(warehouse, LEDGER) == [
-        (1, "DimBuyer", "not_null(segment)", "fail", "passed", 0),
-        (1, "DimBuyer", "unique(email)", "fail", "passed", 0),
-        (2, "DimBuyer", "not_null(segment)", "fail", "failed", 1),
-        (2, "DimBuyer", "unique(email)", "fail", "passed", 0),
+        (1, "DimPatron", "not_null(segment)", "fail", "passed", 0),
+        (1, "DimPatron", "unique(email)", "fail", "passed", 0),
+        (2, "DimPatron", "not_null(segment)", "fail", "failed", 1),
+        (2, "DimPatron", "unique(email)", "fail", "passed", 0),
     ]
     mended = load(warehouse, kiosk, source, buyers=[record("b", 1, email="b@x", segment="trade")])
 
     assert (mended.status, mended.streams[0].resumed) == ("done", 2)
-    assert rows(warehouse, APPLIED) == [("DimBuyer", 4)]
+    assert rows(warehouse, APPLIED) == [("DimPatron", 4)]
 
 
 def test_a_warning_is_told_and_the_merge_stands(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(DimBuyer, accepted("segment", ["retail", "trade"]), severity="warn")
+    kiosk.expect(DimPatron, accepted("segment", ["retail", "trade"]), severity="warn")
     report = load(warehouse, kiosk, source, buyers=[record("a", segment="gold"), record("b"), record("c")])
 
     assert (report.status, report.exit_code) == ("partial", 3)
     (told,) = report.expectations
     assert (told.status, told.failing, told.samples) == ("warned", 1, [{"source": "kiosk", "key": "a"}])
     assert told.detail == "another segment than 'retail', 'trade' in 1 row: kiosk:a"
-    assert rows(warehouse, "SELECT count(*) FROM warehouse.dim_buyer WHERE buyer_key > 0") == [(3,)]
+    assert rows(warehouse, "SELECT count(*) FROM warehouse.dim_patron WHERE patron_key > 0") == [(3,)]
     assert rows(warehouse, "SELECT status FROM strandline.run_stream WHERE stream = 'kiosk.buyers'") == [
         ("partial",)
     ]
@@ -60,7 +60,7 @@ def test_only_rows_of_the_merge_are_looked_at(warehouse: Database) -> None:
     """What was there before the expectation is not; a unique value is looked for in the whole table."""
     kiosk, source = pipeline(), Kiosk()
     load(warehouse, kiosk, source, buyers=[record("a", email="a@x")])
-    kiosk.expect(DimBuyer, not_null("segment"), unique("email"))
+    kiosk.expect(DimPatron, not_null("segment"), unique("email"))
     good = load(warehouse, kiosk, source, buyers=[record("b", email="b@x", segment="trade")])
     same = load(warehouse, kiosk, source, buyers=[record("c", email="a@x", segment="trade")])
 
@@ -72,7 +72,7 @@ def test_only_rows_of_the_merge_are_looked_at(warehouse: Database) -> None:
 
 def test_what_was_and_who_is_deleted_or_inferred_breaks_nothing(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(DimBuyer, not_null("segment"), unique("email"))
+    kiosk.expect(DimPatron, not_null("segment"), unique("email"))
     buyers = [
         record("a", segment=None),
         record("a", 1, segment="retail", email="same"),
@@ -82,22 +82,22 @@ def test_what_was_and_who_is_deleted_or_inferred_breaks_nothing(warehouse: Datab
     report = load(warehouse, kiosk, source, buyers=buyers, purchases=[record("p", 5, buyer="nobody")])
 
     assert report.status == "done"
-    assert rows(warehouse, "SELECT count(*) FROM warehouse.dim_buyer WHERE is_inferred") == [(1,)]
+    assert rows(warehouse, "SELECT count(*) FROM warehouse.dim_patron WHERE is_inferred") == [(1,)]
 
 
 FACTS: dict[str, tuple[Expectation, list[dict[str, Any]], list[str]]] = {
-    "refers(buyer_key)": (
-        refers("buyer_key"),
+    "refers(patron_key)": (
+        refers("patron_key"),
         [record("p", buyer="a"), record("q"), record("r", buyer="x")],
         ["r"],
     ),
-    "refers(buyer_key, helper_key)": (
-        refers("buyer_key", "helper_key"),
+    "refers(patron_key, helper_key)": (
+        refers("patron_key", "helper_key"),
         [record("p", helper="a"), record("q", helper="x"), record("r", buyer="y")],
         ["q", "r"],
     ),
     "holds(is positive)": (
-        holds("is positive", FactPurchase.amount > 0),
+        holds("is positive", FactOuting.amount > 0),
         [record("p", amount="1"), record("q", amount="0"), record("r")],
         ["q"],
     ),
@@ -113,19 +113,19 @@ FACTS: dict[str, tuple[Expectation, list[dict[str, Any]], list[str]]] = {
 def test_facts_that_break_an_expectation_are_named(warehouse: Database, name: str) -> None:
     expectation, purchases, broken = FACTS[name]
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(FactPurchase, expectation)
+    kiosk.expect(FactOuting, expectation)
     report = load(warehouse, kiosk, source, buyers=[record("a")], purchases=purchases)
 
     assert [it.status for it in report.streams] == ["done", "failed"]
     assert (report.status, report.exit_code) == ("failed", 1)
     (told,) = report.expectations
     assert (told.name, [it["key"] for it in told.samples]) == (name, broken)
-    assert rows(warehouse, "SELECT count(*) FROM warehouse.fact_purchase") == [(0,)]
+    assert rows(warehouse, "SELECT count(*) FROM warehouse.fact_outing") == [(0,)]
 
 
 def test_a_share_of_all_rows_may_refer_to_nobody(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(FactPurchase, refers("helper_key", share=0.25))
+    kiosk.expect(FactOuting, refers("helper_key", share=0.25))
     many = [record(f"p{number}", helper="a") for number in range(6)]
     load(warehouse, kiosk, source, buyers=[record("a")], purchases=many)
     some = load(warehouse, kiosk, source, purchases=[record("q", helper="x"), record("r", helper="x")])
@@ -139,7 +139,7 @@ def test_a_share_of_all_rows_may_refer_to_nobody(warehouse: Database) -> None:
 
 def test_the_source_is_asked_once_a_run_and_compared_also_when_nothing_comes(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(FactPurchase, row_count(Kiosk.count_purchases), total("amount", Kiosk.turnover))
+    kiosk.expect(FactOuting, row_count(Kiosk.count_purchases), total("amount", Kiosk.turnover))
     source.says = {"count_purchases": 2, "turnover": Decimal("3.50")}
     purchases = [record("p", amount="1.25"), record("q", amount="2.25")]
     good = load(warehouse, kiosk, source, purchases=purchases)
@@ -149,15 +149,15 @@ def test_the_source_is_asked_once_a_run_and_compared_also_when_nothing_comes(war
     assert (good.status, lost.status) == ("done", "failed")
     assert source.asked == ["count_purchases", "turnover"] * 2
     assert lost.streams[1].error == (
-        "kiosk.purchases: FactPurchase is not as expected: row_count(kiosk.count_purchases):"
+        "kiosk.purchases: FactOuting is not as expected: row_count(kiosk.count_purchases):"
         " there are 2 rows, and kiosk.count_purchases says 3"
     )
-    assert rows(warehouse, "SELECT count(*) FROM warehouse.fact_purchase") == [(2,)]
+    assert rows(warehouse, "SELECT count(*) FROM warehouse.fact_outing") == [(2,)]
 
 
 def test_a_merge_that_the_source_contradicts_is_rolled_back(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(FactPurchase, total("amount", Kiosk.turnover, tolerance=Decimal("0.01"), share=0.001))
+    kiosk.expect(FactOuting, total("amount", Kiosk.turnover, tolerance=Decimal("0.01"), share=0.001))
     source.says = {"turnover": Decimal("1.27")}
     wrong = load(warehouse, kiosk, source, purchases=[record("p", amount="1.25")])
     source.says = {"turnover": Decimal("1.26")}
@@ -175,7 +175,7 @@ def test_a_source_that_cannot_be_asked_is_never_passed_over(
     warehouse: Database, severity: Any, code: int
 ) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(DimBuyer, row_count(Kiosk.count_buyers), severity=severity)
+    kiosk.expect(DimPatron, row_count(Kiosk.count_buyers), severity=severity)
     report = load(warehouse, kiosk, source, buyers=[record("a")])
 
     assert report.exit_code == code
@@ -187,7 +187,7 @@ def test_a_source_that_cannot_be_asked_is_never_passed_over(
 
 def test_rows_that_are_not_fresh_are_told_also_when_nothing_comes(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(FactPurchase, fresh("bought_at", within=timedelta(days=2)), severity="warn")
+    kiosk.expect(FactOuting, fresh("bought_at", within=timedelta(days=2)), severity="warn")
     none = load(warehouse, kiosk, source)
     now = {"id": "p", "at": (datetime.now(UTC) - timedelta(days=1)).isoformat()}
     new = load(warehouse, kiosk, source, purchases=[now, record("q")])
@@ -202,7 +202,7 @@ def test_rows_that_are_not_fresh_are_told_also_when_nothing_comes(warehouse: Dat
 
 def test_a_condition_that_the_database_cannot_work_out_fails_its_stream_only(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(FactPurchase, holds("divides", 1 / FactPurchase.amount > 0))
+    kiosk.expect(FactOuting, holds("divides", 1 / FactOuting.amount > 0))
     report = load(warehouse, kiosk, source, buyers=[record("a")], purchases=[record("p", amount="0")])
 
     assert [it.status for it in report.streams] == ["done", "failed"]
@@ -211,15 +211,15 @@ def test_a_condition_that_the_database_cannot_work_out_fails_its_stream_only(war
 
 def test_a_run_without_news_writes_nothing_but_the_ledger(warehouse: Database) -> None:
     kiosk, source = pipeline(), Kiosk()
-    kiosk.expect(DimBuyer, not_null("segment"), row_count(Kiosk.count_buyers))
+    kiosk.expect(DimPatron, not_null("segment"), row_count(Kiosk.count_buyers))
     source.says = {"count_buyers": 1}
     buyers = [record("a", segment="retail")]
     load(warehouse, kiosk, source, buyers=buyers)
-    before = rows(warehouse, "SELECT xmin, * FROM warehouse.dim_buyer ORDER BY buyer_key")
+    before = rows(warehouse, "SELECT xmin, * FROM warehouse.dim_patron ORDER BY patron_key")
     again = load(warehouse, kiosk, source, buyers=buyers)
 
     assert (again.status, [it.name for it in again.expectations]) == (
         "done",
         ["row_count(kiosk.count_buyers)"],
     )
-    assert rows(warehouse, "SELECT xmin, * FROM warehouse.dim_buyer ORDER BY buyer_key") == before
+    assert rows(warehouse, "SELECT xmin, * FROM warehouse.dim_patron ORDER BY patron_key") == before

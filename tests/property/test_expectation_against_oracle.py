@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
-from tests.expected import DimBuyer, FactPurchase, Kiosk, load, pipeline, record
+from tests.expected import DimPatron, FactOuting, Kiosk, load, pipeline, record
 
 from strandline.pipeline import (
     Pipeline,
@@ -122,8 +122,8 @@ class Oracle:
             "accepted(segment)": [it for it in current if it["segment"] == "blue"],
             "accepted(visits)": [it for it in current if it["visits"] == 0],
             "holds(has come)": [it for it in current if it["visits"] == 0],
-            "refers(buyer_key)": [it for it in bought if not self.is_known(it["buyer"])],
-            "refers(buyer_key, helper_key)": [
+            "refers(patron_key)": [it for it in bought if not self.is_known(it["buyer"])],
+            "refers(patron_key, helper_key)": [
                 it for it in bought if not (self.is_known(it["buyer"]) and self.is_known(it["helper"]))
             ],
             "holds(is worth it)": [
@@ -153,16 +153,16 @@ def expecting() -> Pipeline:
     """The kiosk's pipeline, which expects one of each."""
     kiosk = pipeline()
     kiosk.expect(
-        DimBuyer,
+        DimPatron,
         *(not_null("segment"), not_null("email", "visits"), accepted("segment", ["red", "green"])),
-        *(accepted("visits", [5]), holds("has come", DimBuyer.visits > 0), unique("email")),
+        *(accepted("visits", [5]), holds("has come", DimPatron.visits > 0), unique("email")),
         *(unique("email", "segment"), row_count(Kiosk.count_buyers)),
         severity="warn",
     )
     kiosk.expect(
-        FactPurchase,
-        *(refers("buyer_key"), refers("helper_key", share=SHARE), refers("buyer_key", "helper_key")),
-        *(holds("is worth it", FactPurchase.amount > Decimal("0.15")), not_null("amount"), unique("amount")),
+        FactOuting,
+        *(refers("patron_key"), refers("helper_key", share=SHARE), refers("patron_key", "helper_key")),
+        *(holds("is worth it", FactOuting.amount > Decimal("0.15")), not_null("amount"), unique("amount")),
         *(row_count(Kiosk.count_purchases), total("amount", Kiosk.turnover)),
         severity="warn",
     )
@@ -177,8 +177,8 @@ def clear(database: Database) -> None:
     with database.begin() as connection:
         for reading in KIOSK.readings:
             connection.execute(delete(reading.raw))
-        connection.execute(delete(DimBuyer.table()).where(DimBuyer.key_column() > 0))
-        connection.execute(delete(FactPurchase.table()))
+        connection.execute(delete(DimPatron.table()).where(DimPatron.key_column() > 0))
+        connection.execute(delete(FactOuting.table()))
         for table in (state.applied_mark, state.read_mark, state.reject, state.expectation):
             connection.execute(delete(table))
 
@@ -187,7 +187,7 @@ def survey_all(database: Database, source: Kiosk) -> dict[str, ExpectationReport
     """What a check of the whole tables tells, by expectation."""
     answers: inspection.Answers = {}
     inspection.ask(KIOSK.expectations, source, answers)
-    models = [DimBuyer, FactPurchase]
+    models = [DimPatron, FactOuting]
     with database.connect() as connection:
         found = survey.look(database, connection, [KIOSK], models=models, answers=answers)
     return {it.told.name: it.told for it in found}

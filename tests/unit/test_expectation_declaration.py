@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.expected import DimBuyer, FactPurchase, Kiosk, KioskBuyer, pipeline
+from tests.expected import DimPatron, FactOuting, Kiosk, KioskBuyer, pipeline
 
 from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.model import DimDate
@@ -37,88 +37,92 @@ class Stall(Source):
 
 WRONG: dict[str, tuple[Callable[[Expect], Any], str, str]] = {
     "unknown column": (
-        lambda expect: expect(DimBuyer, not_null("segmnet")),
-        "not_null(…): 'segmnet' is no column of DimBuyer",
+        lambda expect: expect(DimPatron, not_null("segmnet")),
+        "not_null(…): 'segmnet' is no column of DimPatron",
         "Did you mean 'segment'?",
     ),
-    "no column": (lambda expect: expect(DimBuyer, unique()), "names no column", 'unique("<column>")'),
+    "no column": (lambda expect: expect(DimPatron, unique()), "names no column", 'unique("<column>")'),
     "not filled": (
         lambda expect: expect(DimDate, not_null("year")),
         "the pipeline does not fill it",
-        "DimBuyer, FactPurchase",
+        "DimPatron, FactOuting",
     ),
-    "a mapper": (lambda expect: expect(KioskBuyer, not_null("segment")), "it is a mapper", "DimBuyer"),
-    "no expectation": (lambda expect: expect(DimBuyer, "segment"), "'segment' is no expectation", "unique"),
-    "nothing": (lambda expect: expect(DimBuyer), "nothing is expected", "unique"),
+    "a mapper": (lambda expect: expect(KioskBuyer, not_null("segment")), "it is a mapper", "DimPatron"),
+    "no expectation": (lambda expect: expect(DimPatron, "segment"), "'segment' is no expectation", "unique"),
+    "nothing": (lambda expect: expect(DimPatron), "nothing is expected", "unique"),
     "severity": (
-        lambda expect: expect(DimBuyer, unique("email"), severity="error"),
+        lambda expect: expect(DimPatron, unique("email"), severity="error"),
         "severity='error' is none",
         'severity="warn"',
     ),
     "twice": (
-        lambda expect: expect(DimBuyer, unique("email"), unique("email")),
+        lambda expect: expect(DimPatron, unique("email"), unique("email")),
         "unique(email) is expected already",
         "once",
     ),
-    "no values": (lambda expect: expect(DimBuyer, accepted("segment", [])), "values are []", "one at least"),
+    "no values": (lambda expect: expect(DimPatron, accepted("segment", [])), "values are []", "one at least"),
     "an empty value": (
-        lambda expect: expect(DimBuyer, accepted("segment", ["a", None])),
+        lambda expect: expect(DimPatron, accepted("segment", ["a", None])),
         "values are ['a', None]",
         "not_null",
     ),
     "a text for values": (
-        lambda expect: expect(DimBuyer, accepted("segment", "ab")),
+        lambda expect: expect(DimPatron, accepted("segment", "ab")),
         "the values are one text",
         "['ab']",
     ),
     "no reference": (
-        lambda expect: expect(FactPurchase, refers("amount")),
+        lambda expect: expect(FactOuting, refers("amount")),
         "amount refers to nobody",
-        "buyer_key, helper_key",
+        "patron_key, helper_key",
     ),
     "no reference at all": (
-        lambda expect: expect(DimBuyer, refers("segment")),
+        lambda expect: expect(DimPatron, refers("segment")),
         "segment refers to nobody",
         "references(…)",
     ),
     "no share": (
-        lambda expect: expect(FactPurchase, refers("buyer_key", share=1.5)),
+        lambda expect: expect(FactOuting, refers("patron_key", share=1.5)),
         "share=1.5 is no share",
         "share=0.01",
     ),
-    "no condition": (lambda expect: expect(DimBuyer, holds("is so", True)), "True is no condition", "holds("),
+    "no condition": (
+        lambda expect: expect(DimPatron, holds("is so", True)),
+        "True is no condition",
+        "holds(",
+    ),
     "a condition on another table": (
-        lambda expect: expect(DimBuyer, holds("is so", FactPurchase.amount > 0)),
-        "the condition names fact_purchase.amount",
-        "DimBuyer only",
+        lambda expect: expect(DimPatron, holds("is so", FactOuting.amount > 0)),
+        "the condition names fact_outing.amount",
+        "DimPatron only",
     ),
     "no time": (
-        lambda expect: expect(DimBuyer, fresh("segment", within=timedelta(days=1))),
+        lambda expect: expect(DimPatron, fresh("segment", within=timedelta(days=1))),
         "segment is a VARCHAR(10), and no time",
         "a time or a date",
     ),
     "no time passes": (
-        lambda expect: expect(DimBuyer, fresh("synced_at", within=timedelta(0))),
+        lambda expect: expect(DimPatron, fresh("synced_at", within=timedelta(0))),
         "is no time that passes",
         "timedelta(days=2)",
     ),
     "no reconciliation": (
-        lambda expect: expect(DimBuyer, row_count(Kiosk.buyers)),  # type: ignore[arg-type]  # that is the mistake
+        lambda expect: expect(DimPatron, row_count(Kiosk.buyers)),  # type: ignore[arg-type]  # that is the mistake
         "<stream kiosk.buyers> is nothing that a source can be asked for",
         "@reconciliation",
     ),
     "another source": (
-        lambda expect: expect(DimBuyer, row_count(Stall.count)),
+        lambda expect: expect(DimPatron, row_count(Stall.count)),
         "row_count(stall.count) asks a source that does not fill it",
         "Ask Kiosk.",
     ),
     "a sum of words": (
-        lambda expect: expect(DimBuyer, total("segment", Kiosk.turnover)),
+        lambda expect: expect(DimPatron, total("segment", Kiosk.turnover)),
         "segment is a VARCHAR(10), which has no sum",
         "a number",
     ),
     "a tolerance below nothing": (
-        lambda expect: expect(DimBuyer, row_count(Kiosk.count_buyers, tolerance=-1)),
+        lambda expect: expect(DimPatron, row_count(Kiosk.count_buyers, tolerance=-1)),
         "nothing can be nearer than equal",
         "Leave it out.",
     ),
@@ -139,20 +143,20 @@ def test_a_wrong_expectation_is_told_when_it_is_declared(mistake: str) -> None:
 
 def test_an_expectation_comes_after_the_sync_that_fills_its_model() -> None:
     with pytest.raises(DeclarationError, match="does not fill it"):
-        Pipeline("empty").expect(DimBuyer, unique("email"))
+        Pipeline("empty").expect(DimPatron, unique("email"))
 
 
 def test_the_names_of_expectations_are_what_was_typed() -> None:
     kiosk = pipeline()
-    kiosk.expect(DimBuyer, unique("email", "segment"), not_null("email"), accepted("segment", ["a"]))
-    kiosk.expect(FactPurchase, refers("buyer_key"), holds("is positive", FactPurchase.amount > 0))
-    kiosk.expect(FactPurchase, row_count(Kiosk.count_purchases), total("amount", Kiosk.turnover))
+    kiosk.expect(DimPatron, unique("email", "segment"), not_null("email"), accepted("segment", ["a"]))
+    kiosk.expect(FactOuting, refers("patron_key"), holds("is positive", FactOuting.amount > 0))
+    kiosk.expect(FactOuting, row_count(Kiosk.count_purchases), total("amount", Kiosk.turnover))
 
     assert [it.name for it in kiosk.expectations] == [
         "unique(email, segment)",
         "not_null(email)",
         "accepted(segment)",
-        "refers(buyer_key)",
+        "refers(patron_key)",
         "holds(is positive)",
         "row_count(kiosk.count_purchases)",
         "total(amount, kiosk.turnover)",
@@ -181,7 +185,7 @@ def test_a_method_of_another_class_is_no_reconciliation() -> None:
             return 1
 
     with pytest.raises(DeclarationError, match="nothing that a source can be asked for"):
-        pipeline().expect(DimBuyer, row_count(Nothing.count))
+        pipeline().expect(DimPatron, row_count(Nothing.count))
 
 
 @pytest.mark.parametrize("said", [1.5, True, "7", None, Decimal("NaN")])

@@ -27,6 +27,10 @@ def test_an_erasure_prints_its_certificate_and_keeps_it(harbour: Harbour) -> Non
     assert [(it["reason"], it["key_hash"]) for it in kept] == [("sunk", certificate["key_hash"])]
     harbour.assert_ships("flag", "| source_id | version | flag |\n| b | 1 | NO |")
     assert "sunk" in harbour.project.strandline("erasures").stdout
+    (account,) = harbour.project.strandline("why", "dim_ship", "a", "--json").document
+    assert {it["payload"] for it in account["entries"]} == {'{"erased": true}'}
+    again = harbour.project.strandline(*words).document
+    assert (again["counts"], again["erasure_id"]) == ({}, 2)
 
 
 def test_an_erasure_up_to_a_moment_lets_later_records_pass(harbour: Harbour) -> None:

@@ -66,6 +66,7 @@ def _erase(bed: Bed, key: str, it: Erasure) -> bool:
 @given(steps)
 @example([[Change("a", 1, segment="x"), Change("a", 3, segment="y")], Erasure("a", 2), [Change("a", 1)]])
 @example([[Change("a", 1)], Erasure("a"), [Change("a", 2), Change("a", 0)]])
+@example([[Change("a", 1)], Erasure("a", 2), [Change("a", 2, segment="x"), Change("a", 3)], Erasure("a", 0)])
 @example([[Change("a", 1, is_deleted=True)], Erasure("a", 1), [Change("a", 2)], Erasure("a", 0)])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_erased_is_as_if_it_had_never_been_sent(bed: Bed, steps: list[Step]) -> None:

@@ -62,7 +62,7 @@ def _encode_composite(parts: tuple[object, ...] | list[object]) -> str | None:
     encoded = [encode(part) for part in parts]
     if not encoded or None in encoded:
         return None
-    return _short(json.dumps(encoded, ensure_ascii=False, separators=(",", ":")))
+    return short(json.dumps(encoded, ensure_ascii=False, separators=(",", ":")))
 
 
 def _encode_part(value: object) -> str | None:
@@ -94,13 +94,12 @@ def _checked(text: str) -> str:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(f"an identifier cannot contain a lone surrogate: {text!r}") from error
-    return _short(text)
+    return short(text)
 
 
-def _short(text: str) -> str:
+def short(text: str, *, most: int = LONGEST) -> str:
+    """The text, or ValueError if it takes more bytes than an index can hold."""
     # No character takes more than four bytes.
-    if len(text) > LONGEST // 4 and (size := len(text.encode())) > LONGEST:
-        raise ValueError(
-            f"an identifier takes {LONGEST:,} bytes at most, and this one {size:,}: {text[:40]!r}…"
-        )
+    if len(text) > most // 4 and (size := len(text.encode())) > most:
+        raise ValueError(f"an identifier takes {most:,} bytes at most, and this one {size:,}: {text[:40]!r}…")
     return text

@@ -211,6 +211,14 @@ def test_a_method_that_raises_rejects_the_record_and_names_the_error() -> None:
     assert compiled(Broken).explain(Person(id="1")).message == "Broken.employee_name: KeyError: 'missing'"
 
 
+def test_a_grain_that_no_index_could_hold_rejects_the_record() -> None:
+    """PostgreSQL would refuse the whole batch for it."""
+    longest, longer = Person(id="ü" * 1000, labels={}), Person(id="ü" * 1001, labels={})
+    assert convert(PayrollPay, longest.model_copy(update={"salary": 1}))["pay_id"] == longest.id
+    with pytest.raises(ValueError, match="2,000 bytes at most, and this one 2,002"):
+        compiled(PayrollPay).convert(longer.model_copy(update={"salary": 1}), 1, "1", AT, AT)
+
+
 def _misspelt_column() -> object:
     class Misspelt(Mapper[Person, DimEmployee]):
         employee_nam = field("full_name")

@@ -13,17 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import BaseModel
-from sqlalchemy import Column, Dialect
+from sqlalchemy import Column, Dialect, String
 from sqlalchemy.types import TypeDecorator
 
 from strandline.errors import RecordRejected
 from strandline.model.allocation import share_between
 from strandline.model.bridge import composer
-from strandline.model.column import Reference
+from strandline.model.column import Grain, Reference, role
 from strandline.model.combination import COMBINATION, Combination, combine, part_of
 from strandline.model.fact import Fact
 from strandline.model.field import UNSET
@@ -34,7 +35,7 @@ from strandline.model.path import Step
 from strandline.model.period import DELETED_IN, PeriodicSnapshot
 from strandline.model.prepared import Prepared
 from strandline.model.type import Exact, UtcDateTime, exactly
-from strandline.natural_key import NaturalKeys
+from strandline.natural_key import LONGEST, NaturalKeys, short
 
 FAILURES: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a mapper raises when a record is not as it expects. Anything else is a fault of the program and ends
@@ -254,6 +255,7 @@ class _Author:
         elif (bind := self._binder(column)) is not None:
             self.names[f"bind_{name}"] = bind
             lines.append(f"{value} = bind_{name}({value})")
+        lines += self._keep_short(value, column)
         if must_fill(column):
             lines.append(f"if {value} is None: raise Empty('nothing there, and the column must be filled')")
         if issubclass(self.mapper.model, Combination):
@@ -262,6 +264,17 @@ class _Author:
         lines += self._keep_order(name)
         self.lines[name] = lines
         self.columns.append(column)
+
+    def _keep_short(self, value: str, column: Column[Any]) -> list[str]:
+        """What refuses a text of the grain that the index on it could not hold."""
+        model = self.mapper.model
+        if not issubclass(model, Fact) or not isinstance(role(column), Grain):
+            return []
+        texts = [it for it in model.grain() if isinstance(it.type, String)]
+        if not isinstance(column.type, String):
+            return []
+        self.names["short"] = partial(short, most=LONGEST // len(texts))
+        return [f"if {value} is not None: {value} = short({value})"]
 
     def _keep_order(self, name: str) -> list[str]:
         """What refuses a milestone that lies before one that comes first."""

@@ -28,7 +28,7 @@ from strandline.pipeline.report import ExpectationReport
 from strandline.warehouse import state
 from strandline.warehouse.database import Database
 
-SHARE = 0.3
+SHARE = 0.5
 Row = dict[str, Any]
 
 

@@ -42,8 +42,9 @@ types: $(STAMP) ## Types, strictly; an example's as its user would check them
 layers: $(STAMP) ## Who may import whom
 	$(BIN)/lint-imports --no-cache --no-logo
 
-nightly: $(STAMP) ## Thousands of random histories, with crashes, against a plain loop
+nightly: $(STAMP) ## Thousands of random histories, with crashes, against a plain loop; and every property on more cases
 	@HISTORIES=$(or $(HISTORIES),5000) $(BIN)/pytest -m nightly -n auto --dist worksteal -q $(ARGS)
+	@CASES=$(or $(CASES),4) $(BIN)/pytest tests/property tests/end_to_end/test_crash.py -n auto --dist worksteal -q $(ARGS)
 
 mutants: $(STAMP) ## Break the merge on purpose, one condition at a time: does a test notice?
 	@$(BIN)/python -m tests.mutation $(ARGS)

@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import URL, create_engine, text
+from tests.effort import TIMES
 from tests.end_to_end import crash
 
 from strandline.testing import ScriptedApi, postgres
 from strandline.warehouse.database import Database
 
-KILLS = 50
+KILLS = 15 * TIMES
 SEED = 20260701
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TOWNS = ("Bergen", "Oslo", "Ålesund", "Tromsø")
@@ -223,7 +224,7 @@ def _kill_and_run_again(
 def test_a_run_that_is_killed_at_any_moment_and_run_again_leaves_what_an_undisturbed_run_leaves(
     postgres_server: URL, warehouse_template: str, request: pytest.FixtureRequest
 ) -> None:
-    """Promises 1 and 2, at fifty random moments."""
+    """Promises 1 and 2, at random moments: fifteen, and sixty at night."""
     dice = random.Random(SEED)
 
     def load_first_day(url: URL) -> None:

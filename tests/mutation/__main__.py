@@ -38,6 +38,7 @@ TESTS = (
     "tests/property/test_history_against_oracle.py",
 )
 HISTORIES = "300"
+CASES = "3"
 
 
 def copy_of(package: Path, folder: Path, mutant: Mutant) -> Path:
@@ -61,7 +62,7 @@ def killer(source: Path, url: str) -> str | None:
         *("--database-url", url, "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no"),
         *("--hypothesis-profile", "first_failure", *TESTS),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(source), "HISTORIES": HISTORIES}
+    environment = {**os.environ, "PYTHONPATH": str(source), "HISTORIES": HISTORIES, "CASES": CASES}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None

@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
+from tests.effort import cases
 from tests.property.sale import AggAdoption, AggBusyArea, AggHelp, Till, till
 from tests.written import row_versions
 
@@ -256,7 +257,7 @@ def _sale(number: int = 1, day: int = 1, buyer: str | None = "a", helper: str | 
     [[PersonSent("b", 1, "x"), _sale(helper="b")], [PersonSent("b", 4, GONE)], [PersonSent("b", 7, "y")]]
 )
 @example([[_sale(), _sale(number=2)], [SaleSent(1, 2, 5, None, None, None, None, is_deleted=True)]])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(15)
 def test_an_aggregate_is_what_its_query_gives_whatever_arrives_first(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -267,7 +268,7 @@ def test_an_aggregate_is_what_its_query_gives_whatever_arrives_first(
 
 
 @given(st.lists(st.one_of(persons, sales), min_size=1, max_size=10))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(8)
 def test_merging_the_same_again_writes_no_group(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied marks are put back, so that everything of the log is merged again."""
     prefix, oracle = bed.begin(), Oracle()

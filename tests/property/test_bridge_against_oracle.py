@@ -11,11 +11,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, Field
 from sqlalchemy import BigInteger, SelectBase, String, func, select, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 from tests.written import assert_is_its_query, row_versions
 
@@ -356,7 +357,7 @@ EQUAL: Shares = (("y", None), ("x", None))
 @example([[Change("account", "a", 0, HALVES)], [Change("account", "a", 0, is_deleted=True)]])
 @example([[Change("stay", "a", 1, HALVES)], [Change("stay", "a", 0, (("z", None),))]])
 @example([[Change("stay", "a", 0, (("x", "0.9"),)), Change("stay", "b", 0, (("x", None), ("x", None)))]])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(15)
 def test_every_group_has_its_members_and_weights_in_whatever_order_they_come(
     bed: Bed, batches: list[list[Change]]
 ) -> None:

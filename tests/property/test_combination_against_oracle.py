@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import URL, Connection, select, text
+from tests.effort import cases
 from tests.property.club import Club, DimName, DimPerson, DimPersonProfile, DimVisitFlags, FactPresence, club
 
 from strandline.pipeline import RunReport, run
@@ -296,7 +297,7 @@ def _load_and_compare(bed: Bed, batches: list[list[Sent]]) -> None:
         [PersonSent("a", 4, "x", 12, "Ulm", False)],
     ]
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(20)
 def test_flags_and_profiles_are_those_of_a_plain_loop(bed: Bed, batches: list[list[Sent]]) -> None:
     _load_and_compare(bed, batches)
     with bed.database.connect() as connection:
@@ -304,7 +305,7 @@ def test_flags_and_profiles_are_those_of_a_plain_loop(bed: Bed, batches: list[li
 
 
 @given(st.lists(st.one_of(persons, persons, visits), min_size=1, max_size=8))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(10)
 def test_merging_the_same_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark of the facts is put back, so that everything of the log is merged again."""
     prefix, oracle = bed.begin(), Oracle()
@@ -318,7 +319,7 @@ def test_merging_the_same_again_writes_nothing(bed: Bed, batch: list[Sent]) -> N
 
 
 @given(loads)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(12)
 def test_they_are_the_same_in_sqlite(batches: list[list[Sent]]) -> None:
     database = Database("sqlite://")
     _load_and_compare(Bed(database), batches)

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, Field
 from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 from tests.written import row_versions
 
@@ -180,7 +181,7 @@ def bed(both: Database) -> Bed:
 
 
 @given(loads)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(12)
 @example([[Sent("a", 1, "x", {"f": 1})], [Sent("a", 2, "y", {"g": 2})], [Sent("a", 0, "x", {"g": 0})]])
 @example([[Sent("a", 1, "x", {"f": 1})], [Sent("a", 2, None, {}, is_deleted=True)], [Sent("a", 3, "x", {})]])
 @example([[Sent("a", 1, "x", {"f": 1}), Sent("a", 1, "x", {"g": 1})], [Sent("a", 1, "x", {})]])

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.effort import cases
 from tests.property.test_history_against_oracle import (
     MEMBERS,
     START,
@@ -68,7 +69,7 @@ def _erase(bed: Bed, key: str, it: Erasure) -> bool:
 @example([[Change("a", 1)], Erasure("a"), [Change("a", 2), Change("a", 0)]])
 @example([[Change("a", 1)], Erasure("a", 2), [Change("a", 2, segment="x"), Change("a", 3)], Erasure("a", 0)])
 @example([[Change("a", 1, is_deleted=True)], Erasure("a", 1), [Change("a", 2)], Erasure("a", 0)])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(8)
 def test_what_is_erased_is_as_if_it_had_never_been_sent(bed: Bed, steps: list[Step]) -> None:
     prefix, sent, left, erased = bed.begin(), list[Sent](), list[Sent](), list[Erasure]()
     for step in steps:

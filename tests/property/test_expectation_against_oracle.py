@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete
+from tests.effort import cases
 from tests.expected import DimPatron, FactOuting, Kiosk, load, pipeline, record
 
 from strandline.pipeline import (
@@ -205,7 +206,7 @@ def prepared(both: Database) -> Database:
 
 
 @given(runs)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(12)
 def test_what_breaks_an_expectation_is_what_a_loop_over_the_rows_finds(
     prepared: Database, batches: list[tuple[list[Said], list[Said]]]
 ) -> None:

@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select, text
+from tests.effort import cases
 from tests.property.house import Desk, DimGuest, FactCall, FactVisit, Phone, house
 from tests.written import row_versions
 
@@ -318,7 +319,7 @@ def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:
         [GuestSent("a", 1, "gone"), GuestSent("a", 3, "gone")],
     ]
 )
-@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(20)
 def test_every_fact_points_at_the_version_of_its_time_whatever_arrives_first(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -330,7 +331,7 @@ def test_every_fact_points_at_the_version_of_its_time_whatever_arrives_first(
 
 
 @given(st.lists(st.one_of(guests, visits, calls), min_size=2, max_size=10), st.data())
-@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(15)
 def test_a_batch_at_once_or_record_by_record_leaves_the_same_star(
     bed: Bed, batch: list[Sent], data: st.DataObject
 ) -> None:
@@ -347,7 +348,7 @@ def test_a_batch_at_once_or_record_by_record_leaves_the_same_star(
 
 
 @given(st.lists(visits, min_size=2, max_size=10), st.data())
-@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(15)
 def test_the_latest_word_on_a_fact_stands_in_whatever_order_the_words_arrive(
     bed: Bed, sent: list[Sent], data: st.DataObject
 ) -> None:
@@ -364,7 +365,7 @@ def test_the_latest_word_on_a_fact_stands_in_whatever_order_the_words_arrive(
 
 
 @given(st.lists(st.one_of(guests, visits, calls), min_size=1, max_size=10))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(10)
 def test_merging_the_same_facts_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark of the facts is put back, so that everything of the log is merged again."""
     prefix, oracle = bed.begin(), Oracle()

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import Date, Integer, String, select, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 
 from strandline.model import Fact, Mapper, field, grain, measure
@@ -210,7 +211,7 @@ def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:
 @example([[Sent(0, 2, None, 0), Sent(2, 1, None, 0)], [Sent(0, 3, None, 0, "small")]])
 @example([[Sent(0, 2, None, 0), Sent(2, 1, None, 0), Sent(4, 1, 2, 0)], [Sent(0, 3, None, 0, "small")]])
 @example([[Sent(0, 2, None, 0)], [Sent(2, 9, None, 0, "small")], [Sent(0, 3, None, 0, "small")]])
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(20)
 def test_the_latest_record_at_a_grain_stands_and_the_others_are_set_aside(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import String, select, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 from tests.written import row_versions
 
@@ -272,11 +273,11 @@ def bed(both: Database) -> Bed:
 @example([[Change("a", 1, "b"), Change("b", 1, "a")], [Change("a", 0, "c")], [Change("a", 2)]])
 @example([[Change("a", 0), Change("a", 1, "a")]])
 @example([[Change("c", 0, is_cost=True), Change("a", 0, "b"), Change("b", 0, "c")]])
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(20)
 def test_any_units_in_any_order_stand_where_a_plain_loop_puts_them(
     bed: Bed, batches: list[list[Change]]
 ) -> None:
-    """After every batch, circles and mended ones included; and the last words again only count the repeats."""
+    """After every batch, circles and mended ones included; the last words again only count as repeats."""
     prefix, sent = bed.begin(), list[Change]()
     for batch in batches:
         before = bed.noted(prefix)

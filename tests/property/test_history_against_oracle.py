@@ -12,11 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.written import row_versions
 
 from strandline.model import Dimension, Mapper, Money, attribute, field
@@ -293,7 +294,7 @@ def _last_words(sent: list[Sent]) -> list[Sent]:
 @example([[Change("a", 0, segment="x", turn=2)], [Change("a", 0, segment="y", turn=1)]])
 @example([[Change("a", 0, turn=1)], [Change("a", 0, is_deleted=True)], [Change("a", 1)]])
 @example([[Change("a", 0), Change("a", 0, source="post")], [Change("a", 1, is_deleted=True, source="post")]])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(20)
 def test_any_history_in_any_batches_and_any_order_leaves_what_a_plain_loop_leaves(
     bed: Bed, batches: list[list[Change]]
 ) -> None:
@@ -313,7 +314,7 @@ def test_any_history_in_any_batches_and_any_order_leaves_what_a_plain_loop_leave
 
 
 @given(st.lists(changes, min_size=1, max_size=12), st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(15)
 def test_one_batch_or_one_record_at_a_time_is_the_same(
     bed: Bed, batch: list[Change], data: st.DataObject
 ) -> None:

@@ -12,11 +12,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import String, select, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 from tests.written import row_versions
 
@@ -301,7 +302,7 @@ def bed(both: Database) -> Bed:
           [Sent("a", 2, hours=(None, 20, None))], [Sent("a", 1, is_deleted=True)]])  # fmt: skip
 @example([[Sent("a", 1, hours=(7, 7, None)), Sent("a", 2, hours=(20, None, None))], [Sent("a", 3)],
           [Sent("a", 2, is_deleted=True)]])  # fmt: skip
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(12)
 def test_a_milestone_keeps_the_latest_word_that_is_not_empty_in_whatever_order_words_arrive(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -320,7 +321,7 @@ def test_a_milestone_keeps_the_latest_word_that_is_not_empty_in_whatever_order_w
 @example(
     [Sent("a", 1, hours=(None, 20, None)), Sent("a", 5, is_deleted=True), Sent("a", 6, hours=(None, None, 0))]
 )
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(6)
 def test_folding_the_same_records_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""
     prefix = bed.begin()

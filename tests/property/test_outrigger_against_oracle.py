@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 from tests.written import row_versions
 
@@ -281,7 +282,7 @@ def bed(both: Database) -> Bed:
 @example([[Change("coins", "EUR", 1)], [Change("accounts", "a", 0, first="EUR")]])
 @example([[Change("accounts", "a", 0, first="EUR")], [Change("accounts", "a", 0, is_deleted=True)]])
 @example([[Change("transfers", "t", 0, first="EUR")], [Change("accounts", "a", 0, first="EUR")]])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(15)
 def test_every_version_names_its_member_in_whatever_order_the_two_arrive(
     bed: Bed, batches: list[list[Change]]
 ) -> None:

@@ -11,11 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import Integer, SelectBase, String, cast, func, select, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 from tests.written import assert_is_its_query, row_versions
 
@@ -302,7 +303,7 @@ def gone(tank: str, hours: int) -> Sent:
 @example([[Sent("a", 3 * MONTH, litres=3)], [Sent("a", 0, litres=1)], [Sent("c", 0), gone("a", MONTH)]])
 @example([[Sent("a", 0), Sent("c", 2 * MONTH)], [Sent("c", 2 * MONTH + 1), gone("c", 2 * MONTH)],
           [gone("c", 2 * MONTH + 1)], [Sent("c", 2 * MONTH + 1)]])  # fmt: skip
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(12)
 def test_the_latest_word_in_a_period_stands_and_missing_ones_are_repeated_in_whatever_order(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -317,7 +318,7 @@ def test_the_latest_word_in_a_period_stands_and_missing_ones_are_repeated_in_wha
 
 
 @given(st.lists(sent, min_size=1, max_size=10))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(6)
 def test_the_same_periods_again_write_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""
     prefix = bed.begin()

@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
+from tests.effort import cases
 from tests.property.ward import DimSwab, FactSwab, FirstWard, Ward, first_ward, ward
 from tests.written import row_versions
 
@@ -274,7 +275,7 @@ def _sample(name: str, minutes: int, label: str = "x", size: int = 1, *, is_naiv
         ("mend", 0),
     ]
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(12)
 def test_what_is_fixed_discarded_and_tried_again_leaves_what_a_plain_loop_leaves(
     bed: Bed, steps: list[tuple[str, Any]]
 ) -> None:

@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import select
+from tests.effort import cases
 from tests.property.depot import (
     AggMoved,
     Depot,
@@ -165,7 +166,7 @@ def bed(both: Database, another: Database) -> Bed:
 
 
 @given(loads)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(8)
 @example([[Sent("a", 1, "x"), Sent("a", 2, "n")], [Sent("a", 1, "m")]])
 @example([[Sent("a", 1, "n"), Sent("b", 1, "y", good="a", other="a", boxes=("n", "x"))]])
 @example([[Sent("a", 1, "n"), Sent("b", 1, "y", good="a", other=None, boxes=())]])

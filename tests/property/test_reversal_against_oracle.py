@@ -12,11 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import Integer, String, select, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 from tests.written import row_versions
 
@@ -259,7 +260,7 @@ GONE = Sent("a", 3, is_deleted=True)
 @example([[GONE], [Sent("a", 1, amount="0.10")], [Sent("a", 5, is_deleted=True)], [Sent("a", 2, pieces=2)]])
 @example([[Sent("a", 1), GONE, Sent("a", 5, is_deleted=True)], [Sent("a", 3, status="ok")]])
 @example([[Sent("a", 1)], [Sent("a", 1, is_deleted=True)], [Sent("a", 1, edition=1)]])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(12)
 def test_a_deletion_is_a_row_that_negates_the_last_word_in_whatever_order_they_arrive(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -272,7 +273,7 @@ def test_a_deletion_is_a_row_that_negates_the_last_word_in_whatever_order_they_a
 
 
 @given(st.lists(sent, min_size=1, max_size=10))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(6)
 def test_reversing_the_same_records_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""
     prefix = bed.begin()

@@ -3,11 +3,12 @@
 import json
 from typing import Annotated, Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AfterValidator
 from sqlalchemy import text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 
 from strandline.model import Dimension, Mapper, attribute, field
@@ -126,7 +127,7 @@ A1, A2, BAD = (json.dumps(RECORDS[it]).encode() for it in (0, 1, 9))
 @given(runs)
 @example([[[A1]], [[A1, A2, A1], [A1]], [[A1], [A2], [A1, A1]]])
 @example([[[BAD]], [[BAD, BAD]], [[BAD], [A1], [BAD]]])
-@settings(max_examples=20, deadline=None)
+@cases(10)
 def test_what_is_known_at_a_glance_is_what_the_whole_way_finds(given_runs: list[list[list[bytes]]]) -> None:
     """Log, figures, members, rejects and how often these were repeated."""
     assert Beach.shells.glance is not None

@@ -155,35 +155,33 @@ class Intake:
 
     def take_again(self, entry: Any, targets: Sequence[Target]) -> None:
         """Take in an entry of the raw log for these targets, as `take` did when it was new."""
+        raw_id, known_id, payload, operation, known_at, fetched_at = entry[:6]
         settle = self._settle
-        if entry.operation == raw.ERASED:
+        if operation == raw.ERASED:
             return
-        if entry.operation == raw.DELETE:
-            settles = () if settle is None else self._settled(self.stream.describe(entry.payload).tie_break)
-            said = (entry.raw_id, entry.source_id, entry.effective_at, entry.fetched_at)
+        if operation == raw.DELETE:
+            settles = () if settle is None else self._settled(self.stream.describe(payload).tie_break)
             for target in targets:
-                self._delete(target, *said, settles=settles)
+                self._delete(target, raw_id, known_id, known_at, fetched_at, settles=settles)
             return
         try:
-            if self._take_tombstone_again(entry, targets):
+            if self.stream.deleted is not None and self._take_tombstone_again(entry, targets):
                 return
-            record, source_id, _ = self._read_record(entry.payload)
+            record, source_id, _ = self._read_record(payload)
             if source_id is None:
                 raise self._keyless()
             field = self.stream.effective_at
-            effective_at = (getattr(record, field) if field else None) or entry.fetched_at
-            if effective_at > self._latest_effective(entry.fetched_at) or not fits_in_utc(effective_at):
-                raise self._timeless(effective_at, entry.fetched_at)
+            effective_at = (getattr(record, field) if field else None) or fetched_at
+            if effective_at > self._latest_effective(fetched_at) or not fits_in_utc(effective_at):
+                raise self._timeless(effective_at, fetched_at)
         except RecordRejected as error:
-            self.reject(entry.raw_id, entry.source_id, error)
+            self.reject(raw_id, known_id, error)
             return
         settles = () if settle is None else (settle(record),)
         if self._extras is not None:
-            self._custom = self._extras(entry.payload, effective_at)
+            self._custom = self._extras(payload, effective_at)
         for target in targets:
-            self._convert(
-                target, record, entry.raw_id, source_id, effective_at, entry.fetched_at, settles=settles
-            )
+            self._convert(target, record, raw_id, source_id, effective_at, fetched_at, settles=settles)
 
     def _take_tombstone_again(self, entry: Any, targets: Sequence[Target]) -> bool:
         """Whether it is a deletion that was refused when it came: RecordRejected if it still is."""

@@ -11,7 +11,6 @@ the raw log.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
 from strandline.pipeline import refusal, suppression
+from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.sieve import Sieve
@@ -179,6 +179,7 @@ class Load:
                 self.taken_again += len(batch)
                 rejects = self._intake.empty().rejects
                 rows, target.rows = target.rows, []
+                collect_young()
                 yield rejects + self._copy_to_stage(target, rows)
 
     def keep(self, rejects: Sequence[Reject]) -> None:
@@ -209,7 +210,7 @@ class Load:
                 self._intake.take(page, self.figures.pages)
                 if self._is_full(self._intake.chunk):
                     self._store(is_end=False)
-                    gc.collect(0)  # see run: nobody else does while a run goes on
+                    collect_young()
             self._store(is_end=True)
         except OrderBroken:
             self._take_mark_back()

@@ -14,6 +14,7 @@ from datetime import datetime
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.path import nearest
 from strandline.pipeline import merge
+from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.load import Load
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
@@ -42,7 +43,7 @@ def replay(
     Raises DeclarationError for a model or stream that the pipeline has not.
     """
     chosen = _choose(pipeline, models, streams)
-    with database.connect() as connection:
+    with collecting_by_hand(), database.connect() as connection:
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.prepare(kind="dry replay" if is_dry else "replay")
         with one_run.recorded():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Table
@@ -48,7 +49,7 @@ class Target:
         """The columns that have been declared since the last merge."""
         return set(self.fillable) - set(self.filled_columns) if self.applied else set()
 
-    @property
+    @cached_property
     def has_custom_fields(self) -> bool:
         """Whether it keeps what the contract does not name."""
         return CUSTOM_FIELDS in self.staged.c

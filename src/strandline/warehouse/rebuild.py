@@ -24,6 +24,7 @@ from sqlalchemy import (
     Connection,
     MetaData,
     Table,
+    Text,
     and_,
     delete,
     func,
@@ -54,6 +55,17 @@ RETIRED = Table(
 """The versions that go when the facts have moved away from them."""
 
 RETIRED_KEYS = select(RETIRED.c.key)
+
+WITHDRAWN = Table(
+    "scd_withdrawn",
+    MetaData(),
+    Column("source_id", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+"""The late members that have no version any more."""
+
+WITHDRAWN_MEMBERS = select(WITHDRAWN.c.source_id)
 
 
 def lay_over(connection: Connection, batch: Batch) -> tuple[int, int]:
@@ -90,27 +102,31 @@ def retire(connection: Connection, batch: Batch) -> int:
         .where(table.c.source_system == batch.source_system, ~taken_over)
     )
     connection.execute(insert(RETIRED).from_select(["key"], out))
-    _spare_withdrawn(connection, batch)
+    has_withdrawn = _find_withdrawn(connection, batch)
+    if has_withdrawn:
+        _spare_withdrawn(connection, batch)
     aside = update(table).where(batch.key == RETIRED.c.key)
     # One instant long, so that they are in nobody's way among the current ones.
     gone = {"valid_to": just_after(table.c.valid_from), "is_current": False, "is_deleted": False}
     retired: int = connection.execute(aside.values(**gone)).rowcount
-    _infer_withdrawn(connection, batch)
+    if has_withdrawn:
+        _infer_withdrawn(connection, batch)
     return retired
 
 
-def _withdrawn(batch: Batch) -> Any:
-    """The late members that have no version any more."""
+def _find_withdrawn(connection: Connection, batch: Batch) -> bool:
+    WITHDRAWN.create(connection)
     e = batch.event.c
     opening = select(literal(1)).where(e.source_id == LATE_MEMBER.c.source_id, batch.is_opening).exists()
-    return select(LATE_MEMBER.c.source_id).where(~opening)
+    found = select(LATE_MEMBER.c.source_id).where(~opening)
+    return bool(connection.execute(insert(WITHDRAWN).from_select(["source_id"], found)).rowcount)
 
 
 def _spare_withdrawn(connection: Connection, batch: Batch) -> None:
     """Keep the first version of a withdrawn member: facts may point at it."""
     table = batch.table
     first = select(func.min(batch.key)).where(
-        table.c.source_system == batch.source_system, table.c.source_id.in_(_withdrawn(batch))
+        table.c.source_system == batch.source_system, table.c.source_id.in_(WITHDRAWN_MEMBERS)
     )
     spared = first.group_by(table.c.source_id)
     connection.execute(delete(RETIRED).where(RETIRED.c.key.in_(spared)))
@@ -137,7 +153,7 @@ def _infer_withdrawn(connection: Connection, batch: Batch) -> None:
         update(table)
         .where(
             table.c.source_system == batch.source_system,
-            table.c.source_id.in_(_withdrawn(batch)),
+            table.c.source_id.in_(WITHDRAWN_MEMBERS),
             batch.key.not_in(retired),
             not_(table.c.is_inferred),
         )

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import case, growth, load, machine, order, replay, result, snapshot, timing, unchanged
+from benchmarks import case, custom, growth, load, machine, order, replay, result, snapshot, timing, unchanged
 from benchmarks.result import Target
 
-SUITES: Final = ("load", "growth", "snapshot", "facts", "unchanged", "replay")
+SUITES: Final = ("load", "growth", "snapshot", "facts", "unchanged", "replay", "custom")
 DEFAULT: Final = ("load", "growth")
 
 
@@ -55,6 +55,7 @@ def _merges(server: str, options: argparse.Namespace) -> dict[str, Callable[[], 
             server, facts=options.facts, versions=options.facts * 6 // 25, rounds=rounds
         ),
         "unchanged": lambda: unchanged.measure(server, records=options.records, rounds=rounds),
+        "custom": lambda: custom.measure(server, records=options.records, rounds=rounds),
         "replay": lambda: replay.measure(server, records=options.records, rounds=rounds),
     }
     return {name: measure for name, measure in every.items() if name in options.suites}
@@ -68,7 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--versions", type=int, default=200_000, help="growth: of the small dimension")
     parser.add_argument("--members", type=int, default=1_000_000, help="snapshot: members of the dimension")
     parser.add_argument("--facts", type=int, default=5_000_000, help="facts: how many")
-    parser.add_argument("--records", type=int, default=100_000, help="unchanged, replay: records")
+    parser.add_argument("--records", type=int, default=100_000, help="unchanged, replay, custom: records")
     parser.add_argument("--rounds", type=int, default=3, help="trials of each")
     parser.add_argument("--keep", metavar="NAME", help="write benchmarks/results/NAME.json")
     options = parser.parse_args()

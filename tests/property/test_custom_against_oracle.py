@@ -184,6 +184,7 @@ def bed(both: Database) -> Bed:
 @cases(12)
 @example([[Sent("a", 1, "x", {"f": 1})], [Sent("a", 2, "y", {"g": 2})], [Sent("a", 0, "x", {"g": 0})]])
 @example([[Sent("a", 1, "x", {"f": 1})], [Sent("a", 2, None, {}, is_deleted=True)], [Sent("a", 3, "x", {})]])
+@example([[Sent("a", 1, "x", {})], [Sent("a", 2, "y", {})]])
 @example([[Sent("a", 1, "x", {"f": 1}), Sent("a", 1, "x", {"g": 1})], [Sent("a", 1, "x", {})]])
 def test_a_members_fields_are_those_of_all_its_records(bed: Bed, batches: list[list[Sent]]) -> None:
     """After each batch; and a replay writes nothing."""

@@ -18,6 +18,7 @@ from pydantic import AliasChoices, AliasPath
 
 from strandline.source.contract import Record
 
+_ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _UNSURE: Final = re.compile(rb"\\u0000|[eE][+-]?\d{4}")
 
@@ -27,7 +28,6 @@ class Extras:
 
     def __init__(self, contract: type[Record], *, ignored: Collection[str] = ()) -> None:
         self._named = {*_names(contract), *ignored}
-        self._heads: dict[str, str] = {}
 
     def __call__(self, payload: bytes, effective_at: datetime) -> str | None:
         """The fields with their lifecycle so far, as JSON text: all were seen at this moment; None if there
@@ -42,20 +42,19 @@ class Extras:
         if not extras:
             return None
         moment = effective_at.astimezone(UTC).isoformat(timespec="microseconds")
-        tail = f',"first_seen":"{moment}","last_seen":"{moment}","deprecated":false}}'
         if _UNSURE.search(payload):
-            return _join(_carefully(name, bytes(value), tail) for name, value in extras)
-        return _join(f"{self._head(name)}{bytes(value).decode()}{tail}" for name, value in extras)
-
-    def _head(self, name: str) -> str:
-        head = self._heads.get(name)
-        if head is None:
-            head = self._heads[name] = f'{json.dumps(name)}:{{"value":'
-        return head
+            tail = f',"first_seen":"{moment}","last_seen":"{moment}","deprecated":false}}'
+            return "{" + ",".join(_carefully(name, bytes(value), tail) for name, value in extras) + "}"
+        return _ENCODE({name: _Seen(value, moment, moment) for name, value in extras}).decode()
 
 
-def _join(parts: Iterator[str]) -> str:
-    return "{" + ",".join(parts) + "}"
+class _Seen(msgspec.Struct):
+    """A field in a record."""
+
+    value: msgspec.Raw
+    first_seen: str
+    last_seen: str
+    deprecated: bool = False
 
 
 def _carefully(name: str, value: bytes, tail: str) -> str:

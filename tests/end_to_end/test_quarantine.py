@@ -104,7 +104,19 @@ def test_the_list_can_be_narrowed(project: Project) -> None:
     assert numbers() == numbers("words") == numbers("--model", "DimWord") == [2, 1]
     assert numbers("--rule", "type") == [2]
     assert numbers("--limit", "1", "--stream", "dictionary.words") == [2]
-    assert numbers("others") == numbers("--state", "discarded") == numbers("--stream", "x.y") == []
+    assert numbers("--state", "discarded") == numbers("--rule", "missing") == []
+
+
+@pytest.mark.parametrize("command", ["list", "trends"])
+def test_a_name_that_never_ran_is_an_error(project: Project, command: str) -> None:
+    unknown = project.strandline("quarantine", command, "wrods")
+    assert unknown.code == 2
+    assert "there has been no run of 'wrods'" in unknown.error
+    assert "Did you mean 'words'?" in unknown.error
+
+    unread = project.strandline("quarantine", command, "--stream", "dictionary.wrods")
+    assert unread.code == 2
+    assert "nothing was ever read of 'dictionary.wrods'" in unread.error
 
 
 def test_release_says_why_what_is_refused_again_is_so(project: Project) -> None:

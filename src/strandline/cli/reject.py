@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from strandline.cli import commands, output
 from strandline.errors import DeclarationError
+from strandline.model.path import nearest
 from strandline.pipeline import release as releasing
 from strandline.settings import Settings
 from strandline.warehouse import ledger, reject, state
@@ -78,6 +79,7 @@ def find(database_url: str | None, choice: Choice, *, limit: int) -> dict[str, A
         if there is None:
             return {"total": 0, "rejects": []}
         database, connection = there
+        _check_names(connection, choice)
         found = reject.find(database, connection, choice, limit=limit)
         return {"total": reject.count(connection, choice), "rejects": found}
 
@@ -159,7 +161,22 @@ def _user() -> str:
 def trends(database_url: str | None, choice: Choice, *, days: int) -> list[dict[str, Any]]:
     """What grows."""
     with _looking(database_url) as there:
-        return [] if there is None else reject.trends(there[1], choice, days=days)
+        if there is None:
+            return []
+        _check_names(there[1], choice)
+        return reject.trends(there[1], choice, days=days)
+
+
+def _check_names(connection: Connection, choice: Choice) -> None:
+    """Raise DeclarationError for a pipeline that never ran or a stream that was never read: that nothing of
+    it was rejected would be true, and mislead.
+    """
+    for what, given, known in (
+        ("there has been no run of", choice.pipeline, ledger.pipelines),
+        ("nothing was ever read of", choice.stream, ledger.streams),
+    ):
+        if given is not None and given not in (names := known(connection)):
+            raise DeclarationError(f"{what} {given!r}", hint=nearest(given, names))
 
 
 def print_list(found: Mapping[str, Any], *, as_json: bool) -> None:

@@ -72,6 +72,12 @@ def pipelines(connection: Connection) -> list[str]:
     return list(connection.scalars(select(state.run.c.pipeline).distinct().order_by(state.run.c.pipeline)))
 
 
+def streams(connection: Connection) -> list[str]:
+    """The streams that were ever read."""
+    noted = state.run_stream.c.stream
+    return list(connection.scalars(select(noted).distinct().order_by(noted)))
+
+
 def runs(connection: Connection, *, pipeline: str | None, limit: int) -> list[dict[str, Any]]:
     """The latest runs, newest first, each with its streams and targets."""
     query = select(state.run).order_by(state.run.c.run_id.desc()).limit(limit)

@@ -146,6 +146,45 @@ def erasures(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def prune(
+    name: Annotated[str, typer.Argument(help="The pipeline's name.")],
+    stream: Annotated[
+        list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", help="What was read longer ago, as in 400d; else as the streams say."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would go, and change nothing.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete old entries of the raw log; what they made stays."""
+    from strandline.cli import commands, progress, prune
+
+    settings = commands.read_settings(database_url, app)
+    keep = None if older_than is None else prune.read_days(older_than)
+    with stoppable():
+        with importing(settings.app):
+            chosen, pipelines = commands.choose(name, settings), commands.find(settings)
+        with progress.shown(sys.stderr) as shown:
+            report = prune.prune(
+                chosen,
+                pipelines,
+                settings,
+                streams=stream or [],
+                older_than=keep,
+                is_dry=dry_run,
+                progress=shown,
+            )
+    prune.print_report(report, as_json=as_json)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
 def status(
     name: Annotated[str | None, typer.Argument(help="Only this pipeline.")] = None,
     database_url: DatabaseUrl = None,

@@ -51,6 +51,11 @@ def _print_account(out: Console, account: Any) -> None:
     named = _named(account)
     entries = [asdict(it) for it in account.entries if it.raw_id in named]
     out.print(table(entries, columns=ENTRIES, title=f"Entries of the raw log of {account.stream}"))
+    if account.pruned_until is not None:
+        out.print(
+            f"Of what took effect up to {_moment(account.pruned_until)} not all is in the raw log any more.",
+            soft_wrap=True,
+        )
     if account.rejects:
         out.print(table(account.rejects, columns=REJECTS, title="Set aside"))
 

@@ -135,6 +135,12 @@ class Reading:
             tie_break=self.stream.tie_break_type,
         )
 
+    @property
+    def why_kept(self) -> str | None:
+        """Why nothing of its raw log can be pruned; None: it can."""
+        made = [it.target for it in self.syncs if issubclass(it.model, Fact) and it.model.restates_history]
+        return f"a row of {', '.join(made)} is made of all records of its key" if made else None
+
 
 @dataclass
 class Pipeline:
@@ -294,6 +300,7 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
     _check_lines(added, where=where)
     _check_tombstones(added, where=where)
     _check_history(added, where=where)
+    _check_keep(added, where=where)
 
 
 def _check_table_names(added: Stream, other: Stream, *, where: str) -> None:
@@ -344,4 +351,14 @@ def _check_history(added: Sync, *, where: str) -> None:
             " something else",
             hint=f"Make the grain one text column that is mapped from {added.stream.key[0]!r}, and let the"
             " source spell its keys exactly.",
+        )
+
+
+def _check_keep(added: Sync, *, where: str) -> None:
+    """What a row is made of cannot be pruned."""
+    if added.stream.keep is not None and issubclass(added.model, Fact) and added.model.restates_history:
+        raise DeclarationError(
+            f"{where}: the stream keeps its records for {added.stream.keep.days} days, and a row of"
+            f" {added.target} is made of all records of its key",
+            hint="Leave keep= out of @stream(…).",
         )

@@ -22,14 +22,14 @@ from strandline.model.custom import Custom
 from strandline.model.dimension import Dimension
 from strandline.model.fact import facts_of
 from strandline.model.path import nearest
-from strandline.pipeline import merge, quotation
+from strandline.pipeline import bygone, merge, quotation
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.load import Load
 from strandline.pipeline.report import Progress, Silence, StreamReport, TargetReport
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
-from strandline.warehouse import erasure, key, ledger, lock, raw, staging, temporary
+from strandline.warehouse import erasure, horizon, key, ledger, lock, raw, staging, temporary
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.dropped import with_dropped
@@ -179,6 +179,7 @@ class _Case:
                     f"{self.stream.qualified_name}: no record of {self.meant.source_id!r} is in the raw log",
                     hint="Write it as the source does, as in the column source_id.",
                 )
+            bygone.refuse_erasure(self.connection, self.meant)
             raw_ids = erasure.keyless_entries(self.connection, self.meant.stream, reject_ids)
             self.meant = replace(self.meant, raw_ids=raw_ids)
         for target in opened.targets:
@@ -200,6 +201,7 @@ class _Case:
             self._count(dimension.table(), self._versions(dimension))
         left = self._leftovers()
         self._blank()
+        horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
         for load, target in self.loads:
             self._replay(load, target)
         for table, rows in left.remove(self.database, self.connection).items():

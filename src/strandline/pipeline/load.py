@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
-from strandline.pipeline import refusal, suppression
+from strandline.pipeline import bygone, refusal, suppression
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.intake import Chunk, Intake
@@ -154,6 +154,7 @@ class Load:
         theirs = target.staged.c.source_id.in_(select(members.c.source_id))
         self.connection.execute(delete(target.staged).where(theirs))
         self.stage_more(target, entries)
+        bygone.stage(self.connection, self.reading, target, select(members.c.source_id))
 
     def stage_more(self, target: Target, entries: Select[Any]) -> None:
         """Stage what these entries of the raw log say as well. The caller owns the transaction."""

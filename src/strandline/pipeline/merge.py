@@ -18,7 +18,7 @@ from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import History, outriggers_of
 from strandline.model.revision import mapper_version
 from strandline.model.shrunken import shrunken_of
-from strandline.pipeline import aggregate, restage, retry
+from strandline.pipeline import aggregate, bygone, restage, retry
 from strandline.pipeline.load import Load
 from strandline.pipeline.target import Target
 from strandline.warehouse import (
@@ -57,6 +57,7 @@ def merge(
     _lock(connection, model)
     restage.stage(connection, load, target, log)
     tried, leaving = retry.take_in(connection, load, target)
+    bygone.refuse(connection, target, log, run_id=run_id)
     latest = late.reached(connection, staged=target.staged, log=log)
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
@@ -247,6 +248,7 @@ def _merge_dimension(
         connection,
         dimension=model,
         staged=target.staged,
+        stream=log.stream,
         source_system=log.source_system,
         run_id=run_id,
         is_first=target.applied == 0,

@@ -36,7 +36,7 @@ from strandline.model.path import Step, nearest
 from strandline.model.period import PeriodicSnapshot
 from strandline.model.revision import mapper_version
 from strandline.pipeline.definition import Pipeline, Reading, Sync
-from strandline.warehouse import dialect, late, provenance, state
+from strandline.warehouse import dialect, horizon, late, provenance, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.provenance import Entry
 
@@ -84,6 +84,8 @@ class Account:
     rows: list[RowOrigin]
     entries: list[Entry]
     rejects: Sequence[Mapping[str, Any]]
+    pruned_until: datetime | None = None
+    """Of what took effect up to then not all is in the raw log any more; None: all is."""
 
 
 def explain(
@@ -153,7 +155,8 @@ def _account(
         connection, model.table(), source_system=stream.source_name, source_id=source_id, order=keys
     )
     entries = provenance.entries_of(connection, log, source_id)
-    history = _History(sync, entries, _conversion(database, pipeline, sync))
+    pruned_until = horizon.of_key(connection, stream.qualified_name, source_id)
+    history = _History(sync, entries, _conversion(database, pipeline, sync), pruned_until)
     loads = provenance.loads_of(connection, (row["audit_key"] for row in rows))
     return Account(
         model.table().name,
@@ -162,6 +165,7 @@ def _account(
         [history.explain(row, loads.get(row["audit_key"], {}), column=column) for row in rows],
         entries,
         provenance.rejects_of(connection, log, source_id),
+        pruned_until,
     )
 
 
@@ -190,8 +194,15 @@ class _Said:
 class _History:
     """What was said of one natural key: of several records of one instant the one that stands."""
 
-    def __init__(self, sync: Sync, entries: Sequence[Entry], conversion: Conversion) -> None:
+    def __init__(
+        self,
+        sync: Sync,
+        entries: Sequence[Entry],
+        conversion: Conversion,
+        pruned_until: datetime | None = None,
+    ) -> None:
         self.sync = sync
+        self.pruned_until = pruned_until
         self.conversion = conversion
         standing = {entry.effective_at: entry for entry in entries}
         self.every = [self._read(entry) for entry in standing.values()]
@@ -251,7 +262,7 @@ class _History:
             return self._at(row["valid_to"])
         match role(column):
             case Previous(of) | ChangedAt(of):
-                before, after = self._last_change(of)
+                before, after = self._last_change(of, changed_at=row[f"{of}_changed_at"])
                 return before if isinstance(role(column), Previous) else after
             case Current():
                 return self._last()
@@ -286,12 +297,18 @@ class _History:
     def _last(self) -> _Said | None:
         return self.upserts[-1] if self.upserts else None
 
-    def _last_change(self, name: str) -> tuple[_Said | None, _Said | None]:
+    def _last_change(self, name: str, *, changed_at: datetime | None) -> tuple[_Said | None, _Said | None]:
         """The records before and after a column changed last."""
+        if self.pruned_until is not None and changed_at is not None and changed_at <= self.pruned_until:
+            return None, self._at(changed_at)  # what came before it need not be there
         for before, after in zip(reversed(self.upserts[:-1]), reversed(self.upserts), strict=False):
             if before.value(name) != after.value(name):
-                return before, after
+                return (None if self._is_bygone(before) else before), after
         return None, None
+
+    def _is_bygone(self, it: _Said) -> bool:
+        """Whether others may have followed that are not there any more."""
+        return self.pruned_until is not None and it.entry.effective_at <= self.pruned_until
 
 
 def _keys(model: type[Dimension] | type[Fact]) -> list[Column[Any]]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from strandline.errors import TooManyRejects
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
+from strandline.pipeline import bygone
 from strandline.pipeline.load import Load
 from strandline.pipeline.target import Target
 from strandline.warehouse import release, replay
@@ -69,6 +70,7 @@ def find_members(database: Database, connection: Connection, load: Load, target:
     """Leave on the stage only the members that are not what their records say; how many."""
     assert load.replayed is not None
     assert issubclass(target.sync.model, Dimension)
+    bygone.stage(connection, load.reading, target, load.replayed.pruned(load.stream.qualified_name))
     return replay.find_members(
         database,
         connection,

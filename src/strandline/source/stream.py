@@ -42,6 +42,8 @@ class EffectiveTime(Enum):
 
 READ_TIME: Final = EffectiveTime.READ_TIME
 
+KEEP_HINT: Final = "Say how long: keep=timedelta(days=400)."
+
 A_DAY: Final = timedelta(days=1)
 """As much as clocks and zones may be off without a date being wrong."""
 
@@ -59,6 +61,7 @@ def stream(
     tie_break: str | None = None,
     deleted: str | None = None,
     strict: bool = False,
+    keep: timedelta | None = None,
     methods: tuple[str, ...] = ("GET", "HEAD"),
 ) -> Callable[[Callable[..., Pages]], Stream]:
     """Declare that a method of a source brings pages of such records.
@@ -69,8 +72,8 @@ def stream(
     `tie_break` names the field, a number or a time, that settles which of two records of one key and
     instant stands: the one with more; without it, and where it is equal, the one that was read later.
     `deleted` names the flag that says that a record is gone, which need not be in the contract. `strict`
-    refuses values that Pydantic would convert, "5" for a number. `methods` are the HTTP methods that only
-    read.
+    refuses values that Pydantic would convert, "5" for a number. `keep` says how long `strandline prune`
+    leaves what was read in the raw log; None: for ever. `methods` are the HTTP methods that only read.
     """
 
     def declare(function: Callable[..., Pages]) -> Stream:
@@ -84,6 +87,7 @@ def stream(
             tie_break=tie_break,
             deleted=deleted,
             strict=strict,
+            keep=keep,
             methods=methods,
         )
 
@@ -120,6 +124,7 @@ class Stream:
         tie_break: str | None,
         deleted: str | None,
         strict: bool,
+        keep: timedelta | None,
         methods: tuple[str, ...],
     ) -> None:
         self.contract = contract
@@ -129,6 +134,7 @@ class Stream:
         self.tie_break = tie_break
         self.deleted = deleted
         self.strict = strict
+        self.keep = keep
         self.methods = tuple(method.upper() for method in methods)
         self.doc = cleandoc(function.__doc__ or "")
         self._function = function
@@ -205,6 +211,8 @@ class Stream:
         self._check_cursor(where)
         self._check_effective_at(where)
         self._check_tie_break(where)
+        if self.keep is not None and self.keep <= timedelta(0):
+            raise DeclarationError(f"{where}: keep={self.keep!r} would keep nothing", hint=KEEP_HINT)
         self._takes_since = self._count_parameters() > 1
         if self.cursor and not self._takes_since:
             raise DeclarationError(

@@ -3,7 +3,8 @@
 A staged record says which fields it carries as if it were its member's only one. That is right for a new
 member with one record, and so it is inserted. For every other member that is staged the fields of all its
 records are put together with those that are stored: a field was first seen with the first, and has the value
-of the last. Of members whose history is rebuilt everything is staged, and nothing stored counts.
+of the last. Of members whose history is rebuilt everything is staged, and nothing stored counts, except up to
+the horizon of those that have one, where no record is left to say it.
 
 Most members have one staged record, which is later than all before it: what it carries is seen now, and what
 else is stored is gone. That needs no order, and is worked out row by row at a fifth of the cost.
@@ -37,6 +38,7 @@ from sqlalchemy import (
 
 from strandline.model.custom import CUSTOM_FIELDS, JSON_FIELDS
 from strandline.model.dimension import Dimension
+from strandline.warehouse import state
 from strandline.warehouse.dialect import as_json, each_field, field_seen, fields_of, moment_text
 from strandline.warehouse.event import Batch, differ, written
 from strandline.warehouse.late import LATE_MEMBER
@@ -203,7 +205,32 @@ def _seen(batch: Batch, *, has_late: bool) -> Any:
         .where(table.c.source_system == batch.source_system, or_(table.c.is_current, table.c.is_deleted))
         .where(table.c.source_id.in_(members))
     )
-    return union_all(staged, record, stored)
+    return union_all(staged, record, stored, *([_bygone(batch)] if has_late else []))
+
+
+def _bygone(batch: Batch) -> Select[Any]:
+    """What rebuilt members carried up to their horizons; it yields to whatever a record says."""
+    table, p = batch.table, state.pruned_key.c
+    held = each_field(table.c[CUSTOM_FIELDS])
+    first, last, until = (
+        held.c.value.op("->>")("first_seen"),
+        held.c.value.op("->>")("last_seen"),
+        moment_text(p.until),
+    )
+    of_member = and_(p.stream == batch.stream, p.source_id == table.c.source_id)
+    return (
+        select(
+            table.c.source_id,
+            held.c.key,
+            held.c.value,
+            first,
+            case((last < until, last), else_=until),
+            literal(1),
+        )
+        .select_from(table.join(state.pruned_key, of_member).join(held, true()))
+        .where(table.c.source_system == batch.source_system, or_(table.c.is_current, table.c.is_deleted))
+        .where(table.c.source_id.in_(select(LATE_MEMBER.c.source_id)), first <= until)
+    )
 
 
 def _standing(batch: Batch) -> Any:

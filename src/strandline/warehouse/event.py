@@ -85,6 +85,7 @@ class Batch:
     dimension: type[Dimension]
     staged: Table
     event: Table
+    stream: str
     source_system: str
     run_id: int
     is_single: bool
@@ -119,6 +120,7 @@ def open_batch(
     *,
     dimension: type[Dimension],
     staged: Table,
+    stream: str,
     source_system: str,
     run_id: int,
     is_first: bool,
@@ -131,7 +133,9 @@ def open_batch(
     """
     event = event_table()
     event.create(connection)
-    batch = Batch(dimension, staged, event, source_system, run_id, is_single=not has_late, dropped=dropped)
+    batch = Batch(
+        dimension, staged, event, stream, source_system, run_id, is_single=not has_late, dropped=dropped
+    )
     is_single = batch.is_single and _take_single(connection, batch, is_first=is_first)
     if not is_single:
         _take(

@@ -92,6 +92,16 @@ class Log:
         )
         return ~rejected.exists()
 
+    def is_complete(self, entry: FromClause) -> ColumnElement[bool]:
+        """Whether nothing that took effect at the moment of this entry, or since, was pruned of its key."""
+        pruned = state.pruned_key.alias("pruned").c
+        lacks = exists().where(
+            pruned.stream == self.stream,
+            pruned.source_id == entry.c.source_id,
+            pruned.until >= entry.c.effective_at,
+        )
+        return ~lacks
+
 
 def find(connection: Connection, *, staged: Table, log: Log, with_deleted: bool = False) -> int:
     """Put into LATE_MEMBER whoever has a staged record at or before the latest applied one; how many.
@@ -114,12 +124,14 @@ def find(connection: Connection, *, staged: Table, log: Log, with_deleted: bool 
 
 
 def entries(log: Log, *, up_to: int) -> Select[Any]:
-    """All entries of the late members up to this one, without those in the quarantine, oldest first."""
+    """All entries of the late members up to this one, without those in the quarantine, oldest first; of what
+    was pruned in part `horizon` tells.
+    """
     entry = log.raw
     return (
         select(*raw.entry_columns(entry))
         .join(LATE_MEMBER, LATE_MEMBER.c.source_id == entry.c.source_id)
-        .where(entry.c.raw_id <= up_to, log.accepted(entry))
+        .where(entry.c.raw_id <= up_to, log.accepted(entry), log.is_complete(entry))
         .order_by(entry.c.raw_id)
     )
 

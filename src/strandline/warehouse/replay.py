@@ -86,6 +86,11 @@ class Scope:
         """Whether a natural key is among them."""
         return true() if self.is_whole else source_id.in_(select(SCOPE.c.source_id))
 
+    def pruned(self, stream: str) -> Select[Any]:
+        """The natural keys among them of which the raw log lacks entries."""
+        p = state.pruned_key.c
+        return select(p.source_id).where(p.stream == stream, self.holds(p.source_id))
+
 
 def choose(connection: Connection, log: Log, scope: Scope) -> None:
     """Note whose records are replayed."""
@@ -105,6 +110,7 @@ def entries(log: Log, scope: Scope, *, up_to: int) -> Select[Any]:
     return (
         select(*raw.entry_columns(entry))
         .where(entry.c.raw_id <= up_to, scope.holds(entry.c.source_id), log.accepted(entry))
+        .where(log.is_complete(entry))
         .where(not_(quarantine.is_discarded(entry, stream=log.stream, target=log.target)))
         .order_by(entry.c.raw_id)
     )

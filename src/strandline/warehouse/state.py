@@ -265,6 +265,30 @@ erased_key = Table(
     comment="Whose records are not stored any more",
 )
 
+prune = Table(
+    "prune",
+    OWN_TABLES,
+    Column("prune_id", BigKey, Identity(), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("before", MOMENT, nullable=False, comment="What was read from then on stays"),
+    Column("up_to", BigInteger, nullable=False, comment="The last entry that was in all targets"),
+    Column("entries", BigInteger, nullable=False, comment="How many are gone"),
+    Column("exported_to", Text, comment="The folder that has them; NULL: none has"),
+    Column("run_id", BigInteger, nullable=False),
+    Column("pruned_at", MOMENT, nullable=False, server_default=func.now()),
+    comment="What was taken out of the raw logs for its age",
+)
+
+pruned_key = Table(
+    "pruned_key",
+    OWN_TABLES,
+    Column("stream", Text, primary_key=True),
+    Column("source_id", Text, primary_key=True),
+    Column("until", MOMENT, nullable=False, comment="Of what took effect up to then not all is there"),
+    Column("entries", BigInteger, nullable=False, comment="How many are gone"),
+    comment="Of which natural keys the raw log lacks entries",
+)
+
 
 def read_mark_of(connection: Connection, stream: str) -> str | None:
     """How far this stream has been read; None before its first complete read."""

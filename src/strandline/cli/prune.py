@@ -1,0 +1,72 @@
+"""What `strandline prune` does, and what it prints."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+
+from strandline.cli import commands, output
+from strandline.errors import DeclarationError
+from strandline.settings import Settings
+
+DAYS: Final = re.compile(r"(\d{1,6})d")
+COLUMNS: Final = {
+    "stream": "stream",
+    "status": "status",
+    "before": "read before",
+    "entries": "entries",
+    "keys": "natural keys",
+    "bytes": "bytes",
+    "reason": "because",
+}
+
+
+def read_days(given: str) -> timedelta:
+    """How long `400d` is. Raises DeclarationError for anything else."""
+    found = DAYS.fullmatch(given.strip())
+    if found is None:
+        raise DeclarationError(
+            f"--older-than: {given!r} is no number of days", hint="Write it as in --older-than 400d."
+        )
+    return timedelta(days=int(found[1]))
+
+
+def prune(
+    pipeline: Any,
+    pipelines: Sequence[Any],
+    settings: Settings,
+    *,
+    streams: Sequence[str],
+    older_than: timedelta | None,
+    is_dry: bool,
+    progress: Any,
+) -> Any:
+    """Prune the raw logs of the pipeline's streams, or of these; the report."""
+    from strandline.pipeline import prune as pruning
+
+    wanted = pruning.choose(pipeline, streams)
+    with commands.warehouse(settings) as database:
+        return pruning.prune(
+            pipelines, database, wanted, older_than=older_than, is_dry=is_dry, progress=progress
+        )
+
+
+def print_report(report: Any, *, as_json: bool) -> None:
+    """What is gone, or would be."""
+    if as_json:
+        output.print_json(report.as_dict())
+        return
+    rows = [asdict(it) for it in report.streams]
+    columns = {name: it for name, it in COLUMNS.items() if any(row[name] is not None for row in rows)}
+    word = "would be pruned" if report.is_dry else "pruned"
+    out = output.console()
+    out.print(output.table(rows, columns=columns, title=f"{report.pipeline}: {word}"))
+    for row in rows:
+        if row["error"]:
+            sys.stderr.write(f"error: {row['error']}\n")
+            if row["hint"]:
+                sys.stderr.write(f"  hint: {row['hint']}\n")

@@ -194,6 +194,7 @@ def test_what_others_have_in_common_with_the_member_stays(warehouse: Database) -
     assert versions(warehouse, "q") == others
     assert set(certificate.counts) == {
         "raw.ward_patients",
+        "strandline.field",
         "warehouse.dim_patient",
         "warehouse.dim_patient_profile_history",
     }

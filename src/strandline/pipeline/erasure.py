@@ -29,7 +29,7 @@ from strandline.pipeline.report import Progress, Silence, StreamReport, TargetRe
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
-from strandline.warehouse import erasure, horizon, key, ledger, lock, raw, staging, temporary
+from strandline.warehouse import erasure, horizon, key, ledger, lock, raw, register, staging, temporary
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.dropped import with_dropped
@@ -256,6 +256,7 @@ class _Case:
         words = quotation.words((bytes(it.payload) for it in found), reasons)
         requests = [(it.run_id, it.request) for it in found]
         changed = erasure.withhold(connection, name, requests=requests, words=words)
+        changed["strandline.field"] = register.forget_examples(connection, name, words)
         changed |= erasure.forget_staged(self.database, connection, self.meant)
         for table, rows in changed.items():
             self._count_name(table, rows)

@@ -17,6 +17,7 @@ from strandline.errors import RecordRejected
 from strandline.model.conversion import FAILURES
 from strandline.model.type import fits_in_utc
 from strandline.pipeline.target import Target
+from strandline.source.census import Census, Shape
 from strandline.source.contract import Record, show
 from strandline.source.cursor import CursorValue
 from strandline.source.extra import Extras
@@ -41,6 +42,8 @@ class Chunk:
     requests: list[dict[str, Any]] = field(default_factory=list)
     again: list[raw.Entry] = field(default_factory=list)
     """What the raw log held already."""
+    unknown: dict[Shape, list[int]] = field(default_factory=dict)
+    """Which entries carry what besides their contract."""
     size: int = 0
     """Bytes of the pages."""
 
@@ -92,6 +95,8 @@ class Intake:
         self._settle = stream.tie_break_value if stream.tie_break else None
         has_custom = any(target.has_custom_fields for target in targets)
         self._extras = Extras(stream.contract, ignored=[stream.deleted or ""]) if has_custom else None
+        self.census = Census(stream.contract, ignored=[stream.deleted or ""], hidden=stream.key)
+        self._watch = self.census.watcher()
         self._custom: str | None = None
         """What the record carries besides its contract."""
 
@@ -110,7 +115,7 @@ class Intake:
             self.stream.effective_at,
         )
         has_tombstones, has_cursor = self.stream.deleted is not None, self.stream.cursor is not None
-        settle, extras = self._settle, self._extras
+        settle, extras, watch = self._settle, self._extras, self._watch
         latest = self._latest_effective(page.fetched_at)
         fetched_at, run_id, targets = page.fetched_at, self.run_id, self.targets
         for raw_id, payload in self.sift(page.records, self.next_raw_id):
@@ -147,6 +152,8 @@ class Intake:
             )
             if has_cursor:
                 self._see(cursor_value)
+            if shape := watch(record):
+                self.chunk.unknown.setdefault(shape, []).append(raw_id)
             if extras is not None:
                 self._custom = extras(payload, effective_at)
             for target in targets:

@@ -24,6 +24,7 @@ from strandline.pipeline import bygone, refusal, suppression
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.intake import Chunk, Intake
+from strandline.pipeline.register import Register
 from strandline.pipeline.sieve import Sieve
 from strandline.pipeline.target import Target
 from strandline.source.stream import Source
@@ -87,6 +88,7 @@ class Load:
         self.erased: dict[str, datetime | None] = {}
         """Whose records stay away, and up to when."""
         self._intake = Intake(self.stream, targets, run_id=run_id)
+        self._register = Register(self.stream.qualified_name, self._intake.census, run_id=run_id)
         glance = None if self.stream.cursor else self.stream.glance
         self._sieve = Sieve(self._intake, glance, self._latest_hashes) if glance else None
         self._started = datetime.now(UTC)
@@ -287,6 +289,7 @@ class Load:
                 latest[source_id] = digest
             new.append(entry)
         raw.append(self.database, self.connection, table, new)
+        self._register.note(self.connection, chunk, new)
         self.last_raw_id = new[-1][0] if new else self.last_raw_id
         self.figures.stored += len(new)
         self.figures.unchanged += len(again)

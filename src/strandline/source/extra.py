@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from pydantic import AliasChoices, AliasPath
+from pydantic import AliasChoices, AliasPath, BaseModel
 
 from strandline.source.contract import Record
 
@@ -27,7 +27,7 @@ class Extras:
     """Takes the extras out of payloads of one contract; `ignored` are further names that are known."""
 
     def __init__(self, contract: type[Record], *, ignored: Collection[str] = ()) -> None:
-        self._named = {*_names(contract), *ignored}
+        self._named = {*names_of(contract), *ignored}
 
     def __call__(self, payload: bytes, effective_at: datetime) -> str | None:
         """The fields with their lifecycle so far, as JSON text: all were seen at this moment; None if there
@@ -87,13 +87,19 @@ def _readable(value: Any) -> Any:
     return value
 
 
-def _names(contract: type[Record]) -> Iterator[str]:
-    """Every name that a field of the contract may have at the top of a record."""
-    for name, info in contract.model_fields.items():
-        if info.alias is None or contract.model_config.get("populate_by_name"):
-            yield name
-        for alias in (info.alias, info.validation_alias):
-            yield from _spellings(alias)
+def names_of(contract: type[BaseModel]) -> Iterator[str]:
+    """Every name that a field of the contract may have in the source."""
+    for name in contract.model_fields:
+        yield from spellings_of(contract, name)
+
+
+def spellings_of(contract: type[BaseModel], name: str) -> Iterator[str]:
+    """Every name that this field may have in the source, its own last."""
+    info = contract.model_fields[name]
+    for alias in (info.validation_alias, info.alias):
+        yield from _spellings(alias)
+    if info.alias is None or contract.model_config.get("populate_by_name"):
+        yield name
 
 
 def _spellings(alias: str | AliasPath | AliasChoices | None) -> Iterator[str]:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from strandline.errors import RecordRejected
 from strandline.natural_key import NaturalKeys
@@ -140,7 +140,7 @@ class Tombstones:
         )
 
 
-def alias_of(model: type[Record], name: str) -> str:
+def alias_of(model: type[BaseModel], name: str) -> str:
     """The name that a contract's field has in the source."""
     field = model.model_fields[name]
     alias = field.validation_alias or field.alias

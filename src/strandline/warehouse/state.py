@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -287,6 +288,25 @@ pruned_key = Table(
     Column("until", MOMENT, nullable=False, comment="Of what took effect up to then not all is there"),
     Column("entries", BigInteger, nullable=False, comment="How many are gone"),
     comment="Of which natural keys the raw log lacks entries",
+)
+
+field = Table(
+    "field",
+    OWN_TABLES,
+    Column("stream", Text, primary_key=True),
+    Column("path", Text, primary_key=True, comment="Dots between names; empty: the record itself"),
+    Column("is_declared", Boolean, nullable=False, comment="The contract names it"),
+    Column("is_personal", Boolean, nullable=False, comment="May point at a person: no examples are kept"),
+    Column("records", BigInteger, nullable=False, comment="How many records were looked at"),
+    Column("filled", BigInteger, nullable=False, comment="In how many of them it was there and not null"),
+    Column("types", JSON_VALUE, nullable=False, comment="text, integer, number, boolean, object, list, null"),
+    Column("examples", JSON_VALUE, nullable=False, comment="A few short values"),
+    Column("first_seen", MOMENT, comment="When it was read first; NULL: never"),
+    Column("last_seen", MOMENT),
+    Column("first_run_id", BigInteger, comment="The run that saw it first"),
+    Column("last_run_id", BigInteger, comment="The run that saw it last"),
+    Column("renamed_from", Text, comment="A guess: what it was called before"),
+    comment="The field register: which fields the records of each stream carry",
 )
 
 

@@ -1,0 +1,71 @@
+"""The field register: which fields the records of a stream carry, kept up as they are stored.
+
+The stream's one writer reads the register when a pass has its first new record, adds to it in memory what
+each chunk brings, and writes it in the chunk's transaction. Nothing new, nothing written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, inspect, or_, select
+from sqlalchemy.dialects.postgresql import insert
+
+from strandline.warehouse import state
+from strandline.warehouse.database import Database
+
+WHOLE: Final = ""
+"""The path of the record itself."""
+
+KEY: Final = ("stream", "path")
+
+
+def read(connection: Connection, stream: str) -> dict[str, dict[str, Any]]:
+    """The register of one stream, by path."""
+    found = connection.execute(select(state.field).where(state.field.c.stream == stream))
+    return {row["path"]: dict(row) for row in found.mappings()}
+
+
+def write(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write these rows of it, all columns of each, in one statement."""
+    rows = list(rows)
+    if not rows:
+        return
+    put = insert(state.field)
+    becomes = {column.name: put.excluded[column.name] for column in state.field.c if column.name not in KEY}
+    connection.execute(put.on_conflict_do_update(index_elements=KEY, set_=becomes), rows)
+
+
+def find(
+    database: Database, connection: Connection, name: str, *, only_unknown: bool = False
+) -> list[dict[str, Any]]:
+    """The fields of a source's streams, or of one `source.stream`; never more than was written down."""
+    noted = state.field.c
+    if not inspect(connection).has_table(state.field.name, schema=database.schemas.strandline):
+        return []  # nothing has run since there is a register
+    theirs = or_(noted.stream == name, noted.stream.startswith(f"{name}.", autoescape=True))
+    wanted = select(state.field).where(theirs, noted.path != WHOLE)
+    if only_unknown:
+        wanted = wanted.where(noted.is_declared.is_(False))
+    found = connection.execute(wanted.order_by(noted.stream, noted.is_declared.desc(), noted.path))
+    return [dict(row) for row in found.mappings()]
+
+
+def streams(database: Database, connection: Connection) -> list[str]:
+    """The streams of which there is a register."""
+    if not inspect(connection).has_table(state.field.name, schema=database.schemas.strandline):
+        return []
+    return list(connection.scalars(select(state.field.c.stream).distinct().order_by(state.field.c.stream)))
+
+
+def forget_examples(connection: Connection, stream: str, values: Iterable[str]) -> int:
+    """Take these values, and whatever shows one, out of the examples of a stream; in how many rows."""
+    words = {it for it in values if it}
+    changed = []
+    for row in read(connection, stream).values():
+        kept = [it for it in row["examples"] if not any(word in str(it) for word in words)]
+        if kept != row["examples"]:
+            changed.append({**row, "examples": kept})
+    write(connection, changed)
+    return len(changed)

@@ -47,6 +47,7 @@ PUBLIC = [
     "NormalizedEmail",
     "Pages",
     "PeriodicSnapshot",
+    "Personal",
     "Pipeline",
     "Precision",
     "READ_TIME",

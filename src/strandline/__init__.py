@@ -29,6 +29,7 @@ HOMES = {
     "NormalizedEmail": "model",
     "Pages": "source",
     "PeriodicSnapshot": "model",
+    "Personal": "source",
     "Pipeline": "pipeline",
     "Precision": "source",
     "READ_TIME": "source",

@@ -121,6 +121,9 @@ from strandline.source import (
     Pages as Pages,
 )
 from strandline.source import (
+    Personal as Personal,
+)
+from strandline.source import (
     Precision as Precision,
 )
 from strandline.source import (

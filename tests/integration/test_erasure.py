@@ -13,7 +13,7 @@ from tests.written import assert_is_its_query, row_versions
 
 from strandline.errors import DeclarationError, UnknownKey, WarehouseError
 from strandline.pipeline import Certificate, RunReport, erase, run
-from strandline.pipeline.erasure import choose
+from strandline.pipeline.extent import choose
 from strandline.pipeline.replay import replay
 from strandline.warehouse import cluster, erasure, state
 from strandline.warehouse.database import Database

@@ -6,7 +6,7 @@ inferred member, an aggregate, the quarantine, an error, a request.
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import AwareDatetime
@@ -25,6 +25,7 @@ from strandline.model import (
     Money,
     ShrunkenDimension,
     attribute,
+    degenerate,
     event_time,
     field,
     grain,
@@ -32,7 +33,7 @@ from strandline.model import (
     references,
 )
 from strandline.pipeline import Pipeline
-from strandline.source import Page, Pages, Record, Source, stream
+from strandline.source import Page, Pages, Personal, Record, Source, stream
 
 
 class Patient(Record):
@@ -50,6 +51,13 @@ class Patient(Record):
     allergies: list[str] | None = None
 
 
+class Relative(Record):
+    """Somebody to call."""
+
+    phone: Annotated[str | None, Personal()] = None
+    kin: str | None = None
+
+
 class Treatment(Record):
     """A treatment."""
 
@@ -57,6 +65,9 @@ class Treatment(Record):
     at: AwareDatetime
     patient: str
     cost: Decimal
+    contact: Annotated[str | None, Personal()] = None
+    remark: Annotated[str, Personal()] = "none"
+    relatives: list[Relative] | None = None
 
 
 class Ward(Source):
@@ -125,13 +136,15 @@ class DimStreet(ShrunkenDimension, of=DimPatient, attributes=("street",)):
     """The streets in which patients live."""
 
 
-class FactTreatment(Fact):
+class FactTreatment(Fact, CustomFields):
     """One row a treatment."""
 
     treatment_id: Mapped[str] = grain(String(40))
     treated_at: Mapped[datetime] = event_time()
     patient_key: Mapped[int] = references(DimPatient)
     profile_key: Mapped[int] = references(DimPatientProfile)
+    remark: Mapped[str] = degenerate(String(80))
+    contact: Mapped[str | None] = degenerate(String(80))
     cost: Mapped[Decimal] = measure(Money)
 
 
@@ -177,6 +190,8 @@ class WardTreatment(Mapper[Treatment, FactTreatment]):
     treated_at = field("at")
     patient_key = field("patient")
     profile_key = field("patient")
+    remark = field("remark")
+    contact = field("contact")
     cost = field("cost")
 
 

@@ -34,9 +34,9 @@ def erase(
     progress: Any,
 ) -> Any:
     """Erase a natural key; its certificate."""
-    from strandline.pipeline import erasure
+    from strandline.pipeline import erasure, extent
 
-    stream = erasure.choose(pipelines, source)
+    stream = extent.choose(pipelines, source)
     with commands.warehouse(settings) as database:
         return erasure.erase(
             pipelines,

@@ -12,20 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from re import Pattern
+from typing import Any, Final
 
 from sqlalchemy import MetaData, Table, exists, func, inspect, not_, or_, select, text, update
 
 from strandline.errors import DeclarationError, UnknownKey
-from strandline.model.column import Attribute, role
-from strandline.model.custom import Custom
 from strandline.model.dimension import Dimension
 from strandline.model.fact import facts_of
-from strandline.model.path import nearest
-from strandline.pipeline import bygone, merge, quotation
+from strandline.pipeline import bygone, extent, merge, quotation
 from strandline.pipeline.definition import Pipeline, Reading
+from strandline.pipeline.effacement import Effacer
 from strandline.pipeline.load import Load
 from strandline.pipeline.report import Progress, Silence, StreamReport, TargetReport
+from strandline.pipeline.retraction import Retraction, personal_values
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
@@ -36,6 +36,9 @@ from strandline.warehouse.dropped import with_dropped
 from strandline.warehouse.erasure import Meant
 from strandline.warehouse.leftover import Leftovers
 from strandline.warehouse.replay import Scope
+
+CHANGED: Final = ("inserted", "updated", "deleted", "corrected", "removed")
+"""What a merge calls the rows that are others afterwards."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,12 @@ def erase(
         raise DeclarationError("erase: no reason was given", hint='Say why: --reason "request of 2026-03-01"')
     if until is not None and until.tzinfo is None:
         raise DeclarationError(f"erase: {until} has no time zone", hint="Write it as 2026-03-01T00:00:00Z.")
-    pipeline = _gather(pipelines, stream)
+    pipeline = extent.gather(pipelines, stream)
     with database.connect() as connection:
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.prepare(kind="dry erasure" if is_dry else "erasure")
         with one_run.recorded():
-            case = _Case(one_run, pipeline.readings[0], source_id, until)
+            case = _Case(one_run, stream, source_id, until)
             case.open(reject_ids, is_dry=is_dry)
             with connection.begin() as transaction:
                 certificate = case.erase(reason=reason, is_dry=is_dry)
@@ -103,57 +106,13 @@ def erase(
         return certificate
 
 
-def choose(pipelines: Iterable[Pipeline], source: str) -> str:
-    """The stream that is meant: `source.stream`, or the only one of a source that brings personal data.
-    Raises DeclarationError where it is not clear.
-    """
-    streams = {it.stream.qualified_name: it.stream for pipeline in pipelines for it in pipeline.syncs}
-    if source in streams:
-        return source
-    personal = [it for it in _personal(pipelines) if streams[it].source_name == source]
-    if len(personal) == 1:
-        return personal[0]
-    names = sorted(personal or streams)
-    raise DeclarationError(
-        f"erase: {source!r} is not one stream",
-        hint=f"Name it: {', '.join(names)}." if personal else nearest(source, names),
-    )
-
-
-def _personal(pipelines: Iterable[Pipeline]) -> list[str]:
-    """The streams that fill dimensions with attributes that point at a person, or with whatever comes."""
-    syncs = [it for pipeline in pipelines for it in pipeline.syncs if issubclass(it.model, Dimension)]
-    return list(dict.fromkeys(it.stream.qualified_name for it in syncs if _has_pii(it.model)))
-
-
-def _has_pii(model: type[Any]) -> bool:
-    meanings = [role(column) for column in model.table().c]
-    return any(isinstance(it, Custom) or (isinstance(it, Attribute) and it.pii) for it in meanings)
-
-
-def _gather(pipelines: Sequence[Pipeline], stream: str) -> Pipeline:
-    """All that the stream fills in any of the pipelines, as one."""
-    reading = [it for it in pipelines if any(sync.stream.qualified_name == stream for sync in it.syncs)]
-    if not reading:
-        streams = [sync.stream.qualified_name for it in pipelines for sync in it.syncs]
-        raise DeclarationError(f"erase: no pipeline reads {stream!r}", hint=nearest(stream, streams))
-    gathered = Pipeline(reading[0].name)
-    syncs = [sync for it in reading for sync in it.syncs if sync.stream.qualified_name == stream]
-    gathered.syncs += {it.target: it for it in syncs}.values()
-    facts = [it.target for it in syncs if not issubclass(it.model, Dimension)]
-    if facts:
-        raise DeclarationError(
-            f"erase: {stream} fills {', '.join(facts)}, and the rows of a fact are kept",
-            hint="Erase the streams that fill dimensions; facts refer to a member by its key.",
-        )
-    return gathered
-
-
 class _Case:
     """One erasure that is going on."""
 
-    def __init__(self, one_run: Run, reading: Reading, source_id: str, until: datetime | None) -> None:
+    def __init__(self, one_run: Run, stream: str, source_id: str, until: datetime | None) -> None:
         self.one_run = one_run
+        self.readings = one_run.pipeline.readings
+        reading = next(it for it in self.readings if it.stream.qualified_name == stream)
         self.database = one_run.database
         self.connection = one_run.connection
         self.reading = reading
@@ -161,18 +120,17 @@ class _Case:
         spelled = self.stream.source.natural_keys.encode(source_id) or source_id
         self.meant = Meant(self.stream.qualified_name, reading.raw, spelled, until)
         self.loads: list[tuple[Load, Target]] = []
+        self.retractions: list[Retraction] = []
+        """The streams whose records may mention the member, its own among them."""
+        self._values: Pattern[str] | None = None
+        """What finds personal values of the member's records elsewhere."""
         self.counts: dict[str, int] = {}
         self.touched: list[str] = []
         """The tables that were changed, as they are called in this database."""
 
     def open(self, reject_ids: Sequence[int], *, is_dry: bool) -> None:
         """Be the stream's only writer, and stand where its targets are."""
-        told = StreamReport(self.stream.qualified_name, status="done")
-        self.one_run.report.streams.append(told)
-        opened = self.one_run.open(self.reading)
-        if not is_dry:
-            self.one_run.fill(opened)
-        self.one_run.note(told)
+        opened = self._open(self.reading, is_dry=is_dry)
         with self.connection.begin():
             if not erasure.is_known(self.connection, self.meant):
                 raise UnknownKey(
@@ -182,11 +140,34 @@ class _Case:
             bygone.refuse_erasure(self.connection, self.meant)
             raw_ids = erasure.keyless_entries(self.connection, self.meant.stream, reject_ids)
             self.meant = replace(self.meant, raw_ids=raw_ids)
-        for target in opened.targets:
+        self.loads = self._loads(self.reading, opened.targets)
+        names = [it.model.__name__ for it in self.reading.syncs]
+        for reading in self.readings:
+            targets = (opened if reading is self.reading else self._open(reading, is_dry=is_dry)).targets
+            retraction = Retraction(reading, targets, names, self.meant)
+            if retraction.named:
+                is_own = reading is self.reading
+                retraction.loads = self.loads if is_own else self._loads(reading, targets)
+                self.retractions.append(retraction)
+
+    def _open(self, reading: Reading, *, is_dry: bool) -> Load:
+        told = StreamReport(reading.stream.qualified_name, status="done")
+        self.one_run.report.streams.append(told)
+        opened = self.one_run.open(reading)
+        if not is_dry:
+            self.one_run.fill(opened)
+        self.one_run.note(told)
+        return opened
+
+    def _loads(self, reading: Reading, targets: Iterable[Target]) -> list[tuple[Load, Target]]:
+        """How to build those of the targets anew that have been built."""
+        found = []
+        for target in targets:
             if target.applied:
-                load = self.one_run.load_of(self.reading, [target])
+                load = self.one_run.load_of(reading, [target])
                 load.stand_still()
-                self.loads.append((load, target))
+                found.append((load, target))
+        return found
 
     @cached_property
     def dimensions(self) -> list[type[Dimension]]:
@@ -195,15 +176,25 @@ class _Case:
 
     def erase(self, *, reason: str, is_dry: bool) -> Certificate:
         """Do it all, in the transaction that is open."""
-        names = {name for it in self.dimensions for name in merge.written_with(it)}
+        written = {target.sync.model for it in self.retractions for _, target in it.loads}
+        names = {name for it in {*self.dimensions, *written} for name in merge.written_with(it)}
         lock.share_and_take(self.connection, shared=(), exclusive=names)
         for dimension in self.dimensions:
             self._count(dimension.table(), self._versions(dimension))
         left = self._leftovers()
-        self._blank()
+        keys = [self.meant.source_id]
+        words = self._blank()
+        for it in self.retractions:
+            self._retract(it, words, left)
+            keys += it.keys if it.loads is self.loads else []
         horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
         for load, target in self.loads:
-            self._replay(load, target)
+            self._replay(load, target, keys)
+        for it in self.retractions:
+            for load, target in it.loads if it.keys and it.loads is not self.loads else ():
+                counts = self._replay(load, target, it.keys)
+                changed = sum(counts.get(name, 0) for name in CHANGED)
+                self._count(target.sync.model.table(), changed)
         for table, rows in left.remove(self.database, self.connection).items():
             self._count(table, rows)
         erasure.keep_away(self.connection, self.meant)
@@ -246,10 +237,14 @@ class _Case:
             staging.empty(self.database, self.connection, target.staged)
         return left
 
-    def _blank(self) -> None:
-        """Take the records out of raw log, quarantine and stage, and their values out of the ledger."""
+    def _blank(self) -> list[str]:
+        """Take the records out of raw log, quarantine and stage, and their values out of the ledger; what
+        these are.
+        """
         connection, name = self.connection, self.stream.qualified_name
         found = erasure.entries(connection, self.meant)
+        own = Effacer(self.stream, [target for _, target in self.loads])
+        self._values = personal_values(own, (bytes(it.payload) for it in found))
         reasons = erasure.forget_rejects(connection, name, [it.raw_id for it in found])
         self._count_name("strandline.reject", len(reasons))
         self._count(self.meant.log, erasure.blank(connection, self.meant))
@@ -257,21 +252,41 @@ class _Case:
         requests = [(it.run_id, it.request) for it in found]
         changed = erasure.withhold(connection, name, requests=requests, words=words)
         changed["strandline.field"] = register.forget_examples(connection, name, words)
-        changed |= erasure.forget_staged(self.database, connection, self.meant)
+        changed |= erasure.forget_staged(
+            self.database, connection, stream=name, source_ids=[self.meant.source_id]
+        )
+        for table, rows in changed.items():
+            self._count_name(table, rows)
+        return words
+
+    def _retract(self, it: Retraction, words: Sequence[str], left: Leftovers) -> None:
+        """Take out of another stream's records, and of what quotes them, what they say of the member."""
+        connection, name = self.connection, it.stream
+        self._count(it.reading.raw, it.rewrite(connection, self._values))
+        for _, target in it.loads if it.keys else ():
+            left.note_rows(connection, target.sync.model, source=it.stream.partition(".")[0], keys=it.keys)
+        said = sorted({*words, *it.words}, key=len, reverse=True)
+        refused = erasure.withhold_reasons(connection, name, raw_ids=it.raw_ids, words=said)
+        changed = {"strandline.reject": refused}
+        changed |= erasure.withhold(connection, name, requests=it.requests, words=said)
+        changed["strandline.field"] = register.forget_examples(connection, name, said)
+        changed |= erasure.forget_staged(self.database, connection, stream=name, source_ids=it.keys)
         for table, rows in changed.items():
             self._count_name(table, rows)
 
-    def _replay(self, load: Load, target: Target) -> None:
-        """Build the member's rows anew from what the raw log says now."""
+    def _replay(self, load: Load, target: Target, keys: Sequence[str]) -> dict[str, int]:
+        """Build the rows of these keys anew from what the raw log says now; what became of them."""
         run_id = self.one_run.report.run_id
-        load.replayed = Scope([self.meant.source_id])
+        load.replayed = Scope(keys)
         counts = merge.merge(self.database, self.connection, load=load, target=target, run_id=run_id)
         temporary.drop_all(self.connection)
-        self._empty_dropped(target)
+        if load.reading is self.reading:
+            self._empty_dropped(target)
         applied = target.applied
         done = TargetReport(load.stream.qualified_name, target.sync.target, counts, applied, applied, 0.0)
         self.one_run.report.targets.append(done)
         ledger.note_target(self.connection, run_id, asdict(done))
+        return counts
 
     def _empty_dropped(self, target: Target) -> None:
         """What the member has in columns that the model dropped goes too; nothing fills them again."""

@@ -20,15 +20,16 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
-from strandline.pipeline import bygone, refusal, suppression
+from strandline.pipeline import bygone, refusal
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.register import Register
 from strandline.pipeline.sieve import Sieve
+from strandline.pipeline.suppression import Suppression
 from strandline.pipeline.target import Target
 from strandline.source.stream import Source
-from strandline.warehouse import erasure, quarantine, raw, release, staging, state
+from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.copy import REFUSED, faults
 from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
@@ -85,10 +86,9 @@ class Load:
         """Which entries are staged again whatever became of them; None: this is no replay."""
         self.taken_again = 0
         """How many entries of the raw log have been staged again."""
-        self.erased: dict[str, datetime | None] = {}
-        """Whose records stay away, and up to when."""
         self._intake = Intake(self.stream, targets, run_id=run_id)
         self._register = Register(self.stream.qualified_name, self._intake.census, run_id=run_id)
+        self._suppression = Suppression(self.stream, targets, self._intake)
         glance = None if self.stream.cursor else self.stream.glance
         self._sieve = Sieve(self._intake, glance, self._latest_hashes) if glance else None
         self._started = datetime.now(UTC)
@@ -101,7 +101,7 @@ class Load:
                 staging.empty(self.database, self.connection, target.staged)
             self.mark_before = state.read_mark_of(self.connection, self.stream.qualified_name)
             self.last_raw_id = raw.last(self.connection, self.reading.raw)
-            self.erased = erasure.keys_kept_away(self.connection, self.stream.qualified_name)
+            self._suppression.prepare(self.connection)
             self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
         self._highest_key = None if self.last_raw_id else ""
         if self._sieve is not None and self.last_raw_id:
@@ -246,22 +246,15 @@ class Load:
     def _store(self, *, is_end: bool) -> None:
         chunk = self._intake.empty()
         with self.connection.begin():
-            if self.erased:
-                self._leave_out_erased(chunk)
+            self.figures.unchanged += self._suppression.apply(self.connection, chunk)
             kept = self._append_new(chunk)
+            self._suppression.note(self.connection, kept)
             if chunk.requests:
                 self.connection.execute(state.request.insert(), chunk.requests)
             self._stage(chunk, kept=kept)
             self._count_repeats(chunk)
             self._move_mark(is_end=is_end)
         self.report(self.figures)
-
-    def _leave_out_erased(self, chunk: Chunk) -> None:
-        """Neither store nor stage what the source still sends of whom was erased."""
-        found = suppression.leave_out(chunk, self.targets, erased=self.erased)
-        if found:
-            erasure.note_sent_again(self.connection, self.stream.qualified_name, found)
-            self.figures.unchanged += sum(found.values())
 
     def _append_new(self, chunk: Chunk) -> set[int] | None:
         """Append the payloads that differ from their key's latest; their raw_ids, or None if all do."""

@@ -21,9 +21,24 @@ def words(payloads: Iterable[bytes], reasons: Iterable[str]) -> list[str]:
     found = set(reasons)
     for payload in payloads:
         found |= _shown(payload.decode("utf-8", "replace")) | _shown(payload)
-        for value in _values(payload):
-            found |= _shown(value) | {quote(value), quote_plus(value)}
-            found |= {value[:CUT]} if len(value) > CUT else set()
+        found |= _spelled(_values(payload))
+    return _sorted(found)
+
+
+def words_of(values: Iterable[str]) -> list[str]:
+    """The same of values alone."""
+    return _sorted(_spelled(values))
+
+
+def _spelled(values: Iterable[str]) -> set[str]:
+    found = set[str]()
+    for value in values:
+        found |= _shown(value) | {quote(value), quote_plus(value)}
+        found |= {value[:CUT]} if len(value) > CUT else set()
+    return found
+
+
+def _sorted(found: Iterable[str]) -> list[str]:
     return sorted((it for it in found if len(it) >= SHORTEST), key=len, reverse=True)
 
 

@@ -1,14 +1,67 @@
-"""What the source still sends of whom was erased: it goes neither into the raw log nor onto the stage."""
+"""What the source still sends of whom was erased: it goes neither into the raw log nor onto the stage.
+
+Records of other streams that mention them go there without what is personal.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from strandline.pipeline.intake import Chunk
+from sqlalchemy import Connection
+from xxhash import xxh3_128_digest
+
+from strandline.pipeline.effacement import Effacer, Entry
+from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.target import Target
-from strandline.warehouse import raw
+from strandline.source.stream import Stream
+from strandline.warehouse import erasure, mention, raw
+from strandline.warehouse.mention import Named
+
+
+class Suppression:
+    """What is to be kept out of one stream's chunks, which `intake` gives away."""
+
+    def __init__(self, stream: Stream, targets: Sequence[Target], intake: Intake) -> None:
+        self.stream = stream
+        self.targets = targets
+        self._intake = intake
+        self._erased: dict[str, datetime | None] = {}
+        """Whose records stay away, and up to when."""
+        self._named: list[Named] = []
+        """Of whom records are stored without what is personal."""
+        self._effaced = set[int]()
+
+    def prepare(self, connection: Connection) -> None:
+        """Find out who was erased."""
+        self._erased = erasure.keys_kept_away(connection, self.stream.qualified_name)
+        self._named = mention.named(connection, self.stream.qualified_name)
+
+    def apply(self, connection: Connection, chunk: Chunk) -> int:
+        """Leave out of the chunk, and of what is to be staged with it, what is not to be stored; how many
+        records.
+        """
+        found: dict[str, int] = {}
+        if self._erased:
+            found = leave_out(chunk, self.targets, erased=self._erased)
+            if found:
+                erasure.note_sent_again(connection, self.stream.qualified_name, found)
+        if self._named:
+            self._effaced = efface(
+                chunk, self.targets, named=self._named, effacer=self._effacer, intake=self._intake
+            )
+        return sum(found.values())
+
+    def note(self, connection: Connection, kept: set[int] | None) -> None:
+        """Note which entries are not as they were sent, of those that were kept; None: all."""
+        new, self._effaced = self._effaced if kept is None else self._effaced & kept, set()
+        mention.note_effaced(connection, self.stream.qualified_name, new)
+
+    @cached_property
+    def _effacer(self) -> Effacer:
+        return Effacer(self.stream, self.targets)
 
 
 def leave_out(
@@ -37,3 +90,30 @@ def _is_out(entry: raw.Entry, erased: Mapping[str, Any]) -> bool:
     until = erased[source_id]
     # Of what says no time of its own nobody knows that it is new.
     return until is None or effective_at is None or effective_at <= until
+
+
+def efface(
+    chunk: Chunk, targets: Sequence[Target], *, named: Sequence[Named], effacer: Effacer, intake: Intake
+) -> set[int]:
+    """Take out of what the chunk says of these what is personal, and out of what is to be staged with it;
+    which entries these are. `intake` has given the chunk away, and takes them in again.
+    """
+    rejected = {it.raw_id for it in chunk.rejects}
+    suspects = effacer.may_mention(named, chunk.entries, rejected)
+    again = dict[int, Entry]()
+    for place, entry in enumerate(chunk.entries):
+        if entry[0] in suspects:
+            raw_id, source_id, payload, _, operation, _, effective_at, _, _, fetched_at = entry[:10]
+            it = Entry(raw_id, source_id, payload, operation, effective_at, fetched_at)
+            effaced = effacer.efface(it, named)
+            if effaced is not None:
+                now, digest = effaced.payload, xxh3_128_digest(effaced.payload)
+                chunk.entries[place] = (*entry[:2], now, digest, *entry[4:])
+                again[raw_id] = it._replace(payload=now)
+    for target in targets:
+        target.rows = [row for row in target.rows if row[0] not in again]
+    chunk.rejects = [it for it in chunk.rejects if it.raw_id not in again]
+    for it in again.values():
+        intake.take_again(it, targets)
+    chunk.rejects += intake.empty().rejects
+    return set(again)

@@ -16,6 +16,7 @@ from strandline.source.paginator import (
     TokenInBody,
     TokenInHeader,
 )
+from strandline.source.personal import Personal
 from strandline.source.reconciliation import Reconciliation, reconciliation
 from strandline.source.retry import Retry
 from strandline.source.settings import SourceSettings
@@ -39,6 +40,7 @@ __all__ = [
     "Page",
     "PageNumber",
     "Pages",
+    "Personal",
     "Precision",
     "Rate",
     "Reconciliation",

@@ -60,6 +60,17 @@ def value(body: bytes, place: tuple[str, ...]) -> Any:
         return ABSENT
 
 
+def parts(body: bytes, start: int) -> Iterator[tuple[str | int, int, int]]:
+    """What the object or array that starts here holds: name or number, and where it begins and ends."""
+    match body[start : start + 1]:
+        case b"{":
+            for name, begin in _members(body, start):
+                yield name, begin, _skip(body, begin)
+        case b"[":
+            for number, (begin, end) in enumerate(_elements(body, start)):
+                yield number, begin, end
+
+
 def number(body: bytes, place: tuple[str, ...]) -> Decimal:
     """The number at the place, exact, also where it is written as a text."""
     start = _find(body, place)

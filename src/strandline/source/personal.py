@@ -40,7 +40,8 @@ _VALUE: Final = re.compile(
 class Personal:
     """Marks a field of a contract that points at a person: `email: Annotated[str | None, Personal()]`.
 
-    Its values, and those within it, are never shown as examples.
+    Its values, and those within it, are never shown as examples, and an erasure takes them out of records
+    that refer to the person.
     """
 
 

@@ -120,15 +120,26 @@ def forget_rejects(connection: Connection, stream: str, raw_ids: Sequence[int]) 
     return reasons
 
 
-def forget_staged(database: Database, connection: Connection, meant: Meant) -> dict[str, int]:
+def withhold_reasons(
+    connection: Connection, stream: str, *, raw_ids: Sequence[int], words: Sequence[str]
+) -> int:
+    """Withhold these words in the reasons for which entries of the stream were refused; how many."""
+    noted = state.reject
+    theirs = (noted.c.stream == stream) & noted.c.raw_id.in_(raw_ids)
+    return _replace(connection, noted, ["reason"], theirs, words)
+
+
+def forget_staged(
+    database: Database, connection: Connection, *, stream: str, source_ids: Sequence[str]
+) -> dict[str, int]:
     """Take them off every stage that the stream has ever had; how many rows, by table."""
-    beginning = f"{raw.table_name(meant.stream)}__"
+    beginning = f"{raw.table_name(stream)}__"
     schema = database.schema_of(Table("any", MetaData(), schema=STAGING))
     found = {}
     for name in inspect(connection).get_table_names(schema=schema):
         if name.startswith(beginning):
             staged = Table(name, MetaData(), Column("source_id", Text), schema=STAGING)
-            mine = delete(staged).where(staged.c.source_id == meant.source_id)
+            mine = delete(staged).where(staged.c.source_id.in_(source_ids))
             found[f"staging.{name}"] = connection.execute(mine).rowcount
     return found
 

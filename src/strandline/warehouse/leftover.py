@@ -81,6 +81,19 @@ class Leftovers:
             self._add(connection, self.members, named_by.dimension, select(column).where(*theirs))
             self._add(connection, self.members, named_by.dimension, said_members)
 
+    def note_rows(
+        self, connection: Connection, model: type[Dimension] | type[Fact], *, source: str, keys: Iterable[str]
+    ) -> None:
+        """Note the combinations and groups that these records' rows of a fact have."""
+        if not issubclass(model, Fact):
+            return
+        table = model.table()
+        theirs = (table.c.source_system == source, table.c.source_id.in_(list(keys)))
+        for name, combination in model.combinations().items():
+            self._add(connection, self.combinations, combination, select(table.c[name]).where(*theirs))
+        for name, of in model.bridges().items():
+            self._add(connection, self.groups, of, select(table.c[name]).where(*theirs))
+
     def _add(self, connection: Connection, noted: dict[Any, set[int]], model: Any, keys: Select[Any]) -> None:
         found = {it for it in connection.scalars(keys.distinct()) if it is not None and it > 0}
         noted.setdefault(model, set()).update(found)

@@ -1,0 +1,224 @@
+"""Effacement: what is personal taken out of records that go on being what they are.
+
+A record that mentions somebody who was erased keeps all that its facts are made of. Of its payload only those
+values are replaced that its contract marks as personal, or in which a value of the erased records was found:
+by null or, where contract or mapper take none, by the first of a few words that they take. Every other byte
+stays. A personal value belongs to the mention that stands nearest to it, or to each of several as near, and
+in the stream of a dimension first of all to the member itself.
+
+The same record gives the same bytes whenever it comes, so what the source sends again counts as unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from strandline.errors import DeclarationError, RecordRejected
+from strandline.model.conversion import FAILURES
+from strandline.model.dimension import Dimension
+from strandline.pipeline import mention
+from strandline.pipeline.mention import Mention
+from strandline.pipeline.target import Target
+from strandline.source import leaf
+from strandline.source.leaf import Leaf, Place
+from strandline.source.stream import Stream
+from strandline.warehouse.mention import Named
+from strandline.warehouse.staging import OWN_COLUMNS
+
+NOTHING: Final = b"null"
+
+INSTEAD: Final = (
+    *(NOTHING, b'"[erased]"', b'""', b"0", b"false", b'"erased@example.com"'),
+    *(b'"1970-01-01T00:00:00Z"', b'"1970-01-01"', b'"0"'),
+)
+"""What stands for a personal value: the first that contract and mapper take."""
+
+
+class Entry(NamedTuple):
+    """A record, new or out of the raw log, as it is taken in again."""
+
+    raw_id: int
+    source_id: str | None
+    payload: bytes
+    operation: str
+    effective_at: datetime | None
+    fetched_at: datetime
+
+
+@dataclass(frozen=True)
+class Effaced:
+    """What a record has become, and what it had said there."""
+
+    payload: bytes
+    values: tuple[str, ...]
+
+
+class Effacer:
+    """Takes what is personal out of the records of one stream."""
+
+    def __init__(self, stream: Stream, targets: Sequence[Target]) -> None:
+        syncs = [it.sync for it in targets]
+        self.stream = stream
+        self.targets = targets
+        self.mentions = mention.mentions(syncs, stream)
+        self.outline = leaf.outline(stream.contract)
+        self._kept = mention.kept_paths(stream, syncs)
+        self._has_members = any(issubclass(it.model, Dimension) for it in syncs)
+        self._personal = mention.personal_paths(syncs)
+        self._read = stream.compile_reader()
+
+    def leaves(self, payload: bytes) -> list[Leaf]:
+        """All values of the payload."""
+        return leaf.leaves(payload, self.outline)
+
+    def is_personal(self, it: Leaf) -> bool:
+        """Whether the value is personal, as contract or model have it."""
+        return it.is_personal or it.path in self._personal
+
+    def may_mention(self, named: Sequence[Named], entries: Iterable[Any], rejected: set[int]) -> set[int]:
+        """Which of these new entries (raw_id, source_id, …) have to be looked at."""
+        if any(it.is_group or it.path is None for it in self._mentions_of(named)):
+            return {it[0] for it in entries}
+        keys = {it.source_id for it in named}
+        found = {entry[0] for entry in entries if entry[0] in rejected}
+        for target in self.targets:
+            places = [self._place(target, it) for it in self.mentions if it.target == target.sync.target]
+            found |= {row[0] for row in target.rows for place in places if row[place] in keys}
+        return found
+
+    def efface(self, entry: Entry, named: Sequence[Named], *, is_strict: bool = False) -> Effaced | None:
+        """What the record becomes, for it mentions some of these; None where nothing changes.
+
+        With `is_strict` raises DeclarationError where no record would be left.
+        """
+        leaves = self.leaves(entry.payload)
+        chosen = {it for one in named for it in self._meant(entry, leaves, one)}
+        chosen = {it for it in chosen if it.path not in self._kept}
+        payload = self._replace(entry, chosen, is_strict=is_strict) if chosen else entry.payload
+        if payload == entry.payload:
+            return None
+        values = (leaf.value_of(entry.payload, it) for it in chosen)
+        return Effaced(payload, tuple(str(it) for it in values if it is not None))
+
+    def mentions_it(self, entry: Entry, leaves: Sequence[Leaf], it: Named) -> list[Place]:
+        """Where the record mentions them: () where only a method knows."""
+        if it.until is not None and entry.effective_at is not None and entry.effective_at > it.until:
+            return []
+        found = []
+        for one in self._mentions_of([it]):
+            at = [place for place in leaves if place.path == one.path]
+            plain = [place for place in at if _is_key(entry.payload, place, one, it.source_id)]
+            if one.is_plain:
+                found += [place.place for place in plain]
+            elif self._names(entry, one, it.source_id):
+                found += [place.place for place in at] or [()]
+        return found
+
+    def _mentions_of(self, named: Sequence[Named]) -> list[Mention]:
+        wanted = {(it.dimension, it.source_system) for it in named}
+        return [it for it in self.mentions if (it.dimension, it.source) in wanted]
+
+    def _meant(self, entry: Entry, leaves: Sequence[Leaf], named: Named) -> Iterator[Leaf]:
+        """The values that are personal of the one who is named."""
+        places = self.mentions_it(entry, leaves, named)
+        if not places:
+            return
+        paths = {it.path for it in self._mentions_of([named])}
+        others = [it.place for it in leaves if it.path in paths]
+        for it in leaves:
+            if it.path in named.paths or (it.is_personal and self._is_theirs(it, places, others)):
+                yield it
+
+    def _is_theirs(self, it: Leaf, places: Sequence[Place], others: Sequence[Place]) -> bool:
+        mine = max(_common(it.place, place) for place in places)
+        nearest = max((_common(it.place, place) for place in others), default=0)
+        return mine >= nearest and (mine > 0 or not self._has_members)
+
+    def _names(self, entry: Entry, one: Mention, source_id: str) -> bool:
+        """Whether the row that the record gives names the key."""
+        for target in self.targets:
+            if target.sync.target == one.target:
+                place = self._place(target, one)
+                rows = self._rows(target, entry)
+                return any(_names(row[place], source_id, one) for row in rows)
+        return False
+
+    def _place(self, target: Target, one: Mention) -> int:
+        names = [column.name for column in target.conversion.columns]
+        return len(OWN_COLUMNS) + names.index(one.column)
+
+    def _rows(self, target: Target, entry: Entry) -> Sequence[Any]:
+        try:
+            record, source_id, _ = self._read(entry.payload)
+            moment = entry.effective_at or entry.fetched_at
+            row = target.conversion.convert(record, 0, source_id or "", moment, entry.fetched_at)
+        except (RecordRejected, *FAILURES):
+            return ()
+        return row if target.conversion.has_lines else (row,)
+
+    def _accepting(self, entry: Entry, payload: bytes) -> set[str]:
+        """Who takes this payload: the contract, under no name, and targets."""
+        try:
+            record, source_id, _ = self._read(payload)
+        except RecordRejected:
+            return set()
+        found, moment = {""}, entry.effective_at or entry.fetched_at
+        for target in self.targets:
+            try:
+                target.conversion.convert(record, 0, source_id or "", moment, entry.fetched_at)
+            except FAILURES:
+                continue
+            found.add(target.sync.target)
+        return found
+
+    def _replace(self, entry: Entry, chosen: set[Leaf], *, is_strict: bool) -> bytes:
+        payload = entry.payload
+        chosen = {it for it in chosen if payload[it.start : it.end] != NOTHING}
+        nothing = dict.fromkeys(chosen, NOTHING)
+        before = self._accepting(entry, payload)
+        if not before or before <= self._accepting(entry, leaf.replace(payload, nothing)):
+            return leaf.replace(payload, nothing)
+        decided: dict[Leaf, bytes] = {}
+        for path in sorted({it.path for it in chosen}):
+            there = [it for it in chosen if it.path == path]
+            for word in INSTEAD:
+                tried = {**decided, **dict.fromkeys(there, word)}
+                if before <= self._accepting(entry, leaf.replace(payload, tried)):
+                    decided = tried
+                    break
+            else:
+                if is_strict:
+                    raise DeclarationError(
+                        f"erase: {self.stream.qualified_name}: nothing that {self.stream.contract.__name__}"
+                        f" takes can stand for {'.'.join(path)}",
+                        hint="Let the field be optional: `… | None = None`.",
+                    )
+                return leaf.replace(payload, nothing)
+        return leaf.replace(payload, decided)
+
+
+def _is_key(payload: bytes, place: Leaf, one: Mention, source_id: str) -> bool:
+    try:
+        return one.keys.encode(leaf.value_of(payload, place)) == source_id
+    except ValueError:
+        return False
+
+
+def _names(value: Any, source_id: str, one: Mention) -> bool:
+    if one.is_group and isinstance(value, str):
+        return source_id in json.loads(value)
+    return bool(value == source_id)
+
+
+def _common(one: Place, other: Place) -> int:
+    """How many steps the objects have in common in which two values stand."""
+    steps = 0
+    for a, b in zip(one[:-1], other[:-1], strict=False):
+        if a != b:
+            break
+        steps += 1
+    return steps

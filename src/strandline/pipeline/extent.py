@@ -1,0 +1,78 @@
+"""Extent: which stream an erasure means, and what else is to be gone through for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from strandline.errors import DeclarationError
+from strandline.model.column import Attribute, role
+from strandline.model.custom import Custom
+from strandline.model.dimension import Dimension
+from strandline.model.path import nearest
+from strandline.pipeline import mention
+from strandline.pipeline.definition import Pipeline, Sync
+
+
+def choose(pipelines: Iterable[Pipeline], source: str) -> str:
+    """The stream that is meant: `source.stream`, or the only one of a source that brings personal data.
+    Raises DeclarationError where it is not clear.
+    """
+    streams = {it.stream.qualified_name: it.stream for pipeline in pipelines for it in pipeline.syncs}
+    if source in streams:
+        return source
+    personal = [it for it in _personal(pipelines) if streams[it].source_name == source]
+    if len(personal) == 1:
+        return personal[0]
+    names = sorted(personal or streams)
+    raise DeclarationError(
+        f"erase: {source!r} is not one stream",
+        hint=f"Name it: {', '.join(names)}." if personal else nearest(source, names),
+    )
+
+
+def _personal(pipelines: Iterable[Pipeline]) -> list[str]:
+    """The streams that fill dimensions with attributes that point at a person, or with whatever comes."""
+    syncs = [it for pipeline in pipelines for it in pipeline.syncs if issubclass(it.model, Dimension)]
+    return list(dict.fromkeys(it.stream.qualified_name for it in syncs if _has_pii(it.model)))
+
+
+def _has_pii(model: type[Any]) -> bool:
+    meanings = [role(column) for column in model.table().c]
+    return any(isinstance(it, Custom) or (isinstance(it, Attribute) and it.pii) for it in meanings)
+
+
+def gather(pipelines: Sequence[Pipeline], stream: str) -> Pipeline:
+    """All that the stream fills in any of the pipelines, and what other streams fill that names members of
+    that, as one.
+    """
+    reading = [it for it in pipelines if any(sync.stream.qualified_name == stream for sync in it.syncs)]
+    if not reading:
+        streams = [sync.stream.qualified_name for it in pipelines for sync in it.syncs]
+        raise DeclarationError(f"erase: no pipeline reads {stream!r}", hint=nearest(stream, streams))
+    gathered = Pipeline(reading[0].name)
+    syncs = [sync for it in reading for sync in it.syncs if sync.stream.qualified_name == stream]
+    syncs = list({it.target: it for it in syncs}.values())
+    gathered.syncs += [*syncs, *_referring(pipelines, syncs)]
+    facts = [it.target for it in syncs if not issubclass(it.model, Dimension)]
+    if facts:
+        raise DeclarationError(
+            f"erase: {stream} fills {', '.join(facts)}, and the rows of a fact are kept",
+            hint="Erase the streams that fill dimensions; facts refer to a member by its key.",
+        )
+    return gathered
+
+
+def _referring(pipelines: Iterable[Pipeline], syncs: Sequence[Sync]) -> list[Sync]:
+    """What other streams fill that name members of what these fill."""
+    stream, dimensions = syncs[0].stream, {it.model.__name__ for it in syncs}
+    every = [it for pipeline in pipelines for it in pipeline.syncs]
+    naming = {
+        it.stream.qualified_name
+        for it in every
+        if it.stream.qualified_name != stream.qualified_name
+        for one in mention.mentions([it], it.stream)
+        if one.source == stream.source_name and one.dimension in dimensions
+    }
+    found = {(it.stream.qualified_name, it.target): it for it in every}
+    return [it for (name, _), it in found.items() if name in naming]

@@ -1,0 +1,118 @@
+"""Retraction: what the records of a stream say of somebody else who is erased, taken out of them.
+
+The records stay, and so do the rows that are made of them; what those had of the person is made anew from
+what the records say now. Where undeclared fields of a record held a value of the erased ones, that place is
+noted, without the value, and is emptied in whatever the source sends of the person later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from strandline.pipeline import quotation
+from strandline.pipeline.definition import Reading
+from strandline.pipeline.effacement import Effacer, Entry
+from strandline.pipeline.load import Load
+from strandline.pipeline.target import Target
+from strandline.source import leaf
+from strandline.source.leaf import Leaf
+from strandline.warehouse import mention, raw
+from strandline.warehouse.erasure import Meant
+from strandline.warehouse.mention import Named
+
+
+class Retraction:
+    """One stream whose records may mention the person."""
+
+    def __init__(self, reading: Reading, targets: Sequence[Target], dimensions: Sequence[str], meant: Meant):
+        self.reading = reading
+        self.targets = targets
+        self.meant = meant
+        self.stream = reading.stream.qualified_name
+        self.loads: list[tuple[Load, Target]] = []
+        """How to build its targets anew."""
+        self.keys: list[str] = []
+        """The natural keys of the records that were changed."""
+        self.raw_ids: list[int] = []
+        self.requests: list[tuple[int, int]] = []
+        """Run and page of them."""
+        self.words: list[str] = []
+        """What they had said."""
+        source = meant.stream.partition(".")[0]
+        self._effacer = Effacer(reading.stream, targets)
+        wanted = {it.dimension for it in self._effacer.mentions if it.source == source}
+        self.named = [
+            Named(name, source, meant.source_id, meant.until) for name in dimensions if name in wanted
+        ]
+
+    def rewrite(self, connection: Connection, values: re.Pattern[str] | None) -> int:
+        """Take it out of the raw log, beside these values of the person; how many entries were changed."""
+        found = list(self._mentioning(connection))
+        if values is not None:
+            paths = frozenset(path for it in found for path in self._holding(it, values))
+            self.named = [replace(it, paths=paths) for it in self.named]
+        noted = {(it.dimension, it.source_id): it for it in mention.named(connection, self.stream)}
+        known = [noted.get((it.dimension, it.source_id), it).paths for it in self.named]
+        self.named = [replace(it, paths=it.paths | more) for it, more in zip(self.named, known, strict=True)]
+        payloads, said = dict[int, bytes](), list[str]()
+        keys: dict[str, None] = {}
+        for it, request in self._requests.items():
+            effaced = self._effacer.efface(it, self.named, is_strict=True)
+            if effaced is not None:
+                payloads[it.raw_id] = effaced.payload
+                said += effaced.values
+                self.requests.append(request)
+                keys |= {} if it.source_id is None else {it.source_id: None}
+        mention.rewrite(connection, self.reading.raw, self.stream, payloads)
+        mention.note(connection, self.stream, self.named)
+        self.keys, self.raw_ids = list(keys), list(payloads)
+        self.words = quotation.words_of(said)
+        return len(payloads)
+
+    def _mentioning(self, connection: Connection) -> Iterator[Entry]:
+        """The entries that mention the person."""
+        self._requests: dict[Entry, tuple[int, int]] = {}
+        its_own = self.meant.source_id if self.stream == self.meant.stream else None
+        wanted = mention.candidates(
+            connection, self.reading.raw, self._needle(), until=self.meant.until, but=its_own
+        )
+        with connection.execute(wanted, execution_options={"yield_per": raw.BATCH}) as rows:
+            for row in rows:
+                raw_id, source_id, payload, operation, effective_at, fetched_at, run_id, request = row
+                it = Entry(raw_id, source_id, bytes(payload), operation, effective_at, fetched_at)
+                leaves = self._effacer.leaves(it.payload)
+                if any(self._effacer.mentions_it(it, leaves, one) for one in self.named):
+                    self._requests[it] = (run_id, request)
+                    yield it
+
+    def _needle(self) -> str | None:
+        """What every payload holds that mentions the person; None where nobody can tell."""
+        dimensions = {it.dimension for it in self.named}
+        mentions = [it for it in self._effacer.mentions if it.dimension in dimensions]
+        is_sure = all(it.is_plain and it.keys.are_exact for it in mentions)
+        return self.meant.source_id if is_sure else None
+
+    def _holding(self, it: Entry, values: re.Pattern[str]) -> Iterator[tuple[str, ...]]:
+        """Where, in what the contract does not name, one of these values is."""
+        for one in self._effacer.leaves(it.payload):
+            if not one.is_named and values.search(str(leaf.value_of(it.payload, one))):
+                yield one.path
+
+
+def personal_values(effacer: Effacer, payloads: Iterable[bytes]) -> re.Pattern[str] | None:
+    """What finds the personal values of these records within other texts; None where there are none."""
+
+    def texts(payload: bytes, leaves: Iterable[Leaf]) -> Iterator[str]:
+        for it in leaves:
+            value = leaf.value_of(payload, it)
+            if effacer.is_personal(it) and value is not None and not isinstance(value, bool):
+                yield str(value)
+
+    found = {text for payload in payloads for text in texts(payload, effacer.leaves(payload))}
+    long = sorted((it for it in found if len(it) >= quotation.SHORTEST), key=len, reverse=True)
+    words = "|".join(map(re.escape, long))
+    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if long else None

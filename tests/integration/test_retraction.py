@@ -1,0 +1,84 @@
+"""Erasure in the records of other streams: the person goes, and what facts are made of stays."""
+
+import json
+from typing import Any
+
+from sqlalchemy import select, text
+from tests.integration.test_erasure import Canaries, dump, erased, load, sent, treatment
+from tests.integration.ward import FactTreatment, ward
+from tests.written import row_versions
+
+from strandline.pipeline.replay import replay
+from strandline.warehouse import mention
+from strandline.warehouse.database import Database
+
+EXACT = '"exact": 10.000000000000000000010'
+
+
+def told(canary: Canaries, number: int, patient: str, day: int, **said: Any) -> bytes:
+    """A treatment with canaries where it is personal, and a number that no float holds."""
+    relatives = [{"phone": canary("kin"), "kin": "q"}, {"phone": canary("kin")}]
+    personal = {"contact": canary("mail@example.com"), "remark": canary('Zoë "Z"'), "relatives": relatives}
+    made = {**treatment(number, patient, day), **personal, "exact": 1, **said}
+    return json.dumps(made, ensure_ascii=number % 2 == 0).replace('"exact": 1', EXACT).encode()
+
+
+def facts(warehouse: Database) -> list[dict[str, Any]]:
+    """What the treatments are."""
+    table = FactTreatment.table().c
+    wanted = select(table.treatment_id, table.patient_key, table.cost, table.remark, table.contact)
+    with warehouse.connect() as connection:
+        return [dict(row) for row in connection.execute(wanted.order_by(table.treatment_id)).mappings()]
+
+
+def logged(warehouse: Database) -> list[str]:
+    """The payloads of treatments."""
+    with warehouse.connect() as connection:
+        rows = connection.scalars(text("SELECT payload FROM raw.ward_treatments ORDER BY raw_id"))
+        return [bytes(it).decode() for it in rows]
+
+
+def test_what_other_streams_say_of_the_person_goes_and_their_facts_stay(warehouse: Database) -> None:
+    """In the log, in facts and their custom fields, in rejects; and it does not come back."""
+    canary, others = Canaries(), Canaries()
+    mail, kept = canary("Anna@Example.com"), others("other")
+    patients = [sent("p", 1, email=mail, name=canary("name")), sent("q", 1, email=others("q"))]
+    copied = {"undeclared": {"code": "C1", "note": f"ask {mail.lower()} first"}}
+    treatments = [
+        told(canary, 1, "p", 3, **copied),
+        told(canary, 2, "p", 4),
+        told(others, 3, "q", 4),
+        told(canary, 4, "p", 5, cost="much"),
+        json.dumps({**treatment(5, "q", 5), "remark": kept}).encode(),
+    ]
+    assert load(warehouse, patients, treatments).status == "partial"
+    before = facts(warehouse)
+    certificate = erased(warehouse)
+
+    assert canary.found(dump(warehouse)) == []
+    assert set(others.found(dump(warehouse))) == set(others.values)
+    assert certificate.counts["raw.ward_treatments"] == 3
+    assert certificate.counts["warehouse.fact_treatment"] == 2
+    after = facts(warehouse)
+    assert [it["cost"] for it in after] == [it["cost"] for it in before]
+    assert [it["remark"] for it in after[:2]] == ["[erased]", "[erased]"]
+    assert [it["contact"] for it in after[:2]] == [None, None]
+    assert after[2:] == before[2:]
+    assert all(EXACT in it for it in logged(warehouse)[:3])
+
+    written = row_versions(warehouse, FactTreatment.table())
+    report = load(warehouse, patients, treatments)
+    told_again = report.streams[-1]
+    assert (told_again.stored, told_again.unchanged) == (0, 5)
+    assert replay(ward, warehouse).status == "done"
+    assert row_versions(warehouse, FactTreatment.table()) == written
+    again = erased(warehouse)
+    assert (again.counts, row_versions(warehouse, FactTreatment.table())) == ({}, written)
+
+    new = told(canary, 6, "p", 6, **copied)
+    load(warehouse, patients, [*treatments, new])
+    assert facts(warehouse)[-1]["remark"] == "[erased]"
+    assert canary.found(dump(warehouse)) == []
+    with warehouse.connect() as connection:
+        noted = connection.execute(select(mention.effaced_entry)).all()
+    assert len(noted) == 4

@@ -244,7 +244,7 @@ def _refuse_differences(
             )
             if found is None:
                 wrong.append(f"{table.name}.{column.name} is not there")
-                mend.append(f"ALTER TABLE {qualified} ADD COLUMN {name} {wanted}{_default(column)};")
+                mend.append(add_column(database, table, column))
             elif found != wanted:
                 wrong.append(f"{table.name}.{column.name} is {found}, and its model says {wanted}")
                 # No column changes its type while a view shows it; the next run makes ours again.
@@ -260,6 +260,13 @@ def _refuse_differences(
             if is_sqlite(connection)
             else "Look at it, then type in psql: " + " ".join(mend),
         )
+
+
+def add_column(database: Database, table: Table, column: Column[Any]) -> str:
+    """The statement that gives a table which is there already this column."""
+    name = database.engine.dialect.identifier_preparer.quote(column.name)
+    kind = f"{_spelled(database, column)}{_default(column)}"
+    return f"ALTER TABLE {database.qualified(table)} ADD COLUMN {name} {kind};"
 
 
 def _default(column: Column[Any]) -> str:

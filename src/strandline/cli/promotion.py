@@ -1,0 +1,110 @@
+"""What `strandline fields promote` does, and what it prints."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from strandline.cli import commands, output
+from strandline.errors import DeclarationError
+from strandline.pipeline import promotion
+from strandline.pipeline.promotion import Promotion
+from strandline.pipeline.rewrite import Modules
+from strandline.settings import Settings
+from strandline.warehouse import ledger, migration, occurrence, schema
+from strandline.warehouse.occurrence import Occurrence
+
+
+def promote(
+    pipelines: Sequence[Any],
+    settings: Settings,
+    stream: str,
+    field: str,
+    *,
+    column: str,
+    model: str | None,
+    type_: str | None,
+    scd: int,
+    is_dry: bool,
+) -> dict[str, Any]:
+    """Write what makes the field a column, or with `is_dry` tell what would be written."""
+    folder = Path.cwd()
+    pipeline, sync = promotion.choose(pipelines, stream, model=model)
+    environment = migration.environment(folder)
+    with commands.warehouse(settings) as database, database.begin() as connection:
+        is_there = ledger.exists(database, connection)
+        seen = occurrence.find(database, connection, stream=stream, name=field) if is_there else []
+        planned = promotion.plan(sync, field, column=column, type_=type_, scd=scd, seen=seen)
+        statement = schema.add_column(database, sync.model.table(), planned.declared)
+        undo = f"ALTER TABLE {database.qualified(sync.model.table())} DROP COLUMN {column};"
+    modules, revision = Modules(folder), None
+    planned.declare(modules)
+    diffs = {str(it.path.relative_to(modules.folder)): it.diff(modules.folder) for it in modules}
+    if not is_dry:
+        modules.write()
+        _import_anew(modules, settings.app)
+        if environment is not None:
+            message = f"{field} of {stream} becomes {sync.model.table().name}.{column}"
+            made = migration.write(environment, message=message, upgrade=statement, downgrade=undo)
+            revision = str(made.relative_to(folder))
+    return _told(pipeline.name, planned, seen) | {
+        "is_dry": is_dry,
+        "files": diffs,
+        "statement": statement,
+        "has_migrations": environment is not None,
+        "revision": revision,
+    }
+
+
+def _import_anew(modules: Modules, app: str) -> None:
+    """Import the project with its new lines, in a new process; take them back if that fails."""
+    names = [it.strip() for it in app.split(",")]
+    program = "import sys; sys.path.insert(0, ''); " + "; ".join(f"import {it}" for it in names)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return
+    modules.take_back()
+    why = next((it for it in reversed(done.stderr.splitlines()) if it.strip() and not it.startswith(" ")), "")
+    raise DeclarationError(
+        f"with the new lines {app} cannot be imported: {why}",
+        hint="Nothing was kept. --dry-run shows the lines; add them by hand, or choose another --type.",
+    )
+
+
+def _told(pipeline: str, planned: Promotion, seen: Sequence[Occurrence]) -> dict[str, Any]:
+    sync = planned.sync
+    return {
+        "stream": sync.stream.qualified_name,
+        "field": planned.field,
+        "pipeline": pipeline,
+        "model": sync.target,
+        "column": planned.column,
+        "type": planned.type,
+        "scd": planned.scd,
+        "seen": [{"type": it.type, "records": it.records, "longest": it.longest} for it in seen],
+    }
+
+
+def print_promotion(told: dict[str, Any], *, as_json: bool) -> None:
+    """The lines, and what to do next."""
+    if as_json:
+        output.print_json(told)
+        return
+    say = sys.stdout.write
+    seen = ", ".join(f"{it['type']} in {it['records']:,} records" for it in told["seen"]) or "never"
+    say(f"{told['field']} of {told['stream']} was {seen}\n")
+    say(f"it becomes {told['model']}.{told['column']}, {told['type']}, SCD type {told['scd']}\n")
+    for diff in told["files"].values():
+        say(f"\n{diff}\n")
+    if told["is_dry"]:
+        say("\nNothing was written.\n")
+        return
+    say("\nNext:\n")
+    if told["revision"]:
+        say(f"  {told['revision']} is written; type: alembic upgrade head\n")
+    else:
+        say(f"  type in psql: {told['statement']}\n")
+    say(f"  type: strandline run {told['pipeline']}, which fills the column from the raw log\n")

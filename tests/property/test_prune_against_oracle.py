@@ -6,6 +6,7 @@ a reject, and nothing else is; to prune writes nothing, and a replay afterwards 
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -25,6 +26,7 @@ from tests.property.test_history_against_oracle import (
 
 from strandline.pipeline.prune import prune
 from strandline.pipeline.replay import replay
+from strandline.pipeline.restore import restore
 from strandline.warehouse import raw, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.late import NEVER
@@ -160,3 +162,52 @@ def test_a_prune_leaves_little(bed: Bed) -> None:
         p = state.pruned_key.c
         assert connection.scalar(select(p.entries).where(p.source_id == prefix + "a")) == 7
     assert _prune(bed) == 0
+
+
+@pytest.fixture(scope="module")
+def archives(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where is exported to; another key has been pruned, and is never restored."""
+    bed.load([("pruned", START + timedelta(minutes=it), Change("pruned", it)) for it in range(4)])
+    assert _prune(bed) > 0
+    return tmp_path_factory.mktemp("archives")
+
+
+def _stored(bed: Bed, sent: list[Sent]) -> list[Sent]:
+    """What the raw logs hold of these, as often as they do and in their order."""
+    by_payload = {(it[2].source, it[2].payload(it[0], it[1])): it for it in sent}
+    found = list[Sent]()
+    with bed.database.connect() as connection:
+        for name, log in _logs().items():
+            payloads = connection.scalars(select(log.c.payload).order_by(log.c.raw_id))
+            told = ((name.partition(".")[0], bytes(it)) for it in payloads)
+            found += [by_payload[it] for it in told if it in by_payload]
+    return found
+
+
+@given(st.lists(st.one_of(batches, batches, st.just(PRUNE)), min_size=2, max_size=5))
+@example([RANKS, PRUNE, [Change("a", 5, rank="x"), Change("a", 0, segment="y")], [Change("a", 5, rank="y")]])
+@cases(2)
+def test_what_is_restored_is_as_if_nothing_had_been_pruned(
+    bed: Bed, archives: Path, steps: list[Step]
+) -> None:
+    """What was refused in between is merged then, and a replay changes nothing."""
+    pytest.importorskip("pyarrow")
+    prefix, sent = bed.begin(), list[Sent]()
+    folder = archives / prefix.removesuffix(":")
+    for step in steps:
+        if isinstance(step, int):
+            prune([people], bed.database, STREAMS, older_than=timedelta(0), export=folder)
+        else:
+            sent += [(prefix + it.member, START + timedelta(minutes=it.minutes), it) for it in step]
+            bed.load(sent[-len(step) :])
+    if list(folder.glob("*.parquet")):
+        assert {it.status for it in restore([people], bed.database, folder).streams} == {"done"}
+    bed.load([])
+
+    with bed.database.connect() as connection:
+        for table in (state.pruned_key, state.reject):
+            assert not connection.execute(select(table).where(table.c.source_id.startswith(prefix))).all()
+    assert bed.history(prefix) == naive_history(_stored(bed, sent))
+    written = bed.row_versions()
+    replay(people, bed.database)
+    assert bed.row_versions() == written

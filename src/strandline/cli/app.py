@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -157,6 +158,9 @@ def prune(
         str | None,
         typer.Option("--older-than", help="What was read longer ago, as in 400d; else as the streams say."),
     ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Write it to Parquet files in this folder before.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would go, and change nothing.")
     ] = False,
@@ -179,10 +183,31 @@ def prune(
                 settings,
                 streams=stream or [],
                 older_than=keep,
+                export=export,
                 is_dry=dry_run,
                 progress=shown,
             )
     prune.print_report(report, as_json=as_json)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="Where prune --export has written to.")],
+    database_url: DatabaseUrl = None,
+    app: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring what was pruned and exported back into the raw log."""
+    from strandline.cli import commands, progress, prune
+
+    settings = commands.read_settings(database_url, app)
+    with stoppable():
+        with importing(settings.app):
+            pipelines = commands.find(settings)
+        with progress.shown(sys.stderr) as shown:
+            report = prune.restore(pipelines, settings, folder, progress=shown)
+    prune.print_restore(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 
 

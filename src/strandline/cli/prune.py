@@ -1,12 +1,13 @@
-"""What `strandline prune` does, and what it prints."""
+"""What `strandline prune` and `strandline restore` do, and what they print."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from strandline.cli import commands, output
@@ -42,6 +43,7 @@ def prune(
     *,
     streams: Sequence[str],
     older_than: timedelta | None,
+    export: Path | None,
     is_dry: bool,
     progress: Any,
 ) -> Any:
@@ -51,7 +53,13 @@ def prune(
     wanted = pruning.choose(pipeline, streams)
     with commands.warehouse(settings) as database:
         return pruning.prune(
-            pipelines, database, wanted, older_than=older_than, is_dry=is_dry, progress=progress
+            pipelines,
+            database,
+            wanted,
+            older_than=older_than,
+            export=export,
+            is_dry=is_dry,
+            progress=progress,
         )
 
 
@@ -66,7 +74,33 @@ def print_report(report: Any, *, as_json: bool) -> None:
     out = output.console()
     out.print(output.table(rows, columns=columns, title=f"{report.pipeline}: {word}"))
     for row in rows:
+        for path in row["exported"]:
+            out.print(f"written: {path}", soft_wrap=True)
+    _print_errors(rows)
+
+
+def _print_errors(rows: Iterable[Mapping[str, Any]]) -> None:
+    for row in rows:
         if row["error"]:
             sys.stderr.write(f"error: {row['error']}\n")
             if row["hint"]:
                 sys.stderr.write(f"  hint: {row['hint']}\n")
+
+
+def restore(pipelines: Sequence[Any], settings: Settings, folder: Path, *, progress: Any) -> Any:
+    """Bring what was exported to the folder back; the report."""
+    from strandline.pipeline import restore as restoring
+
+    with commands.warehouse(settings) as database:
+        return restoring.restore(pipelines, database, folder, progress=progress)
+
+
+def print_restore(report: Any, *, as_json: bool) -> None:
+    """What is back."""
+    if as_json:
+        output.print_json(report.as_dict())
+        return
+    rows = [asdict(it) for it in report.streams]
+    columns = {"stream": "stream", "status": "status", "files": "files", "entries": "entries"}
+    output.console().print(output.table(rows, columns=columns, title="restored"))
+    _print_errors(rows)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -21,11 +22,11 @@ from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.report import Progress, Silence, StreamReport
 from strandline.pipeline.run import Run
+from strandline.warehouse import archive, schema, staging
 from strandline.warehouse import prune as pruning
-from strandline.warehouse import schema, staging
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
-from strandline.warehouse.prune import Cut
+from strandline.warehouse.prune import Chosen, Cut
 
 
 @dataclass
@@ -41,6 +42,8 @@ class StreamPrune:
     keys: int = 0
     bytes: int = 0
     """Of the payloads, as they were sent."""
+    exported: list[str] = field(default_factory=list)
+    """The files that have them."""
     reason: str | None = None
     error: str | None = None
     hint: str | None = None
@@ -84,15 +87,19 @@ def prune(
     streams: Sequence[str],
     *,
     older_than: timedelta | None = None,
+    export: Path | None = None,
     is_dry: bool = False,
     progress: Progress | None = None,
 ) -> PruneReport:
     """Delete from the raw logs of these streams, `source.stream`, what was read longer ago than they keep it,
-    or than `older_than`. `pipelines` are all that read them. With `is_dry` nothing is changed.
+    or than `older_than`; with `export` it is first written to files in that folder. `pipelines` are all that
+    read them. With `is_dry` nothing is changed.
 
-    Raises DeclarationError for a stream that none of them reads.
+    Raises DeclarationError for a stream that none of them reads, and where pyarrow is not there to export.
     """
-    pipeline = _gather(pipelines, streams)
+    if export is not None:
+        archive.require()
+    pipeline = gather(pipelines, streams)
     with database.connect() as connection:
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.prepare(kind="dry prune" if is_dry else "prune")
@@ -103,11 +110,11 @@ def prune(
             for reading in pipeline.readings:
                 keep = older_than if older_than is not None else reading.stream.keep
                 before = None if keep is None else now - keep
-                report.streams.append(_Case(one_run, reading, before, is_dry=is_dry).prune())
+                report.streams.append(_Case(one_run, reading, before, export, is_dry=is_dry).prune())
         return report
 
 
-def _gather(pipelines: Sequence[Pipeline], streams: Sequence[str]) -> Pipeline:
+def gather(pipelines: Sequence[Pipeline], streams: Sequence[str]) -> Pipeline:
     """All that these streams fill in any of the pipelines, as one."""
     syncs = [sync for it in pipelines for sync in it.syncs]
     known = [sync.stream.qualified_name for sync in syncs]
@@ -131,11 +138,14 @@ def _make_tables(database: Database, connection: Connection, streams: Sequence[s
 class _Case:
     """One stream that is being pruned."""
 
-    def __init__(self, one_run: Run, reading: Reading, before: datetime | None, *, is_dry: bool) -> None:
+    def __init__(
+        self, one_run: Run, reading: Reading, before: datetime | None, export: Path | None, *, is_dry: bool
+    ) -> None:
         self.one_run = one_run
         self.database = one_run.database
         self.connection = one_run.connection
         self.reading = reading
+        self.export = export
         self.is_dry = is_dry
         self.name = reading.stream.qualified_name
         self.before = before
@@ -175,7 +185,14 @@ class _Case:
         told = self.told
         told.entries, told.keys, told.bytes = found.entries, found.keys, found.bytes
         if not self.is_dry and found.entries:
+            self._export(cut, found)
             self._delete(cut)
+
+    def _export(self, cut: Cut, found: Chosen) -> None:
+        if self.export is not None:
+            with self.connection.begin():
+                written = archive.write(self.connection, cut, found, folder=self.export)
+            self.told.exported = [str(it.path) for it in written]
 
     def _cut(self, before: datetime) -> Cut:
         with self.connection.begin():
@@ -195,8 +212,9 @@ class _Case:
 
     def _delete(self, cut: Cut) -> None:
         connection, after = self.connection, 0
+        folder = None if self.export is None else str(self.export.absolute())
         with connection.begin():
-            prune_id = pruning.begin(connection, cut, exported_to=None, run_id=self.one_run.report.run_id)
+            prune_id = pruning.begin(connection, cut, exported_to=folder, run_id=self.one_run.report.run_id)
         while True:
             with connection.begin():
                 last = pruning.delete_batch(connection, cut, after=after, prune_id=prune_id)

@@ -125,7 +125,10 @@ def refuse(connection: Connection, member: Member, *, run_id: int) -> int:
     )
     noted = state.reject.c
     aside = select(noted.raw_id).where(
-        noted.stream == log.stream, noted.target == log.target, noted.rule == RULE
+        noted.stream == log.stream,
+        noted.target == log.target,
+        noted.rule == RULE,
+        noted.state != state.RELEASED,  # what was tried again and is not refused
     )
     connection.execute(delete(member.staged).where(s.raw_id.in_(aside)))
     return refused

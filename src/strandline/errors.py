@@ -21,6 +21,7 @@
     │   └── UnknownKey              nothing is known of this natural key: correct it
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
     ├── TooManyRejects              fix contract or source; nothing was merged
+    │   └── UnknownField            name the field in the contract, or let it pass; nothing was merged
     ├── StillRefused                a reject that was to be released is refused again: mend what refuses it
     └── ExpectationFailed           a merge was rolled back, for its rows are not as expected: look at them
 
@@ -151,6 +152,10 @@ class RecordRejected(StrandlineError):
 
 class TooManyRejects(StrandlineError):
     """More records were rejected than the stream allows, so nothing was merged."""
+
+
+class UnknownField(TooManyRejects):
+    """A record has a field that its contract does not name, and the stream is declared to fail then."""
 
 
 class StillRefused(StrandlineError):

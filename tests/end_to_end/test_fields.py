@@ -93,3 +93,37 @@ def test_what_comes_again_changes_nothing(project: Project) -> None:
     assert project.strandline("run", "fleet").code == 0
 
     assert fields(project, "harbour") == before
+
+
+def test_what_a_contract_does_not_name_is_refused_where_that_is_declared(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Rejected, then failing; once it is named, everything comes in out of the raw log."""
+    project = Project(tmp_path, environment={"STRANDLINE_DATABASE_URL": database_url})
+    project.add(FLEET)
+    (tmp_path / "fleet.py").rename(tmp_path / "pipeline.py")
+    project.edit("pipeline.py", 'deleted="gone"', 'deleted="gone", unknown="reject"')
+    send(project, ship(1), ship(2, tonnage=400))
+
+    rejecting = project.strandline("run", "fleet", "--json")
+    rejects = project.strandline("quarantine", "list", "--rule", "unknown", "--json").document["rejects"]
+
+    assert rejecting.code == 3
+    assert [(it["field"], it["source_id"], it["target"]) for it in rejects] == [("tonnage", "S2", "")]
+
+    project.edit("pipeline.py", 'unknown="reject"', 'unknown="fail"')
+    send(project, ship(3), ship(4, tonnage=500))
+    failing, again = project.strandline("run", "fleet"), project.strandline("run", "fleet", "--json")
+
+    assert failing.code == again.code == 1
+    assert "harbour.ships: Vessel.tonnage: the contract names no such field, so nothing was merged" in str(
+        failing
+    )
+    assert again.document["streams"][0]["kind"] == "UnknownField"
+
+    project.edit("pipeline.py", "    owner: str | None = None", "    tonnage: int | None = None")
+    done = project.strandline("run", "fleet", "--json")
+
+    assert done.code == 0
+    assert done.document["streams"][0]["released"] == 1
+    assert "tonnage" not in fields(project, "harbour", "--unknown")

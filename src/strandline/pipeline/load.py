@@ -28,6 +28,7 @@ from strandline.pipeline.register import Register
 from strandline.pipeline.sieve import Sieve
 from strandline.pipeline.suppression import Suppression
 from strandline.pipeline.target import Target
+from strandline.source.drift import UNKNOWN
 from strandline.source.stream import Source
 from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.copy import REFUSED, faults
@@ -86,6 +87,7 @@ class Load:
         """Which entries are staged again whatever became of them; None: this is no replay."""
         self.taken_again = 0
         """How many entries of the raw log have been staged again."""
+        self._unknown: list[Reject] = []  # the first that was refused for what its contract does not name
         self._intake = Intake(self.stream, targets, run_id=run_id)
         self._register = Register(self.stream.qualified_name, self._intake.census, run_id=run_id)
         self._suppression = Suppression(self.stream, targets, self._intake)
@@ -224,6 +226,7 @@ class Load:
             raise
         finally:
             pages.close()
+        refusal.fail_on_unknown(self.stream, self._unknown)
         self._refuse_too_many()
 
     def _is_full(self, chunk: Chunk) -> bool:
@@ -307,6 +310,7 @@ class Load:
             target.rows = []
             rejects += self._copy_to_stage(target, rows)
         self.keep(rejects)
+        self._unknown = self._unknown or [it for it in rejects if it.rule == UNKNOWN][:1]
         self.figures.rejected += len({it.raw_id for it in rejects})
 
     def _count_repeats(self, chunk: Chunk) -> None:

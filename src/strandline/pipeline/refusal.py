@@ -1,4 +1,4 @@
-"""The versions that stand beside a reject: what refused it, so that something else tries it again."""
+"""What refused a reject: its version, so that something else tries it again; and whether the stream fails."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Final
 
 from xxhash import xxh3_128_hexdigest
 
+from strandline.errors import UnknownField
 from strandline.model.revision import contract_version, mapper_version
 from strandline.pipeline.target import Target
+from strandline.source.drift import UNKNOWN
 from strandline.source.stream import Stream
+from strandline.warehouse.quarantine import Reject
 
 ADDRESS: Final = re.compile(" at 0x[0-9a-f]+")
 """Where a function or object lies, which is elsewhere in the next process."""
@@ -27,7 +30,19 @@ def _contract(stream: Stream) -> str:
     """Of the contract, and of what the stream declares that refuses records too."""
     declared = (stream.key, stream.cursor_type, stream.effective_at, stream.future, stream.tie_break)
     keys = stream.source.natural_keys
-    return _hash([contract_version(stream.contract), repr((*declared, stream.deleted, stream.strict, keys))])
+    policies = (stream.deleted, stream.strict, stream.unknown)
+    return _hash([contract_version(stream.contract), repr((*declared, *policies, keys))])
+
+
+def fail_on_unknown(stream: Stream, rejects: Iterable[Reject]) -> None:
+    """Raise UnknownField where the stream is to fail for one of these."""
+    first = next((it for it in rejects if it.rule == UNKNOWN), None)
+    if first is not None and stream.unknown == "fail":
+        raise UnknownField(
+            f"{stream.qualified_name}: {first.reason}, so nothing was merged",
+            hint='Name it, or declare unknown="keep" or "reject", and run again: the records are in the raw'
+            " log.",
+        )
 
 
 def _target(target: Target) -> str:

@@ -4,6 +4,7 @@ from strandline.natural_key import NaturalKeys
 from strandline.source.auth import ApiKey, Basic, Bearer
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
+from strandline.source.drift import Widened
 from strandline.source.http import HttpSource
 from strandline.source.page import Page, Pages
 from strandline.source.paginator import (
@@ -53,6 +54,7 @@ __all__ = [
     "Stream",
     "TokenInBody",
     "TokenInHeader",
+    "Widened",
     "Zone",
     "reconciliation",
     "stream",

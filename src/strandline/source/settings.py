@@ -2,6 +2,7 @@
 `.env`.
 """
 
+import inspect
 from typing import Any, Self
 
 from pydantic import SecretStr, ValidationError
@@ -76,3 +77,32 @@ def _explain(source_name: str, error: ValidationError) -> DeclarationError:
     kind = SettingsMissing if missing else DeclarationError
     hint = f"Set {'it' if len(problems) == 1 else 'them'} in the environment or in .env."
     return kind(f"source {source_name}: {said}", hint=hint)
+
+
+def settings_class_of(cls: type[Any]) -> type[SourceSettings]:
+    """The class that the annotation `settings: …` of a source names; SourceSettings where there is none."""
+    for klass in cls.__mro__:
+        declared = inspect.get_annotations(klass).get("settings")
+        if isinstance(declared, str):
+            declared = _resolve(declared, klass)
+        if isinstance(declared, type) and issubclass(declared, SourceSettings):
+            return declared
+        if declared is not None:
+            raise DeclarationError(
+                f"{klass.__name__}.settings: {declared!r} is no subclass of SourceSettings"
+            )
+    return SourceSettings
+
+
+def _resolve(annotation: str, klass: type) -> object:
+    # Only this annotation: the class may have others that cannot be resolved at run time.
+    scope = {**vars(inspect.getmodule(klass)), **vars(klass)}
+    value: object = scope.get(annotation.partition(".")[0])
+    for part in annotation.split(".")[1:]:
+        value = getattr(value, part, None)
+    if value is None:
+        raise DeclarationError(
+            f"{klass.__name__}.settings: {annotation} is not known in {klass.__module__}",
+            hint="Import it at the top of that module, or give settings=… when you make the source.",
+        )
+    return value

@@ -26,10 +26,11 @@ from strandline.natural_key import NaturalKeys
 from strandline.source import prefetch
 from strandline.source.contract import Contract, Record, Zone
 from strandline.source.cursor import Cursor, CursorValue
+from strandline.source.drift import Policy, check_policy, refuse_unknown
 from strandline.source.field import compile_key, kind_of, refuse_naive
 from strandline.source.glance import Glance, compile_glance
 from strandline.source.page import Page, Pages
-from strandline.source.settings import SourceSettings
+from strandline.source.settings import SourceSettings, settings_class_of
 from strandline.source.tombstone import Described, Sketch, Tombstones
 
 
@@ -61,6 +62,7 @@ def stream(
     tie_break: str | None = None,
     deleted: str | None = None,
     strict: bool = False,
+    unknown: Policy = "keep",
     keep: timedelta | None = None,
     methods: tuple[str, ...] = ("GET", "HEAD"),
 ) -> Callable[[Callable[..., Pages]], Stream]:
@@ -72,8 +74,10 @@ def stream(
     `tie_break` names the field, a number or a time, that settles which of two records of one key and
     instant stands: the one with more; without it, and where it is equal, the one that was read later.
     `deleted` names the flag that says that a record is gone, which need not be in the contract. `strict`
-    refuses values that Pydantic would convert, "5" for a number. `keep` says how long `strandline prune`
-    leaves what was read in the raw log; None: for ever. `methods` are the HTTP methods that only read.
+    refuses values that Pydantic would convert, "5" for a number. `unknown` says what becomes of a record with
+    a field that its contract does not name: "keep" it, "reject" it, or "fail" the stream before anything is
+    merged. `keep` says how long `strandline prune` leaves what was read in the raw log; None: for ever.
+    `methods` are the HTTP methods that only read.
     """
 
     def declare(function: Callable[..., Pages]) -> Stream:
@@ -87,6 +91,7 @@ def stream(
             tie_break=tie_break,
             deleted=deleted,
             strict=strict,
+            unknown=unknown,
             keep=keep,
             methods=methods,
         )
@@ -124,6 +129,7 @@ class Stream:
         tie_break: str | None,
         deleted: str | None,
         strict: bool,
+        unknown: Policy,
         keep: timedelta | None,
         methods: tuple[str, ...],
     ) -> None:
@@ -134,6 +140,7 @@ class Stream:
         self.tie_break = tie_break
         self.deleted = deleted
         self.strict = strict
+        self.unknown = unknown
         self.keep = keep
         self.methods = tuple(method.upper() for method in methods)
         self.doc = cleandoc(function.__doc__ or "")
@@ -211,6 +218,7 @@ class Stream:
         self._check_cursor(where)
         self._check_effective_at(where)
         self._check_tie_break(where)
+        check_policy(self.unknown, self.contract, where=where)
         if self.keep is not None and self.keep <= timedelta(0):
             raise DeclarationError(f"{where}: keep={self.keep!r} would keep nothing", hint=KEEP_HINT)
         self._takes_since = self._count_parameters() > 1
@@ -283,6 +291,8 @@ class Stream:
 
     def _compile(self) -> None:
         parse = Contract(self.contract, strict=self.strict).parse
+        if self.unknown != "keep":
+            parse = refuse_unknown(parse, self.contract, ignored=[self.deleted or ""])
         cursor = self.cursor.field if self.cursor else None
         naive = [
             name
@@ -339,7 +349,7 @@ class Source:
     @classmethod
     def settings_class(cls) -> type[SourceSettings]:
         """The class that the annotation `settings: …` names."""
-        return _settings_class(cls)
+        return settings_class_of(cls)
 
     @classmethod
     def streams(cls) -> dict[str, Stream]:
@@ -363,34 +373,6 @@ def _streams(cls: type[Source]) -> dict[str, Stream]:
 
 def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def _settings_class(cls: type[Source]) -> type[SourceSettings]:
-    for klass in cls.__mro__:
-        declared = inspect.get_annotations(klass).get("settings")
-        if isinstance(declared, str):
-            declared = _resolve(declared, klass)
-        if isinstance(declared, type) and issubclass(declared, SourceSettings):
-            return declared
-        if declared is not None:
-            raise DeclarationError(
-                f"{klass.__name__}.settings: {declared!r} is no subclass of SourceSettings"
-            )
-    return SourceSettings
-
-
-def _resolve(annotation: str, klass: type) -> object:
-    # Only this annotation: the class may have others that cannot be resolved at run time.
-    scope = {**vars(inspect.getmodule(klass)), **vars(klass)}
-    value: object = scope.get(annotation.partition(".")[0])
-    for part in annotation.split(".")[1:]:
-        value = getattr(value, part, None)
-    if value is None:
-        raise DeclarationError(
-            f"{klass.__name__}.settings: {annotation} is not known in {klass.__module__}",
-            hint="Import it at the top of that module, or give settings=… when you make the source.",
-        )
-    return value
 
 
 def _no_value(_: Record) -> None:

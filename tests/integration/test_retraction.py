@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 from tests.integration.test_erasure import Canaries, dump, erased, load, sent, treatment
-from tests.integration.ward import FactTreatment, ward
+from tests.integration.ward import DimPatient, FactTreatment, ward
 from tests.written import row_versions
 
 from strandline.pipeline.replay import replay
@@ -82,3 +82,48 @@ def test_what_other_streams_say_of_the_person_goes_and_their_facts_stay(warehous
     with warehouse.connect() as connection:
         noted = connection.execute(select(mention.effaced_entry)).all()
     assert len(noted) == 4
+
+
+def history(warehouse: Database) -> list[tuple[Any, ...]]:
+    """The patient's versions."""
+    table = DimPatient.table().c
+    columns = (table.valid_from, table.street, table.age, table.patient_name, table.email)
+    wanted = select(*columns, table.custom_fields).where(table.source_id == "p")
+    with warehouse.connect() as connection:
+        rows = connection.execute(wanted.order_by(table.valid_from))
+        return [tuple(row) for row in rows]
+
+
+def test_only_what_is_personal_goes_and_the_history_stays(warehouse: Database) -> None:
+    """Also of what comes later; facts keep what is not personal, and their versions."""
+    canary = Canaries()
+    mail = canary("mail@example.com")
+    patients = [
+        sent("p", 1, street="a", name=canary("name"), email=mail, phone=canary("phone")),
+        sent("p", 4, street="b", name=canary("new name"), email=mail, copy=[{"of": mail}], kept="C1"),
+        sent("q", 1, street="a"),
+    ]
+    treatments = [told(canary, 1, "p", 2), told(canary, 2, "p", 5)]
+    load(warehouse, patients, treatments)
+    before, was = history(warehouse), facts(warehouse)
+    certificate = erased(warehouse, only_pii=True)
+    after = history(warehouse)
+
+    assert canary.found(dump(warehouse)) == []
+    assert [it[:3] for it in after] == [it[:3] for it in before]
+    assert {it[3:5] for it in after} == {("[erased]", None)}
+    assert after[1][5]["kept"]["value"] == "C1"
+    assert [it["patient_key"] for it in facts(warehouse)] == [it["patient_key"] for it in was]
+    assert certificate.only_pii
+    assert certificate.counts["raw.ward_patients"] == certificate.counts["raw.ward_treatments"] == 2
+
+    later = sent("p", 8, street="c", name=canary("later"), email=canary("later mail"))
+    told_later = load(warehouse, [*patients[1:], later], treatments).streams[0]
+    assert (told_later.stored, told_later.unchanged) == (1, 2)
+    assert replay(ward, warehouse).status == "done"
+    assert [it[1:5] for it in history(warehouse)[:2]] == [it[1:5] for it in after]
+    assert history(warehouse)[2][1:5] == ("c", 40, "[erased]", None)
+    assert canary.found(dump(warehouse)) == []
+    assert erased(warehouse, only_pii=True).counts == {}
+    erased(warehouse)
+    assert len(history(warehouse)) == 1

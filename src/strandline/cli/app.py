@@ -113,6 +113,9 @@ def erase(
         list[int] | None,
         typer.Option("--reject", help="A reject without a key that is of them too; may be repeated."),
     ] = None,
+    only_pii: Annotated[
+        bool, typer.Option("--only-pii", help="Only what is personal; everything else of the history stays.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be changed.")] = False,
     database_url: DatabaseUrl = None,
     app: App = None,
@@ -134,6 +137,7 @@ def erase(
                 reason=reason,
                 until=until and (until if until.tzinfo else until.replace(tzinfo=UTC)),
                 reject_ids=reject or [],
+                only_pii=only_pii,
                 is_dry=dry_run,
                 progress=shown,
             )

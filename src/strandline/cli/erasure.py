@@ -30,6 +30,7 @@ def erase(
     reason: str,
     until: datetime | None,
     reject_ids: Sequence[int],
+    only_pii: bool,
     is_dry: bool,
     progress: Any,
 ) -> Any:
@@ -46,6 +47,7 @@ def erase(
             reason=reason,
             until=until,
             reject_ids=reject_ids,
+            only_pii=only_pii,
             is_dry=is_dry,
             progress=progress,
         )
@@ -70,8 +72,20 @@ def print_certificate(certificate: Any, *, as_json: bool) -> None:
     told = certificate.as_dict()
     counts, kept = told.pop("counts"), told.pop("kept")
     is_dry = told.pop("is_dry")
-    head = ("erasure_id", "stream", "reason", "until", "erased_at", "erased_by", "run_id", "key_hash", "salt")
-    shown = ("stream", "reason", "until") if is_dry else head
+    told["only_pii"] = told["only_pii"] or None  # told where it is so
+    head = (
+        "erasure_id",
+        "stream",
+        "only_pii",
+        "reason",
+        "until",
+        "erased_at",
+        "erased_by",
+        "run_id",
+        "key_hash",
+        "salt",
+    )
+    shown = ("stream", "only_pii", "reason", "until") if is_dry else head
     output.print_mapping({name: told[name] for name in shown if told[name] is not None}, as_json=False)
     what = "would be changed or removed" if is_dry else "changed or removed"
     _print_rows(counts, columns={"name": "table", "rows": what})

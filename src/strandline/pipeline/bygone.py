@@ -38,6 +38,12 @@ def refuse_erasure(connection: Connection, meant: Meant) -> None:
     which of it is left.
     """
     until = horizon.of_key(connection, meant.stream, meant.source_id)
+    if until is not None and meant.only_pii:
+        raise DeclarationError(
+            f"erase: entries of this key that took effect up to {until.isoformat()} were pruned from the raw"
+            " log, and what is personal could only be taken out of what is there",
+            hint="Erase everything that was said of it: leave out --only-pii.",
+        )
     if until is not None and meant.until is not None and meant.until < until:
         raise DeclarationError(
             f"erase: entries of this key that took effect up to {until.isoformat()} were pruned from the raw"

@@ -26,7 +26,7 @@ from strandline.pipeline.target import Target
 from strandline.source import leaf
 from strandline.source.leaf import Leaf, Place
 from strandline.source.stream import Stream
-from strandline.warehouse.mention import Named
+from strandline.warehouse.mention import OWN, Named
 from strandline.warehouse.staging import OWN_COLUMNS
 
 NOTHING: Final = b"null"
@@ -83,8 +83,8 @@ class Effacer:
         """Which of these new entries (raw_id, source_id, …) have to be looked at."""
         if any(it.is_group or it.path is None for it in self._mentions_of(named)):
             return {it[0] for it in entries}
-        keys = {it.source_id for it in named}
-        found = {entry[0] for entry in entries if entry[0] in rejected}
+        keys, own = {it.source_id for it in named}, {it.source_id for it in named if it.dimension == OWN}
+        found = {entry[0] for entry in entries if entry[0] in rejected or entry[1] in own}
         for target in self.targets:
             places = [self._place(target, it) for it in self.mentions if it.target == target.sync.target]
             found |= {row[0] for row in target.rows for place in places if row[place] in keys}
@@ -108,6 +108,8 @@ class Effacer:
         """Where the record mentions them: () where only a method knows."""
         if it.until is not None and entry.effective_at is not None and entry.effective_at > it.until:
             return []
+        if it.dimension == OWN:
+            return [()] if entry.source_id == it.source_id else []
         found = []
         for one in self._mentions_of([it]):
             at = [place for place in leaves if place.path == one.path]
@@ -126,6 +128,9 @@ class Effacer:
         """The values that are personal of the one who is named."""
         places = self.mentions_it(entry, leaves, named)
         if not places:
+            return
+        if named.dimension == OWN:
+            yield from (it for it in leaves if self.is_personal(it) or it.path in named.paths)
             return
         paths = {it.path for it in self._mentions_of([named])}
         others = [it.place for it in leaves if it.path in paths]

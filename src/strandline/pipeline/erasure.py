@@ -37,7 +37,7 @@ from strandline.warehouse.erasure import Meant
 from strandline.warehouse.leftover import Leftovers
 from strandline.warehouse.replay import Scope
 
-CHANGED: Final = ("inserted", "updated", "deleted", "corrected", "removed")
+CHANGED: Final = ("inserted", "updated", "deleted", "corrected", "overwritten", "removed")
 """What a merge calls the rows that are others afterwards."""
 
 
@@ -61,6 +61,8 @@ class Certificate:
     kept: Mapping[str, int]
     """Rows of facts that refer to the member, by column."""
     is_dry: bool
+    only_pii: bool = False
+    """Only what is personal went."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -76,12 +78,14 @@ def erase(
     reason: str,
     until: datetime | None = None,
     reject_ids: Sequence[int] = (),
+    only_pii: bool = False,
     is_dry: bool = False,
     progress: Progress | None = None,
 ) -> Certificate:
     """Erase what a stream, `source.stream`, has ever said of a natural key, in all that these pipelines fill:
     what took effect up to `until`, or, without it, everything, and whatever comes. `reject_ids` are rejects
-    of the stream without a key that are of the same person.
+    of the stream without a key that are of the same person. With `only_pii` the records and their rows stay,
+    without what contract or model have as personal.
 
     With `is_dry` nothing is changed. Raises DeclarationError for a stream that fills facts, or none at all,
     and UnknownKey for a key that it never sent.
@@ -90,12 +94,16 @@ def erase(
         raise DeclarationError("erase: no reason was given", hint='Say why: --reason "request of 2026-03-01"')
     if until is not None and until.tzinfo is None:
         raise DeclarationError(f"erase: {until} has no time zone", hint="Write it as 2026-03-01T00:00:00Z.")
-    pipeline = extent.gather(pipelines, stream)
+    if only_pii and reject_ids:
+        raise DeclarationError(
+            "erase: a reject without a key is erased as a whole", hint="Leave out --only-pii or --reject."
+        )
+    pipeline = extent.gather(pipelines, stream, only_pii=only_pii)
     with database.connect() as connection:
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.prepare(kind="dry erasure" if is_dry else "erasure")
         with one_run.recorded():
-            case = _Case(one_run, stream, source_id, until)
+            case = _Case(one_run, stream, source_id, until=until, only_pii=only_pii)
             case.open(reject_ids, is_dry=is_dry)
             with connection.begin() as transaction:
                 certificate = case.erase(reason=reason, is_dry=is_dry)
@@ -109,7 +117,9 @@ def erase(
 class _Case:
     """One erasure that is going on."""
 
-    def __init__(self, one_run: Run, stream: str, source_id: str, until: datetime | None) -> None:
+    def __init__(
+        self, one_run: Run, stream: str, source_id: str, *, until: datetime | None, only_pii: bool
+    ) -> None:
         self.one_run = one_run
         self.readings = one_run.pipeline.readings
         reading = next(it for it in self.readings if it.stream.qualified_name == stream)
@@ -118,7 +128,7 @@ class _Case:
         self.reading = reading
         self.stream: Stream = reading.stream
         spelled = self.stream.source.natural_keys.encode(source_id) or source_id
-        self.meant = Meant(self.stream.qualified_name, reading.raw, spelled, until)
+        self.meant = Meant(self.stream.qualified_name, reading.raw, spelled, until, only_pii=only_pii)
         self.loads: list[tuple[Load, Target]] = []
         self.retractions: list[Retraction] = []
         """The streams whose records may mention the member, its own among them."""
@@ -179,26 +189,33 @@ class _Case:
         written = {target.sync.model for it in self.retractions for _, target in it.loads}
         names = {name for it in {*self.dimensions, *written} for name in merge.written_with(it)}
         lock.share_and_take(self.connection, shared=(), exclusive=names)
-        for dimension in self.dimensions:
-            self._count(dimension.table(), self._versions(dimension))
         left = self._leftovers()
-        keys = [self.meant.source_id]
-        words = self._blank()
+        keys, words = [self.meant.source_id], list[str]()
+        if self.meant.only_pii:
+            self._find_values(erasure.entries(self.connection, self.meant))
+        else:
+            for dimension in self.dimensions:
+                self._count(dimension.table(), self._versions(dimension))
+            words = self._blank()
         for it in self.retractions:
             self._retract(it, words, left)
             keys += it.keys if it.loads is self.loads else []
-        horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
+        if not self.meant.only_pii:
+            horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
         for load, target in self.loads:
-            self._replay(load, target, keys)
+            counts = self._replay(load, target, list(dict.fromkeys(keys)))
+            self._count_merged(target, counts if self.meant.only_pii else {})
         for it in self.retractions:
             for load, target in it.loads if it.keys and it.loads is not self.loads else ():
-                counts = self._replay(load, target, it.keys)
-                changed = sum(counts.get(name, 0) for name in CHANGED)
-                self._count(target.sync.model.table(), changed)
+                self._count_merged(target, self._replay(load, target, it.keys))
         for table, rows in left.remove(self.database, self.connection).items():
             self._count(table, rows)
-        erasure.keep_away(self.connection, self.meant)
+        if not self.meant.only_pii:
+            erasure.keep_away(self.connection, self.meant)
         return self._certify(reason, is_dry=is_dry)
+
+    def _count_merged(self, target: Target, counts: Mapping[str, int]) -> None:
+        self._count(target.sync.model.table(), sum(counts.get(name, 0) for name in CHANGED))
 
     def _count(self, table: Table, rows: int) -> None:
         self._count_name(f"{table.schema}.{table.name}", rows)
@@ -221,10 +238,11 @@ class _Case:
         log = self.meant.log
         said = select(*raw.entry_columns(log)).where(self.meant.is_meant).order_by(log.c.raw_id)
         for load, target in self.loads:
+            if not issubclass(target.sync.model, Dimension):
+                continue
             for _ in load.stage_entries(target, said):
                 pass
             load.taken_again = 0
-            assert issubclass(target.sync.model, Dimension)
             mapped = target.sync.mapper.mapped
             left.note(
                 self.connection,
@@ -243,8 +261,7 @@ class _Case:
         """
         connection, name = self.connection, self.stream.qualified_name
         found = erasure.entries(connection, self.meant)
-        own = Effacer(self.stream, [target for _, target in self.loads])
-        self._values = personal_values(own, (bytes(it.payload) for it in found))
+        self._find_values(found)
         reasons = erasure.forget_rejects(connection, name, [it.raw_id for it in found])
         self._count_name("strandline.reject", len(reasons))
         self._count(self.meant.log, erasure.blank(connection, self.meant))
@@ -258,6 +275,10 @@ class _Case:
         for table, rows in changed.items():
             self._count_name(table, rows)
         return words
+
+    def _find_values(self, found: Iterable[Any]) -> None:
+        own = Effacer(self.stream, [target for _, target in self.loads])
+        self._values = personal_values(own, (bytes(it.payload) for it in found))
 
     def _retract(self, it: Retraction, words: Sequence[str], left: Leftovers) -> None:
         """Take out of another stream's records, and of what quotes them, what they say of the member."""
@@ -328,6 +349,7 @@ class _Case:
             "key_hash": erasure.hash_of(self.meant.source_id, salt),
             "counts": self.counts,
             "kept": self._kept(),
+            "only_pii": self.meant.only_pii,
         }
         number = None if is_dry else erasure.keep(connection, told)
         return Certificate(number, **told, salt=salt, is_dry=is_dry)

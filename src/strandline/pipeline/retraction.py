@@ -22,7 +22,7 @@ from strandline.source import leaf
 from strandline.source.leaf import Leaf
 from strandline.warehouse import mention, raw
 from strandline.warehouse.erasure import Meant
-from strandline.warehouse.mention import Named
+from strandline.warehouse.mention import OWN, Named
 
 
 class Retraction:
@@ -48,6 +48,9 @@ class Retraction:
         self.named = [
             Named(name, source, meant.source_id, meant.until) for name in dimensions if name in wanted
         ]
+        self._is_own = meant.only_pii and self.stream == meant.stream
+        if self._is_own:
+            self.named.append(Named(OWN, source, meant.source_id, meant.until))
 
     def rewrite(self, connection: Connection, values: re.Pattern[str] | None) -> int:
         """Take it out of the raw log, beside these values of the person; how many entries were changed."""
@@ -76,9 +79,14 @@ class Retraction:
     def _mentioning(self, connection: Connection) -> Iterator[Entry]:
         """The entries that mention the person."""
         self._requests: dict[Entry, tuple[int, int]] = {}
-        its_own = self.meant.source_id if self.stream == self.meant.stream else None
+        key, of_stream = self.meant.source_id, self.stream == self.meant.stream
         wanted = mention.candidates(
-            connection, self.reading.raw, self._needle(), until=self.meant.until, but=its_own
+            connection,
+            self.reading.raw,
+            self._needle(),
+            until=self.meant.until,
+            but=key if of_stream and not self._is_own else None,
+            own=key if self._is_own else None,
         )
         with connection.execute(wanted, execution_options={"yield_per": raw.BATCH}) as rows:
             for row in rows:

@@ -61,6 +61,8 @@ class Meant:
     until: datetime | None
     raw_ids: Sequence[int] = ()
     """Further entries, which have no natural key."""
+    only_pii: bool = False
+    """Only what is personal goes."""
 
     @property
     def is_meant(self) -> ColumnElement[bool]:

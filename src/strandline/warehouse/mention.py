@@ -56,6 +56,9 @@ effaced_entry = Table(
     comment="Entries of raw logs that are not as they were sent: something personal was taken out",
 )
 
+OWN: Final = ""
+"""In place of a dimension: the record is the member's own."""
+
 ESCAPED: Final = b"\\u"
 """With this in it a payload may spell a key in other letters."""
 
@@ -110,10 +113,16 @@ def note(connection: Connection, stream: str, them: Iterable[Named]) -> None:
 
 
 def candidates(
-    connection: Connection, log: Table, needle: str | None, *, until: datetime | None, but: str | None
+    connection: Connection,
+    log: Table,
+    needle: str | None,
+    *,
+    until: datetime | None,
+    but: str | None,
+    own: str | None,
 ) -> Select[Any]:
-    """The entries of a log that may hold this text, or, without one, all, oldest first; none of the key
-    `but`.
+    """The entries of a log that may hold this text, or, without one, all, oldest first: none of the key
+    `but`, and those of the key `own` in any case.
     """
     entry = log.c
     wanted = [entry.operation != raw.ERASED]
@@ -122,7 +131,8 @@ def candidates(
     if until is not None:
         wanted.append(or_(entry.effective_at.is_(None), entry.effective_at <= until))
     if needle is not None and SPELLED_IN_MANY_WAYS.isdisjoint(needle) and needle.isprintable():
-        wanted.append(or_(_holds(connection, log, needle.encode()), _holds(connection, log, ESCAPED)))
+        parts = [_holds(connection, log, it) for it in (needle.encode(), ESCAPED)]
+        wanted.append(or_(*parts, *([] if own is None else [entry.source_id == own])))
     columns = [*raw.entry_columns(log), entry.run_id, entry.request]
     return select(*columns).where(*wanted).order_by(entry.raw_id)
 

@@ -253,6 +253,7 @@ erasure = Table(
     Column("run_id", BigInteger, nullable=False),
     Column("erased_at", MOMENT, nullable=False, server_default=func.now()),
     Column("erased_by", Text, nullable=False, comment="The database user"),
+    Column("only_pii", Boolean, nullable=False, server_default=text("false")),
     comment="The certificates of what was erased",
 )
 

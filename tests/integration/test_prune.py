@@ -1,5 +1,6 @@
 """What a prune spares: custom fields, facts, what is in the quarantine and what is not merged yet."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,8 @@ from pydantic import AwareDatetime
 from sqlalchemy import String, func, select
 from sqlalchemy.orm import Mapped
 from tests.memory import Given, pages
+from tests.property.club import Club, DimName, DimPerson, DimPersonProfile, FactPresence, club
+from tests.written import row_versions
 
 from strandline.errors import DeclarationError
 from strandline.model import (
@@ -27,8 +30,11 @@ from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.pipeline.prune import PruneReport, StreamPrune, prune
 from strandline.pipeline.replay import replay
 from strandline.source import Pages, Record, Source, stream
+from strandline.warehouse import prune as pruning
 from strandline.warehouse import state
+from strandline.warehouse.check import check
 from strandline.warehouse.database import Database
+from strandline.warehouse.prune import Cut
 
 
 class Boat(Record):
@@ -213,3 +219,61 @@ def test_a_new_dimension_begins_behind_the_horizon(warehouse: Database) -> None:
         v = DimYacht.table().c
         found = connection.execute(select(v.colour, v.valid_from).where(v.version > 0, v.yacht_key > 0))
         assert sorted((it.colour, it.valid_from.day) for it in found) == [("blue", 9), ("red", 3)]
+
+
+def test_a_prune_that_was_killed_between_two_batches_is_gone_on_with(warehouse: Database) -> None:
+    """What is still there of before the horizon is not counted upon, and goes the next time."""
+    load(warehouse, *(boat(day, colour=f"{day % 3}", mast=day) for day in range(1, 10)))
+    prune([marina], warehouse, ["marina.boats"], older_than=timedelta(days=1))  # makes its tables
+    table, (reading,) = DimYacht.table(), marina.readings
+    cutting = Cut(reading.raw, "marina.boats", "marina", datetime.now(UTC), 9, (DimYacht,))
+    with warehouse.begin() as connection:
+        found = pruning.choose(warehouse, connection, cutting)
+        prune_id = pruning.begin(connection, cutting, exported_to=None, run_id=1)
+        pruning.delete_batch(connection, cutting, after=0, prune_id=prune_id, size=3)
+    before = row_versions(warehouse, table)
+    assert (found.entries, entries(warehouse)) == (8, 6)
+    replay(marina, warehouse)
+    assert row_versions(warehouse, table) == before
+    load(warehouse, boat(5, colour="new"))
+
+    assert row_versions(warehouse, table) == before
+    assert cut(warehouse).entries == 5
+    replay(marina, warehouse)
+    assert row_versions(warehouse, table) == before
+
+
+def test_what_is_made_of_a_history_besides_stays_as_it_was(warehouse: Database) -> None:
+    """A mini-dimension, its outrigger, a rollup and the facts of all; with a late record they go on."""
+    history = DimPersonProfile.history
+    models = (DimPerson, DimPersonProfile, history, DimName, FactPresence)
+    source = Club()
+    source.person_records = [person(day, "ab"[day // 4 % 2], 4 * day) for day in range(1, 13)]
+    source.visit_records = [visit(day) for day in range(1, 13)]
+    run(club, warehouse, sources={"club": source})
+    before = row_versions(warehouse, *(it.table() for it in models))
+    report = prune([club], warehouse, ["club.persons", "club.visits"], older_than=timedelta(0))
+    replay(club, warehouse)
+    assert report.streams[0].entries > 0
+    assert row_versions(warehouse, *(it.table() for it in models)) == before
+    for days in ([20], [18, 3]):
+        source.person_records = [person(day, f"{day}", 1) for day in days]
+        source.visit_records = [visit(day) for day in days]
+        run(club, warehouse, sources={"club": source})
+
+    with warehouse.connect() as connection:
+        assert check(connection, [DimPerson, history, FactPresence]) == []
+        p = DimPerson.table().c
+        found = connection.scalars(select(p.called).where(p.person_key > 0).order_by(p.version))
+        assert found.all() == ["a", "b", "a", "b", "18", "20"]
+
+
+def person(day: int, name: str, age: int) -> bytes:
+    """A person as of a day in March."""
+    return json.dumps({**boat(day, "p"), "name": name, "age": age}).encode()
+
+
+def visit(day: int) -> bytes:
+    """A visit of that person."""
+    said = boat(day, f"v{day}")
+    return json.dumps({**said, "visited_at": said["at"], "person": "p"}).encode()

@@ -216,12 +216,14 @@ def begin(connection: Connection, cut: Cut, *, exported_to: str | None, run_id: 
     return number
 
 
-def delete_batch(connection: Connection, cut: Cut, *, after: int, prune_id: int) -> int | None:
-    """Delete the next of what was chosen, and note the horizons of its keys; the last entry that is gone, or
-    None if nothing is left. The caller owns the transaction.
+def delete_batch(
+    connection: Connection, cut: Cut, *, after: int, prune_id: int, size: int = BATCH
+) -> int | None:
+    """Delete the next `size` of what was chosen, and note the horizons of its keys; the last entry that is
+    gone, or None if nothing is left. The caller owns the transaction.
     """
     c, p = cut.chosen.c, state.pruned_key
-    window = select(c.raw_id).where(c.raw_id > after).order_by(c.raw_id).limit(BATCH).subquery()
+    window = select(c.raw_id).where(c.raw_id > after).order_by(c.raw_id).limit(size).subquery()
     last: int | None = connection.scalar(select(func.max(window.c.raw_id)))
     if last is None:
         return None

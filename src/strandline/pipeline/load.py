@@ -257,6 +257,8 @@ class Load:
             self._stage(chunk, kept=kept)
             self._count_repeats(chunk)
             self._move_mark(is_end=is_end)
+            if is_end:
+                self._register.guess_renames(self.connection, self.reading.raw)
         self.report(self.figures)
 
     def _append_new(self, chunk: Chunk) -> set[int] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
+from strandline.pipeline import rename
 from strandline.pipeline.intake import Chunk
 from strandline.source.census import MOST_EXAMPLES, WHOLE, Carrying, Census, Counted, Tally, sample
 from strandline.warehouse import raw, register
@@ -25,6 +26,8 @@ class Register:
         self._census = census
         self._run_id = run_id
         self._rows: dict[str, dict[str, Any]] | None = None
+        self._first: int | None = None
+        """The first entry of this pass."""
 
     def note(self, connection: Connection, chunk: Chunk, new: Sequence[raw.Entry]) -> None:
         """Add what these new entries of the chunk carry; the caller owns the transaction."""
@@ -32,6 +35,7 @@ class Register:
         parsed = [it for it in new if it[4] == raw.UPSERT and it[0] not in refused]
         if not parsed:
             return
+        self._first = self._first or parsed[0][0]
         sampled, carrying = list(map(_counted, sample(parsed))), list(_carrying(chunk, parsed))
         found = self._census.count(sampled, carrying, records=len(parsed))
         rows = self._known(connection)
@@ -44,6 +48,15 @@ class Register:
                 row["is_declared"] = False
                 row["records"] += len(parsed)
         register.write(connection, rows.values())
+
+    def guess_renames(self, connection: Connection, log: Table) -> None:
+        """Say of the fields that this pass has seen first what they may have been called, once all of it is
+        stored; the caller owns the transaction.
+        """
+        if self._first is None or self._rows is None:
+            return
+        found = rename.guess(connection, log, self._rows, run_id=self._run_id, first=self._first)
+        register.write(connection, [{**self._rows[it], "renamed_from": was} for it, was in found.items()])
 
     def _known(self, connection: Connection) -> dict[str, dict[str, Any]]:
         if self._rows is None:

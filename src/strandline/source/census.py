@@ -145,7 +145,7 @@ class Census:
 
     def _count_named(self, found: Tallies, payload: bytes, at: datetime) -> None:
         carried: dict[str, list[Any]] = {}
-        for path, value in self._named_values(_decoded(payload)):
+        for path, value in self._named_values(decoded(payload)):
             carried.setdefault(path, []).append(value)
         for path, values in carried.items():
             tally = found[path]
@@ -184,7 +184,7 @@ class Census:
             for _, at in (some[0], some[-1]):
                 tally.see(at)
         for payload, _ in some:
-            self._show_unknown(found, shape, _decoded(payload))
+            self._show_unknown(found, shape, decoded(payload))
 
     def _show_unknown(self, found: Tallies, shape: Shape, decoded: dict[str, Any]) -> None:
         for where, _, names, _ in shape:
@@ -249,11 +249,20 @@ def sample(records: Sequence[Any]) -> list[Any]:
     return [*records[:ALL_OF], *records[ALL_OF:-1:ONE_IN], *records[max(ALL_OF, len(records) - 1) :]]
 
 
-def _decoded(payload: bytes) -> dict[str, Any]:
+def decoded(payload: bytes) -> dict[str, Any]:
+    """The record as JSON has it; nothing where that cannot be read."""
     try:
         return _DECODE(payload)
     except msgspec.DecodeError:  # what Pydantic reads and msgspec does not: it is counted, and not shown
         return {}
+
+
+def values_at(record: dict[str, Any], path: str) -> list[Any]:
+    """The values that the path names in a record that was decoded; several where it leads through a list."""
+    if path in record:
+        return [record[path]]
+    *where, name = path.split(".")
+    return [holder[name] for holder in _within(record, where) if name in holder] if where else []
 
 
 def _path(*names: str) -> str:

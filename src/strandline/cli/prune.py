@@ -48,11 +48,12 @@ def prune(
     progress: Any,
 ) -> Any:
     """Prune the raw logs of the pipeline's streams, or of these; the report."""
-    from strandline.pipeline import prune as pruning
+    from strandline.pipeline.prune import choose
+    from strandline.pipeline.prune import prune as prune_streams
 
-    wanted = pruning.choose(pipeline, streams)
+    wanted = choose(pipeline, streams)
     with commands.warehouse(settings) as database:
-        return pruning.prune(
+        return prune_streams(
             pipelines,
             database,
             wanted,
@@ -89,10 +90,10 @@ def _print_errors(rows: Iterable[Mapping[str, Any]]) -> None:
 
 def restore(pipelines: Sequence[Any], settings: Settings, folder: Path, *, progress: Any) -> Any:
     """Bring what was exported to the folder back; the report."""
-    from strandline.pipeline import restore as restoring
+    from strandline.pipeline.restore import restore as restore_folder
 
     with commands.warehouse(settings) as database:
-        return restoring.restore(pipelines, database, folder, progress=progress)
+        return restore_folder(pipelines, database, folder, progress=progress)
 
 
 def print_restore(report: Any, *, as_json: bool) -> None:

@@ -3,8 +3,10 @@
 from strandline.model.expectation import accepted, fresh, holds, not_null, refers, unique
 from strandline.pipeline.definition import Pipeline, Rejects
 from strandline.pipeline.erasure import Certificate, erase
+from strandline.pipeline.prune import prune
 from strandline.pipeline.reconciliation import row_count, total
 from strandline.pipeline.report import RunReport
+from strandline.pipeline.restore import restore
 from strandline.pipeline.run import run
 
 __all__ = [
@@ -17,7 +19,9 @@ __all__ = [
     "fresh",
     "holds",
     "not_null",
+    "prune",
     "refers",
+    "restore",
     "row_count",
     "run",
     "total",

@@ -10,9 +10,11 @@ import ast
 import inspect
 import os
 import tempfile
+import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import unified_diff
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,10 +43,14 @@ class Module:
     lines: list[str] = field(default_factory=list)
     added: dict[int, list[str]] = field(default_factory=dict)
     """New lines, by the number of the line before them."""
+    is_written: bool = False
 
     def __post_init__(self) -> None:
-        with self.path.open(encoding="utf-8", newline="") as file:
-            self.lines = file.read().splitlines(keepends=True)
+        with self.path.open("rb") as file:
+            self.encoding, _ = tokenize.detect_encoding(file.readline)
+        # Not splitlines: to Python a form feed within a line ends none.
+        with self.path.open(encoding=self.encoding, newline="") as lines:
+            self.lines = lines.readlines()
         self.tree = ast.parse("".join(self.lines), filename=str(self.path))
 
     @property
@@ -67,9 +73,29 @@ class Module:
             text[number:number] = [f"{it}{self.end}" if it else self.end for it in self.added[number]]
         return "".join(text)
 
+    def indent(self, statement: ast.stmt) -> str:
+        """What stands before it on its line, tabs or spaces."""
+        line = self.lines[statement.lineno - 1]
+        return line[: len(line) - len(line.lstrip())]
+
     def add(self, number: int, *lines: str) -> None:
         """Put lines behind the line of this number."""
         self.added.setdefault(number, []).extend(lines)
+
+    def replace(self, text: str) -> None:
+        """Write the file so that it is there either as it was or with this text."""
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding=self.encoding, newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(self.path.stat().st_mode)
+            Path(name).replace(self.path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+        self.is_written = True
 
     def diff(self, folder: Path) -> str:
         """What changes, as `patch` reads it."""
@@ -92,7 +118,7 @@ class Modules:
         """Where the class is declared. Raises DeclarationError when that is not in the project."""
         imported, file = inspect.getmodule(cls), inspect.getsourcefile(cls)
         path = Path(file).resolve() if file else None
-        if imported is None or path is None or not path.is_relative_to(self.folder):
+        if imported is None or path is None or not self._is_ours(path):
             raise DeclarationError(
                 f"{cls.__name__} is declared in {path or cls.__module__}, which is not in {self.folder}",
                 hint="Add the line there by hand.",
@@ -100,6 +126,10 @@ class Modules:
         if path not in self._found:
             self._found[path] = Module(path, imported)
         return self._found[path]
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether the project has it, and no package that is installed within its folder."""
+        return path.is_relative_to(self.folder) and "site-packages" not in path.parts
 
     def declare(self, cls: type[Any], line: str, *, behind: Anchor, needs: Iterable[Name] = ()) -> None:
         """Add a line to the body of the class, and the imports that it needs."""
@@ -112,11 +142,13 @@ class Modules:
                 f"{module.path}:{body.lineno}: the body of {cls.__name__} stands on the line of its class",
                 hint="Give it lines of its own, and try again.",
             )
-        is_docstring = last is None and isinstance(before, ast.Expr)
-        if last is None and not is_docstring:
-            module.add(before.lineno - 1, f"{' ' * before.col_offset}{line}")
+        new = f"{module.indent(before)}{line}"
+        if last is not None:
+            module.add(before.end_lineno, new)
+        elif isinstance(before, ast.Expr):  # a docstring
+            module.add(before.end_lineno, "", new)
         else:
-            module.add(before.end_lineno, *[""] * is_docstring, f"{' ' * before.col_offset}{line}")
+            module.add(_first_line(before) - 1, new)
         for name in needs:
             _need(module, name)
 
@@ -130,13 +162,26 @@ class Modules:
                     f"{module.path}:{error.lineno}: with the new lines it would be no Python: {error.msg}",
                     hint="Nothing was written. Add the lines by hand: --dry-run shows them.",
                 ) from error
-        for module in self:
-            _replace(module.path, module.after)
+        try:
+            for module in self:
+                module.replace(module.after)
+        except OSError as error:
+            self.take_back()
+            raise DeclarationError(
+                f"{error.filename}: cannot be written: {error.strerror}", hint="Nothing was kept."
+            ) from error
 
     def take_back(self) -> None:
         """Write them as they were."""
         for module in self:
-            _replace(module.path, module.before)
+            if module.is_written:
+                module.replace(module.before)
+
+
+def _first_line(statement: ast.stmt) -> int:
+    """Where it begins: with its decorators."""
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(it.lineno for it in decorators)])
 
 
 def _find_class(module: Module, cls: type[Any]) -> ast.ClassDef:
@@ -162,22 +207,13 @@ def _need(module: Module, name: Name) -> None:
     line = f"from {name.module} import {name.name}"
     if any(line in lines for lines in module.added.values()):
         return
-    imports = [it for it in module.tree.body if isinstance(it, ast.Import | ast.ImportFrom)]
+    top = takewhile(lambda it: not isinstance(it, ast.ClassDef), module.tree.body)
+    imports = [it for it in top if isinstance(it, ast.Import | ast.ImportFrom)]
     same = [it for it in imports if isinstance(it, ast.ImportFrom) and it.module == name.module]
-    behind = (same or imports or module.tree.body)[-1]
+    if not imports:
+        raise DeclarationError(
+            f"{module.path}: there are no imports above its classes to put {line!r} behind",
+            hint="Add the import, and try again.",
+        )
+    behind = (same or imports)[-1]
     module.add(behind.end_lineno or behind.lineno, line)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that it is there either as it was or as it should be."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(path.stat().st_mode)
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from strandline.cli import commands, output
 from strandline.errors import DeclarationError
@@ -15,6 +19,7 @@ from strandline.pipeline.promotion import Promotion
 from strandline.pipeline.rewrite import Modules
 from strandline.settings import Settings
 from strandline.warehouse import ledger, migration, occurrence, schema
+from strandline.warehouse.database import Database
 from strandline.warehouse.occurrence import Occurrence
 
 
@@ -39,17 +44,13 @@ def promote(
         seen = occurrence.find(database, connection, stream=stream, name=field) if is_there else []
         planned = promotion.plan(sync, field, column=column, type_=type_, scd=scd, seen=seen)
         statement = schema.add_column(database, sync.model.table(), planned.declared)
-        undo = f"ALTER TABLE {database.qualified(sync.model.table())} DROP COLUMN {column};"
-    modules, revision = Modules(folder), None
-    planned.declare(modules)
-    diffs = {str(it.path.relative_to(modules.folder)): it.diff(modules.folder) for it in modules}
-    if not is_dry:
-        modules.write()
-        _import_anew(modules, settings.app)
-        if environment is not None:
-            message = f"{field} of {stream} becomes {sync.model.table().name}.{column}"
-            made = migration.write(environment, message=message, upgrade=statement, downgrade=undo)
-            revision = str(made.relative_to(folder))
+        modules, revision = Modules(folder), None
+        planned.declare(modules)
+        diffs = {str(it.path.relative_to(modules.folder)): it.diff(modules.folder) for it in modules}
+        if not is_dry:
+            _write(modules, settings.app)
+            if environment is not None:
+                revision = _revise(environment, database, planned, modules=modules)
     return _told(pipeline.name, planned, seen) | {
         "is_dry": is_dry,
         "files": diffs,
@@ -57,6 +58,28 @@ def promote(
         "has_migrations": environment is not None,
         "revision": revision,
     }
+
+
+def _write(modules: Modules, app: str) -> None:
+    modules.write()
+    _import_anew(modules, app)
+
+
+def _revise(environment: ScriptDirectory, database: Database, planned: Promotion, *, modules: Modules) -> str:
+    """Write the revision; without it the lines are taken back as well."""
+    table, stream = planned.sync.model.table(), planned.sync.stream.qualified_name
+    message = f"{planned.field} of {stream} becomes {table.name}.{planned.column}"
+    try:
+        made = migration.add_column(
+            environment, database, message=message, table=table, column=planned.declared
+        )
+    except (CommandError, OSError) as error:
+        modules.take_back()
+        raise DeclarationError(
+            f"no revision could be written: {error}",
+            hint="Nothing was kept. Mend the environment of Alembic.",
+        ) from error
+    return os.path.relpath(made, modules.folder)
 
 
 def _import_anew(modules: Modules, app: str) -> None:

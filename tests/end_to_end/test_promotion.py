@@ -257,3 +257,18 @@ def test_where_there_is_an_alembic_environment_a_revision_is_written(office: Off
     assert office.rows("source_id, old, seats") == [("a", None, None), ("b", "x", None)]
     alembic("downgrade", "base")
     assert office.project.strandline("run", "shop").code == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "mail: Mapped[str | None] = attribute(String(10), pii=True)"),
+        (["--no-pii"], "mail: Mapped[str | None] = attribute(String(10))"),
+    ],
+)
+def test_what_looks_personal_by_its_name_is_declared_so_unless_told(
+    untouched: Office, options: list[str], line: str
+) -> None:
+    told = untouched.promote("old", "mail", "--dry-run", *options).stdout
+
+    assert f"+    {line}" in told

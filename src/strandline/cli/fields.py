@@ -42,6 +42,10 @@ def promote(
         str | None, typer.Option("--type", help="As in String(40); proposed from what was seen unless told.")
     ] = None,
     scd: Annotated[int, typer.Option("--scd", help="0, 1 or 2: what a change does.")] = 1,
+    pii: Annotated[
+        bool | None,
+        typer.Option("--pii/--no-pii", help="Whether it points at a person; guessed unless told."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written.")] = False,
     database_url: DatabaseUrl = None,
     app: App = None,
@@ -62,6 +66,7 @@ def promote(
         model=model,
         type_=type_,
         scd=scd,
+        is_personal=pii,
         is_dry=dry_run,
     )
     promotion.print_promotion(told, as_json=as_json)

@@ -33,6 +33,7 @@ def promote(
     model: str | None,
     type_: str | None,
     scd: int,
+    is_personal: bool | None,
     is_dry: bool,
 ) -> dict[str, Any]:
     """Write what makes the field a column, or with `is_dry` tell what would be written."""
@@ -42,7 +43,9 @@ def promote(
     with commands.warehouse(settings) as database, database.begin() as connection:
         is_there = ledger.exists(database, connection)
         seen = occurrence.find(database, connection, stream=stream, name=field) if is_there else []
-        planned = promotion.plan(sync, field, column=column, type_=type_, scd=scd, seen=seen)
+        planned = promotion.plan(
+            sync, field, column=column, type_=type_, scd=scd, is_personal=is_personal, seen=seen
+        )
         statement = schema.add_column(database, sync.model.table(), planned.declared)
         modules, revision = Modules(folder), None
         planned.declare(modules)
@@ -107,6 +110,7 @@ def _told(pipeline: str, planned: Promotion, seen: Sequence[Occurrence]) -> dict
         "column": planned.column,
         "type": planned.type,
         "scd": planned.scd,
+        "pii": planned.is_personal,
         "seen": [{"type": it.type, "records": it.records, "longest": it.longest} for it in seen],
     }
 
@@ -119,7 +123,8 @@ def print_promotion(told: dict[str, Any], *, as_json: bool) -> None:
     say = sys.stdout.write
     seen = ", ".join(f"{it['type']} in {it['records']:,} records" for it in told["seen"]) or "never"
     say(f"{told['field']} of {told['stream']} was {seen}\n")
-    say(f"it becomes {told['model']}.{told['column']}, {told['type']}, SCD type {told['scd']}\n")
+    mark = ", points at a person" if told["pii"] else ""
+    say(f"it becomes {told['model']}.{told['column']}, {told['type']}, SCD type {told['scd']}{mark}\n")
     for diff in told["files"].values():
         say(f"\n{diff}\n")
     if told["is_dry"]:

@@ -29,6 +29,7 @@ from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline, Sync
 from strandline.pipeline.rewrite import Modules, Name
 from strandline.source.extra import names_of
+from strandline.source.personal import looks_personal
 from strandline.warehouse.occurrence import Occurrence
 
 LENGTHS: Final = (10, 20, 40, 80, 200, 400, 1000)
@@ -57,6 +58,7 @@ class Promotion:
     type: str
     annotation: str
     scd: int
+    is_personal: bool
 
     @property
     def contract_line(self) -> str:
@@ -69,7 +71,7 @@ class Promotion:
     @property
     def model_line(self) -> str:
         """The column of the model."""
-        arguments = self.type + ("" if self.scd == 1 else f", scd={self.scd}")
+        arguments = self.type + f", scd={self.scd}" * (self.scd != 1) + ", pii=True" * self.is_personal
         return f"{self.column}: Mapped[{self.annotation} | None] = attribute({arguments})"
 
     @property
@@ -143,10 +145,20 @@ def choose(pipelines: Sequence[Pipeline], stream: str, *, model: str | None) -> 
 
 
 def plan(
-    sync: Sync, field: str, *, column: str, type_: str | None, scd: int, seen: Sequence[Occurrence]
+    sync: Sync,
+    field: str,
+    *,
+    column: str,
+    type_: str | None,
+    scd: int,
+    is_personal: bool | None,
+    seen: Sequence[Occurrence],
 ) -> Promotion:
     """How the field becomes the column. Raises DeclarationError for a name that is taken, a field that was
     never there, and values that no one type holds.
+
+    Unless told, what looks personal by its name is declared with pii=True: an erasure looks for such values
+    in what other streams say as well.
     """
     _check_names(sync, field, column)
     if scd not in SCD_TYPES:
@@ -161,7 +173,9 @@ def plan(
             " with --type it is declared all the same.",
         )
     spelled = _propose(field, seen) if type_ is None else _checked(type_)
-    return Promotion(sync, field, column, spelled, _annotation(spelled), scd)
+    if is_personal is None:
+        is_personal = looks_personal(field) or looks_personal(column)
+    return Promotion(sync, field, column, spelled, _annotation(spelled), scd, is_personal)
 
 
 def _check_names(sync: Sync, field: str, column: str) -> None:
@@ -206,10 +220,10 @@ def _propose(field: str, seen: Sequence[Occurrence]) -> str:
 
 def _checked(type_: str) -> str:
     spelled = type_.strip()
-    if not TYPE.fullmatch(spelled) or _type_class(spelled) is None:
+    if not TYPE.fullmatch(spelled) or _type_class(spelled) in (None, sqlalchemy.DateTime):
         raise DeclarationError(
             f"--type {type_}: no type that is known here",
-            hint="One of SQLAlchemy's or ours, such as String(40), Numeric(18, 2), Date or Money.",
+            hint="One of SQLAlchemy's or ours, such as String(40), Numeric(18, 2), Date or UtcDateTime.",
         )
     return spelled
 

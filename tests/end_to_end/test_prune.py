@@ -119,7 +119,6 @@ def test_an_erasure_takes_the_versions_that_alone_still_tell(harbour: Harbour) -
 
 
 def test_what_was_exported_comes_back(harbour: Harbour) -> None:
-    pytest.importorskip("pyarrow")
     say = harbour.project.strandline
     pruned = say("prune", "fleet", "--older-than", "0d", "--export", "kept", "--json").document
     restored = say("restore", "kept")

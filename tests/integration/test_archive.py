@@ -98,7 +98,6 @@ def back(database: Database, folder: Path) -> StreamRestore:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    pytest.importorskip("pyarrow")
     return tmp_path / "archive"
 
 

@@ -191,7 +191,6 @@ def test_what_is_restored_is_as_if_nothing_had_been_pruned(
     bed: Bed, archives: Path, steps: list[Step]
 ) -> None:
     """What was refused in between is merged then, and a replay changes nothing."""
-    pytest.importorskip("pyarrow")
     prefix, sent = bed.begin(), list[Sent]()
     folder = archives / prefix.removesuffix(":")
     for step in steps:

@@ -16,6 +16,7 @@ from typing import Any, Final, get_args
 import msgspec
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from typing_extensions import TypeAliasType
 
 from strandline.source.contract import Record
 from strandline.source.extra import names_of, spellings_of
@@ -285,6 +286,8 @@ def _within(value: Any, where: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     """The models that a value of this type may be or hold."""
+    if isinstance(annotation, TypeAliasType):
+        return _models_in(annotation.__value__)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -1,14 +1,19 @@
 """Erasure in the records of other streams: the person goes, and what facts are made of stays."""
 
 import json
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select, text
 from tests.integration.test_erasure import Canaries, dump, erased, load, sent, treatment
 from tests.integration.ward import DimPatient, FactTreatment, ward
 from tests.written import row_versions
 
+from strandline.pipeline.prune import prune
 from strandline.pipeline.replay import replay
+from strandline.pipeline.restore import restore
 from strandline.warehouse import mention
 from strandline.warehouse.database import Database
 
@@ -127,3 +132,19 @@ def test_only_what_is_personal_goes_and_the_history_stays(warehouse: Database) -
     assert erased(warehouse, only_pii=True).counts == {}
     erased(warehouse)
     assert len(history(warehouse)) == 1
+
+
+def test_what_is_restored_from_an_archive_says_nothing_personal_either(
+    warehouse: Database, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow")
+    canary = Canaries()
+    load(warehouse, [sent("p", 1)], [told(canary, 1, "p", 2), told(canary, 1, "p", 3)])
+    prune([ward], warehouse, ["ward.treatments"], older_than=timedelta(0), export=tmp_path)
+    erased(warehouse)
+    report = restore([ward], warehouse, tmp_path)
+
+    assert report.streams[0].entries == 1
+    assert canary.found(dump(warehouse)) == []
+    assert replay(ward, warehouse).status == "done"
+    assert canary.found(dump(warehouse)) == []

@@ -9,6 +9,7 @@ from typing import Any
 
 from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, DeclarationError, StrandlineError
 from strandline.model.path import nearest
+from strandline.pipeline import suppression
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.prune import gather
 from strandline.pipeline.report import Progress, Silence, StreamReport
@@ -80,12 +81,13 @@ def _restore(one_run: Run, reading: Reading, paths: Sequence[Path]) -> StreamRes
     told, line = StreamRestore(name), StreamReport(name, status="done")
     one_run.report.streams.append(line)
     try:
-        one_run.open(reading)
+        targets = one_run.open(reading).targets
         for path in paths:
             for entries in archive.read(path, reading.raw):
                 with one_run.connection.begin():
+                    said = suppression.efface_again(one_run.connection, reading.stream, targets, entries)
                     told.entries += restoring.restore(
-                        one_run.connection, reading.raw, entries=entries, stream=name
+                        one_run.connection, reading.raw, entries=said, stream=name
                     )
             told.files += 1
     except StrandlineError as error:

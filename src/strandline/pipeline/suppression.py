@@ -92,6 +92,31 @@ def _is_out(entry: raw.Entry, erased: Mapping[str, Any]) -> bool:
     return until is None or effective_at is None or effective_at <= until
 
 
+def efface_again(
+    connection: Connection, stream: Stream, targets: Sequence[Target], entries: Sequence[raw.Entry]
+) -> list[raw.Entry]:
+    """These entries, which come back into the raw log, without what is personal of those who were erased
+    meanwhile. The caller owns the transaction.
+    """
+    named = mention.named(connection, stream.qualified_name)
+    if not named:
+        return list(entries)
+    effacer, found, changed = Effacer(stream, targets), list[raw.Entry](), list[int]()
+    for entry in entries:
+        effaced = effacer.efface(_entry(entry), named)
+        if effaced is not None:
+            changed.append(entry[0])
+            entry = (*entry[:2], effaced.payload, xxh3_128_digest(effaced.payload), *entry[4:])
+        found.append(entry)
+    mention.note_effaced(connection, stream.qualified_name, changed)
+    return found
+
+
+def _entry(entry: raw.Entry) -> Entry:
+    raw_id, source_id, payload, _, operation, _, effective_at, _, _, fetched_at = entry[:10]
+    return Entry(raw_id, source_id, payload, operation, effective_at, fetched_at)
+
+
 def efface(
     chunk: Chunk, targets: Sequence[Target], *, named: Sequence[Named], effacer: Effacer, intake: Intake
 ) -> set[int]:
@@ -103,13 +128,12 @@ def efface(
     again = dict[int, Entry]()
     for place, entry in enumerate(chunk.entries):
         if entry[0] in suspects:
-            raw_id, source_id, payload, _, operation, _, effective_at, _, _, fetched_at = entry[:10]
-            it = Entry(raw_id, source_id, payload, operation, effective_at, fetched_at)
+            it = _entry(entry)
             effaced = effacer.efface(it, named)
             if effaced is not None:
                 now, digest = effaced.payload, xxh3_128_digest(effaced.payload)
                 chunk.entries[place] = (*entry[:2], now, digest, *entry[4:])
-                again[raw_id] = it._replace(payload=now)
+                again[it.raw_id] = it._replace(payload=now)
     for target in targets:
         target.rows = [row for row in target.rows if row[0] not in again]
     chunk.rejects = [it for it in chunk.rejects if it.raw_id not in again]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -193,3 +194,13 @@ def test_of_a_members_own_record_everything_personal_goes() -> None:
     found = effaced([named("1", dimension=OWN)], payer=PAYER, phone="12", guests=GUESTS)
     assert (found["phone"], found["payer"]["mail"]) == (None, None)
     assert [it["mail"] for it in found["guests"]] == [None, None]
+
+
+def test_a_mention_that_only_another_pipeline_maps_is_found_by_its_place() -> None:
+    """Its pipeline has noted where it is."""
+    elsewhere = named("z", dimension="DimOfAnother")
+    placed = replace(elsewhere, places=frozenset({("guests", "guest")}))
+    stay = {"payer": PAYER, "guests": [{"guest": "z", "mail": "mz"}, *GUESTS]}
+
+    assert effaced([elsewhere], **stay) == {"id": "1", **stay}
+    assert effaced([placed], **stay)["guests"] == [{"guest": "z", "mail": None}, *GUESTS]

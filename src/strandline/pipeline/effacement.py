@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from strandline.errors import DeclarationError, RecordRejected
 from strandline.model.conversion import FAILURES
 from strandline.model.dimension import Dimension
+from strandline.natural_key import NaturalKeys
 from strandline.pipeline import mention
 from strandline.pipeline.mention import Mention
 from strandline.pipeline.target import Target
@@ -75,13 +76,20 @@ class Effacer:
         """All values of the payload."""
         return leaf.leaves(payload, self.outline)
 
+    def places_of(self, dimension: str, source: str) -> frozenset[tuple[str, ...]]:
+        """Where the records name members of a dimension, as they are."""
+        theirs = (it for it in self.mentions if (it.dimension, it.source) == (dimension, source))
+        return frozenset(it.path for it in theirs if it.path and it.is_plain)
+
     def is_personal(self, it: Leaf) -> bool:
         """Whether the value is personal, as contract or model have it."""
         return it.is_personal or it.path in self._personal
 
     def may_mention(self, named: Sequence[Named], entries: Iterable[Any], rejected: set[int]) -> set[int]:
         """Which of these new entries (raw_id, source_id, …) have to be looked at."""
-        if any(it.is_group or it.path is None for it in self._mentions_of(named)):
+        known = {it.path for it in self._mentions_of(named)}
+        is_strange = any(it.places - known for it in named)
+        if is_strange or any(it.is_group or it.path is None for it in self._mentions_of(named)):
             return {it[0] for it in entries}
         keys, own = {it.source_id for it in named}, {it.source_id for it in named if it.dimension == OWN}
         found = {entry[0] for entry in entries if entry[0] in rejected or entry[1] in own}
@@ -97,7 +105,8 @@ class Effacer:
         """
         leaves = self.leaves(entry.payload)
         chosen = {it for one in named for it in self._meant(entry, leaves, one)}
-        chosen = {it for it in chosen if it.path not in self._kept}
+        kept = self._kept.union(*(it.places for it in named))
+        chosen = {it for it in chosen if it.path not in kept}
         payload = self._replace(entry, chosen, is_strict=is_strict) if chosen else entry.payload
         if payload == entry.payload:
             return None
@@ -110,10 +119,15 @@ class Effacer:
             return []
         if it.dimension == OWN:
             return [()] if entry.source_id == it.source_id else []
-        found = []
-        for one in self._mentions_of([it]):
+        mentions = self._mentions_of([it])
+        unknown = it.places - {one.path for one in mentions}  # to mappers of this pipeline
+        spell, found = self.stream.source.natural_keys, list[Place]()
+        for place in leaves:
+            if place.path in unknown and _is_key(entry.payload, place, spell, it.source_id):
+                found.append(place.place)
+        for one in mentions:
             at = [place for place in leaves if place.path == one.path]
-            plain = [place for place in at if _is_key(entry.payload, place, one, it.source_id)]
+            plain = [place for place in at if _is_key(entry.payload, place, one.keys, it.source_id)]
             if one.is_plain:
                 found += [place.place for place in plain]
             elif self._names(entry, one, it.source_id):
@@ -132,7 +146,7 @@ class Effacer:
         if named.dimension == OWN:
             yield from (it for it in leaves if self.is_personal(it) or it.path in named.paths)
             return
-        paths = {it.path for it in self._mentions_of([named])}
+        paths = {it.path for it in self._mentions_of([named])} | named.places
         others = [it.place for it in leaves if it.path in paths]
         for it in leaves:
             if it.path in named.paths or (it.is_personal and self._is_theirs(it, places, others)):
@@ -206,9 +220,9 @@ class Effacer:
         return leaf.replace(payload, decided)
 
 
-def _is_key(payload: bytes, place: Leaf, one: Mention, source_id: str) -> bool:
+def _is_key(payload: bytes, place: Leaf, keys: NaturalKeys, source_id: str) -> bool:
     try:
-        return one.keys.encode(leaf.value_of(payload, place)) == source_id
+        return keys.encode(leaf.value_of(payload, place)) == source_id
     except ValueError:
         return False
 

@@ -46,7 +46,9 @@ class Retraction:
         self._effacer = Effacer(reading.stream, targets)
         wanted = {it.dimension for it in self._effacer.mentions if it.source == source}
         self.named = [
-            Named(name, source, meant.source_id, meant.until) for name in dimensions if name in wanted
+            Named(name, source, meant.source_id, meant.until, places=self._effacer.places_of(name, source))
+            for name in dimensions
+            if name in wanted
         ]
         self._is_own = meant.only_pii and self.stream == meant.stream
         if self._is_own:

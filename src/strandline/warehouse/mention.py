@@ -8,7 +8,7 @@ sends of them is treated in the same way before it is stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ erased_mention = Table(
     Column(
         "paths", state.JSON_VALUE, nullable=False, comment="Where, besides declared fields, it was personal"
     ),
+    Column("places", state.JSON_VALUE, nullable=False, comment="Where their records name the member"),
     comment="Of whom the records of other streams are stored without what is personal",
 )
 
@@ -76,15 +77,17 @@ class Named:
     """What took effect later may; None: nothing."""
     paths: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
     """Where else, besides what is declared, such records have had something of them."""
+    places: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
+    """Where such records name them, as the mappers of other pipelines may not know."""
 
 
 def named(connection: Connection, stream: str) -> list[Named]:
     """Of whom the stream's records say nothing personal any more."""
     noted = erased_mention.c
-    columns = (noted.dimension, noted.source_system, noted.source_id, noted.until, noted.paths)
+    columns = (noted.dimension, noted.source_system, noted.source_id, noted.until, noted.paths, noted.places)
     found = connection.execute(select(*columns).where(noted.stream == stream).order_by(*columns[:3]))
     return [
-        Named(*row[:4], paths=frozenset(map(tuple, row.paths)))  # which JSON has as lists
+        Named(*row[:4], *(frozenset(map(tuple, it)) for it in row[4:]))  # which JSON has as lists
         for row in found
     ]
 
@@ -96,7 +99,9 @@ def note(connection: Connection, stream: str, them: Iterable[Named]) -> None:
         before = known.get((it.dimension, it.source_system, it.source_id), it)
         moments = [one.until for one in (it, before)]
         until = None if None in moments else max(one for one in moments if one is not None)
-        paths = sorted(map(list, it.paths | before.paths))
+        paths, places = (
+            sorted(map(list, one)) for one in (it.paths | before.paths, it.places | before.places)
+        )
         add = upsert(erased_mention).values(
             stream=stream,
             dimension=it.dimension,
@@ -104,11 +109,15 @@ def note(connection: Connection, stream: str, them: Iterable[Named]) -> None:
             source_id=it.source_id,
             until=until,
             paths=paths,
+            places=places,
         )
-        if before is it or (until, frozenset(map(tuple, paths))) != (before.until, before.paths):
+        now = replace(before, until=until, paths=it.paths | before.paths, places=it.places | before.places)
+        if before is it or now != before:
             key = [column.name for column in erased_mention.primary_key]
             connection.execute(
-                add.on_conflict_do_update(index_elements=key, set_={"until": until, "paths": paths})
+                add.on_conflict_do_update(
+                    index_elements=key, set_={"until": until, "paths": paths, "places": places}
+                )
             )
 
 

@@ -11,7 +11,11 @@ from strandline.source.prefetch import Stopped, pause, prefetch
 
 
 def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "strandline-reader"]
+    """Those that do not end, though they are given time to."""
+    found = [thread for thread in threading.enumerate() if thread.name == "strandline-reader"]
+    for thread in found:
+        thread.join(timeout=5)
+    return [thread for thread in found if thread.is_alive()]
 
 
 def test_everything_comes_in_order() -> None:

@@ -51,6 +51,21 @@ def warehouse(settings: Settings) -> Iterator[Any]:
         database.close()
 
 
+@contextmanager
+def looking(database_url: str | None) -> Iterator[tuple[Any, Any] | None]:
+    """The warehouse, as (database, connection), or None where strandline has never run: to look must not make
+    a database.
+    """
+    from strandline.warehouse import ledger
+
+    settings = read_settings(database_url)
+    if settings.database_url is None and not settings.home.exists():
+        yield None
+        return
+    with warehouse(settings) as database, database.begin() as connection:
+        yield (database, connection) if ledger.exists(database, connection) else None
+
+
 def choose(name: str, settings: Settings) -> Any:
     """The pipeline of that name; imports the user's modules, which may raise anything."""
     from strandline.pipeline import discovery
@@ -128,13 +143,10 @@ def status(
     """
     from strandline.warehouse import expectation, ledger, reject
 
-    settings = read_settings(database_url)
-    nothing = Status([], [], [], [] if with_rejects else None, [] if with_expectations else None)
-    if settings.database_url is None and not settings.home.exists():
-        return nothing  # to look must not make a database
-    with warehouse(settings) as database, database.begin() as connection:
-        if not ledger.exists(database, connection):
-            return nothing
+    with looking(database_url) as there:
+        if there is None:
+            return Status([], [], [], [] if with_rejects else None, [] if with_expectations else None)
+        database, connection = there
         known = ledger.pipelines(connection)
         if name is not None and known and name not in known:
             raise DeclarationError(

@@ -55,13 +55,10 @@ def erase(
 
 def certificates(database_url: str | None) -> list[dict[str, Any]]:
     """What was erased, newest first; nothing where strandline has never run."""
-    from strandline.warehouse import erasure, ledger
+    from strandline.warehouse import erasure
 
-    settings = commands.read_settings(database_url)
-    if settings.database_url is None and not settings.home.exists():
-        return []  # to look must not make a database
-    with commands.warehouse(settings) as database, database.begin() as connection:
-        return erasure.certificates(connection) if ledger.exists(database, connection) else []
+    with commands.looking(database_url) as there:
+        return [] if there is None else erasure.certificates(there[1])
 
 
 def print_certificate(certificate: Any, *, as_json: bool) -> None:

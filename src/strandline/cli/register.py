@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from strandline.cli import output
-from strandline.cli.reject import looking
+from strandline.cli import commands, output
 from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.warehouse import register
@@ -32,7 +31,7 @@ SHOWN: Final = (
 
 def find(database_url: str | None, name: str, *, only_unknown: bool) -> list[dict[str, Any]]:
     """The fields of the source or stream. Raises DeclarationError where nothing of it was ever read."""
-    with looking(database_url) as there:
+    with commands.looking(database_url) as there:
         if there is None:
             raise DeclarationError("fields: nothing has run here yet", hint="Type: strandline run NAME")
         database, connection = there

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -16,7 +15,6 @@ from strandline.model.path import nearest
 from strandline.pipeline import release as releasing
 from strandline.settings import Settings
 from strandline.warehouse import ledger, reject, state
-from strandline.warehouse.database import Database
 from strandline.warehouse.reject import ALL_STATES, STATES, Choice, printable
 
 LIST_COLUMNS: Final = {
@@ -46,17 +44,6 @@ SHOWN_FIRST: Final = (
 )
 
 
-@contextmanager
-def looking(database_url: str | None) -> Iterator[tuple[Database, Connection] | None]:
-    """The warehouse, or None where strandline has never run: to look must not make a database."""
-    settings = commands.read_settings(database_url)
-    if settings.database_url is None and not settings.home.exists():
-        yield None
-        return
-    with commands.warehouse(settings) as database, database.begin() as connection:
-        yield (database, connection) if ledger.exists(database, connection) else None
-
-
 def choose(
     *,
     pipeline: str | None = None,
@@ -75,7 +62,7 @@ def choose(
 
 def find(database_url: str | None, choice: Choice, *, limit: int) -> dict[str, Any]:
     """The rejects of that choice, and how many there are in all."""
-    with looking(database_url) as there:
+    with commands.looking(database_url) as there:
         if there is None:
             return {"total": 0, "rejects": []}
         database, connection = there
@@ -86,7 +73,7 @@ def find(database_url: str | None, choice: Choice, *, limit: int) -> dict[str, A
 
 def show(database_url: str | None, reject_id: int) -> dict[str, Any]:
     """All of one reject, and what to do about it."""
-    with looking(database_url) as there:
+    with commands.looking(database_url) as there:
         if there is None:
             raise DeclarationError("quarantine: nothing has run here yet", hint="Type: strandline run NAME")
         found = reject.show(*there, reject_id)
@@ -144,7 +131,7 @@ def release(pipelines: Sequence[Any], settings: Settings, reject_ids: Sequence[i
 
 def discard(database_url: str | None, reject_ids: Sequence[int], *, reason: str) -> int:
     """Set these aside for good, in the name of whoever types it; how many were not so before."""
-    with looking(database_url) as there:
+    with commands.looking(database_url) as there:
         if there is None:
             raise DeclarationError("quarantine: nothing has run here yet", hint="Type: strandline run NAME")
         return reject.discard(there[1], reject_ids, reason=reason, by=_user())
@@ -160,7 +147,7 @@ def _user() -> str:
 
 def trends(database_url: str | None, choice: Choice, *, days: int) -> list[dict[str, Any]]:
     """What grows."""
-    with looking(database_url) as there:
+    with commands.looking(database_url) as there:
         if there is None:
             return []
         _check_names(there[1], choice)

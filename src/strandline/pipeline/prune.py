@@ -16,11 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, DeclarationError, StrandlineError
+from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.dimension import Dimension
 from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline, Reading
-from strandline.pipeline.report import Progress, Silence, StreamReport
+from strandline.pipeline.report import Progress, Silence, StreamReport, exit_code
 from strandline.pipeline.run import Run
 from strandline.warehouse import archive, schema, staging
 from strandline.warehouse import prune as pruning
@@ -62,10 +62,7 @@ class PruneReport:
     @property
     def exit_code(self) -> int:
         """0 when all went well, 1 when nothing did, 3 when some did."""
-        failed = [it for it in self.streams if it.status == "failed"]
-        if not failed:
-            return EXIT_DONE
-        return EXIT_FAILED if len(failed) == len(self.streams) else EXIT_PARTIAL
+        return exit_code(it.status for it in self.streams)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -125,6 +126,14 @@ class RunReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "seconds": self.seconds, "exit_code": self.exit_code}
+
+
+def exit_code(statuses: Iterable[str]) -> int:
+    """Of streams that end each for itself: 0 when all went well, 1 when nothing did, 3 when some did."""
+    failed = [status == "failed" for status in statuses]
+    if not any(failed):
+        return EXIT_DONE
+    return EXIT_FAILED if all(failed) else EXIT_PARTIAL
 
 
 class Progress(Protocol):

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, DeclarationError, StrandlineError
+from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.path import nearest
 from strandline.pipeline import suppression
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.prune import gather
-from strandline.pipeline.report import Progress, Silence, StreamReport
+from strandline.pipeline.report import Progress, Silence, StreamReport, exit_code
 from strandline.pipeline.run import Run
 from strandline.warehouse import archive
 from strandline.warehouse import restore as restoring
@@ -43,10 +43,7 @@ class RestoreReport:
     @property
     def exit_code(self) -> int:
         """0 when all went well, 1 when nothing did, 3 when some did."""
-        failed = [it for it in self.streams if it.status == "failed"]
-        if not failed:
-            return EXIT_DONE
-        return EXIT_FAILED if len(failed) == len(self.streams) else EXIT_PARTIAL
+        return exit_code(it.status for it in self.streams)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -19,12 +19,11 @@ from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped
 
 from benchmarks.case import database
-from benchmarks.erp import checked
+from benchmarks.erp import checked, from_memory
 from benchmarks.timing import Outcome, Timing, at_most, note, ratio
 from strandline import Dimension, Mapper, Pages, Pipeline, Record, attribute, field, run, stream
 from strandline.model import CustomFields
-from strandline.source import Page, Source
-from strandline.source.page import split
+from strandline.source import Source
 from strandline.warehouse.database import Database
 
 LIMIT: Final = 1.4
@@ -56,9 +55,7 @@ class Shop(Source):
     @stream(Item, key="id", effective_at="at")
     def items(self) -> Pages:
         """A page for each body."""
-        for number, body in enumerate(self.bodies, 1):
-            records = split(body, "items").records
-            yield Page(records, number, "memory", status=200, fetched_at=datetime.now(UTC), size=len(body))
+        return from_memory(self.bodies)
 
 
 class DimKeepingItem(Dimension, CustomFields):

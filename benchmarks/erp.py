@@ -27,9 +27,14 @@ class Erp(Source):
     @stream(Customer, key="id", effective_at="last_modified")
     def customers(self) -> Pages:
         """A page for each body."""
-        for number, body in enumerate(self.bodies, 1):
-            records = split(body, "items").records
-            yield Page(records, number, "memory", status=200, fetched_at=datetime.now(UTC), size=len(body))
+        return from_memory(self.bodies)
+
+
+def from_memory(bodies: Sequence[bytes]) -> Pages:
+    """A page for each body, as if it had been downloaded."""
+    for number, body in enumerate(bodies, 1):
+        records = split(body, "items").records
+        yield Page(records, number, "memory", status=200, fetched_at=datetime.now(UTC), size=len(body))
 
 
 def bodies(records: int) -> list[bytes]:

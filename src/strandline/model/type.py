@@ -105,6 +105,8 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
+        if type(value) is datetime and value.tzinfo and 1 < value.year < 9999 and dialect.name != "sqlite":
+            return value  # what follows would say the same, and nearly every value is such a one
         if not isinstance(value, datetime):
             raise ValueError(f"{value!r} is no datetime")
         if value.tzinfo is None:

@@ -270,8 +270,6 @@ def test_what_cannot_be_erased_is_told(warehouse: Database) -> None:
     load(warehouse, [sent("p", 2)], [treatment(1, "p", 3)])
     with pytest.raises(UnknownKey, match="no record of 'x' is in the raw log"):
         erased(warehouse, "x")
-    with pytest.raises(DeclarationError, match=r"ward\.treatments fills FactTreatment"):
-        erase([ward], warehouse, "ward.treatments", "1", reason="a test")
     with pytest.raises(DeclarationError, match=r"no pipeline reads 'ward\.nobody'"):
         erase([ward], warehouse, "ward.nobody", "1", reason="a test")
     with pytest.raises(DeclarationError, match="no reason"):

@@ -86,7 +86,7 @@ def print_certificate(certificate: Any, *, as_json: bool) -> None:
     output.print_mapping({name: told[name] for name in shown if told[name] is not None}, as_json=False)
     what = "would be changed or removed" if is_dry else "changed or removed"
     _print_rows(counts, columns={"name": "table", "rows": what})
-    _print_rows(kept, columns={"name": "rows of facts that refer to it", "rows": "kept"})
+    _print_rows(kept, columns={"name": "rows of facts", "rows": "kept"})
     if not is_dry:
         sys.stderr.write("Keep the salt: with it and the key you can show that this is the certificate.\n")
 

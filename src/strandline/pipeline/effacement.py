@@ -27,7 +27,8 @@ from strandline.pipeline.target import Target
 from strandline.source import leaf
 from strandline.source.leaf import Leaf, Place
 from strandline.source.stream import Stream
-from strandline.warehouse.mention import OWN, Named
+from strandline.warehouse import raw
+from strandline.warehouse.mention import OWN, WHOLE, Named
 from strandline.warehouse.staging import OWN_COLUMNS
 
 NOTHING: Final = b"null"
@@ -55,6 +56,7 @@ class Effaced:
     """What a record has become, and what it had said there."""
 
     payload: bytes
+    operation: str
     values: tuple[str, ...]
 
 
@@ -78,8 +80,19 @@ class Effacer:
 
     def places_of(self, dimension: str, source: str) -> frozenset[tuple[str, ...]]:
         """Where the records name members of a dimension, as they are."""
+        if dimension == WHOLE:
+            return frozenset({*mention.fact_paths(it.sync for it in self.targets), *self._kept})
         theirs = (it for it in self.mentions if (it.dimension, it.source) == (dimension, source))
         return frozenset(it.path for it in theirs if it.path and it.is_plain)
+
+    def is_readable(self, payload: bytes) -> bool:
+        """Whether it is a record with a natural key, or the deletion of one."""
+        try:
+            gone = self.stream.tombstone(payload) if self.stream.deleted is not None else None
+            source_id = self._read(payload)[1] if gone is None else gone.natural_key
+        except RecordRejected:
+            return False
+        return source_id is not None
 
     def is_personal(self, it: Leaf) -> bool:
         """Whether the value is personal, as contract or model have it."""
@@ -88,10 +101,10 @@ class Effacer:
     def may_mention(self, named: Sequence[Named], entries: Iterable[Any], rejected: set[int]) -> set[int]:
         """Which of these new entries (raw_id, source_id, …) have to be looked at."""
         known = {it.path for it in self._mentions_of(named)}
-        is_strange = any(it.places - known for it in named)
+        is_strange = any(it.places - known for it in named if not it.is_own)
         if is_strange or any(it.is_group or it.path is None for it in self._mentions_of(named)):
             return {it[0] for it in entries}
-        keys, own = {it.source_id for it in named}, {it.source_id for it in named if it.dimension == OWN}
+        keys, own = {it.source_id for it in named}, {it.source_id for it in named if it.is_own}
         found = {entry[0] for entry in entries if entry[0] in rejected or entry[1] in own}
         for target in self.targets:
             places = [self._place(target, it) for it in self.mentions if it.target == target.sync.target]
@@ -103,21 +116,23 @@ class Effacer:
 
         With `is_strict` raises DeclarationError where no record would be left.
         """
-        leaves = self.leaves(entry.payload)
+        leaves, before = self.leaves(entry.payload), entry.operation
+        if any(it.dimension == WHOLE and self.mentions_it(entry, leaves, it) for it in named):
+            entry = entry._replace(operation=raw.FACTS if entry.operation == raw.UPSERT else entry.operation)
         chosen = {it for one in named for it in self._meant(entry, leaves, one)}
-        kept = self._kept.union(*(it.places for it in named))
+        kept = self._kept.union(*(it.places for it in named if it.dimension != WHOLE))
         chosen = {it for it in chosen if it.path not in kept}
         payload = self._replace(entry, chosen, is_strict=is_strict) if chosen else entry.payload
-        if payload == entry.payload:
+        if (payload, entry.operation) == (entry.payload, before):
             return None
         values = (leaf.value_of(entry.payload, it) for it in chosen)
-        return Effaced(payload, tuple(str(it) for it in values if it is not None))
+        return Effaced(payload, entry.operation, tuple(str(it) for it in values if it is not None))
 
     def mentions_it(self, entry: Entry, leaves: Sequence[Leaf], it: Named) -> list[Place]:
         """Where the record mentions them: () where only a method knows."""
         if it.until is not None and entry.effective_at is not None and entry.effective_at > it.until:
             return []
-        if it.dimension == OWN:
+        if it.is_own:
             return [()] if entry.source_id == it.source_id else []
         mentions = self._mentions_of([it])
         unknown = it.places - {one.path for one in mentions}  # to mappers of this pipeline
@@ -146,11 +161,20 @@ class Effacer:
         if named.dimension == OWN:
             yield from (it for it in leaves if self.is_personal(it) or it.path in named.paths)
             return
+        if named.dimension == WHOLE:
+            yield from (it for it in leaves if self._is_left_out(it, named))
+            return
         paths = {it.path for it in self._mentions_of([named])} | named.places
         others = [it.place for it in leaves if it.path in paths]
         for it in leaves:
             if it.path in named.paths or (it.is_personal and self._is_theirs(it, places, others)):
                 yield it
+
+    def _is_left_out(self, it: Leaf, named: Named) -> bool:
+        """Whether nothing of a fact is made of it, or it is personal."""
+        is_read = any(it.path[:steps] in named.places for steps in range(1, len(it.path) + 1))
+        is_read = is_read or (it.is_named and () in named.places)
+        return self.is_personal(it) or it.path in named.paths or not is_read
 
     def _is_theirs(self, it: Leaf, places: Sequence[Place], others: Sequence[Place]) -> bool:
         mine = max(_common(it.place, place) for place in places)
@@ -187,6 +211,8 @@ class Effacer:
             return set()
         found, moment = {""}, entry.effective_at or entry.fetched_at
         for target in self.targets:
+            if entry.operation == raw.FACTS and not target.is_fact:
+                continue
             try:
                 target.conversion.convert(record, 0, source_id or "", moment, entry.fetched_at)
             except FAILURES:
@@ -198,7 +224,7 @@ class Effacer:
         payload = entry.payload
         chosen = {it for it in chosen if payload[it.start : it.end] != NOTHING}
         nothing = dict.fromkeys(chosen, NOTHING)
-        before = self._accepting(entry, payload)
+        before = set() if entry.operation == raw.DELETE else self._accepting(entry, payload)
         if not before or before <= self._accepting(entry, leaf.replace(payload, nothing)):
             return leaf.replace(payload, nothing)
         decided: dict[Leaf, bytes] = {}
@@ -210,6 +236,8 @@ class Effacer:
                     decided = tried
                     break
             else:
+                if entry.operation == raw.FACTS and not any(map(self.is_personal, there)):
+                    continue  # nobody takes it without, and it is not said to be personal
                 if is_strict:
                     raise DeclarationError(
                         f"erase: {self.stream.qualified_name}: nothing that {self.stream.contract.__name__}"

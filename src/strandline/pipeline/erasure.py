@@ -1,7 +1,7 @@
 """Erasure: a member's records taken out of the raw log, and its rows replayed as if there had been none.
 
-What is left of a member that facts refer to is an inferred one, known by its key; facts keep their rows. All
-of it is one transaction, under the locks of a merge, with the certificate that tells of it. A replay, a late
+What is left of a member that facts refer to is an inferred one, known by its key; facts keep their rows, and
+the log what these are made of. All of it is one transaction, under the locks of a merge, with the certificate that tells of it. A replay, a late
 record or a new table reads the same log, and so brings nothing back; what the source still sends of the key
 is not stored (see `suppression`).
 """
@@ -19,7 +19,7 @@ from sqlalchemy import MetaData, Table, exists, func, inspect, not_, or_, select
 
 from strandline.errors import DeclarationError, UnknownKey
 from strandline.model.dimension import Dimension
-from strandline.model.fact import facts_of
+from strandline.model.fact import Fact, facts_of
 from strandline.pipeline import bygone, extent, merge, quotation
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.effacement import Effacer
@@ -59,7 +59,7 @@ class Certificate:
     counts: Mapping[str, int]
     """Rows that were changed or removed, by table."""
     kept: Mapping[str, int]
-    """Rows of facts that refer to the member, by column."""
+    """Rows of facts that refer to the member, by column, and those of its own records, by table."""
     is_dry: bool
     only_pii: bool = False
     """Only what is personal went."""
@@ -87,8 +87,9 @@ def erase(
     of the stream without a key that are of the same person. With `only_pii` the records and their rows stay,
     without what contract or model have as personal.
 
-    With `is_dry` nothing is changed. Raises DeclarationError for a stream that fills facts, or none at all,
-    and UnknownKey for a key that it never sent.
+    Where facts are made of the stream's records, these stay as far as the facts need them, and say nothing
+    personal. With `is_dry` nothing is changed. Raises DeclarationError for a stream that nobody reads, and
+    UnknownKey for a key that it never sent.
     """
     if not reason.strip():
         raise DeclarationError("erase: no reason was given", hint='Say why: --reason "request of 2026-03-01"')
@@ -98,7 +99,7 @@ def erase(
         raise DeclarationError(
             "erase: a reject without a key is erased as a whole", hint="Leave out --only-pii or --reject."
         )
-    pipeline = extent.gather(pipelines, stream, only_pii=only_pii)
+    pipeline = extent.gather(pipelines, stream)
     with database.connect() as connection:
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.prepare(kind="dry erasure" if is_dry else "erasure")
@@ -184,6 +185,11 @@ class _Case:
         """What is built from the stream."""
         return [target.sync.model for _, target in self.loads if issubclass(target.sync.model, Dimension)]
 
+    @cached_property
+    def facts(self) -> list[str]:
+        """The facts that are made of the stream's records."""
+        return [it.target for it in self.reading.syncs if issubclass(it.model, Fact)]
+
     def erase(self, *, reason: str, is_dry: bool) -> Certificate:
         """Do it all, in the transaction that is open."""
         written = {target.sync.model for it in self.retractions for _, target in it.loads}
@@ -204,7 +210,7 @@ class _Case:
             horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
         for load, target in self.loads:
             counts = self._replay(load, target, list(dict.fromkeys(keys)))
-            self._count_merged(target, counts if self.meant.only_pii else {})
+            self._count_merged(target, counts if self.meant.only_pii or target.is_fact else {})
         for it in self.retractions:
             for load, target in it.loads if it.keys and it.loads is not self.loads else ():
                 self._count_merged(target, self._replay(load, target, it.keys))
@@ -257,14 +263,18 @@ class _Case:
 
     def _blank(self) -> list[str]:
         """Take the records out of raw log, quarantine and stage, and their values out of the ledger; what
-        these are.
+        these are. What facts are made of stays in the raw log, for now as it is.
         """
         connection, name = self.connection, self.stream.qualified_name
         found = erasure.entries(connection, self.meant)
         self._find_values(found)
-        reasons = erasure.forget_rejects(connection, name, [it.raw_id for it in found])
+        keeping = self._needed(found)
+        gone = [it.raw_id for it in found if it.raw_id not in keeping]
+        reasons = erasure.forget_rejects(connection, name, gone)
+        reasons += erasure.forget_rejects(connection, name, keeping, but=self.facts)
         self._count_name("strandline.reject", len(reasons))
-        self._count(self.meant.log, erasure.blank(connection, self.meant))
+        blanked = erasure.blank(connection, self.meant, keeping=keeping if self.facts else None)
+        self._count(self.meant.log, blanked)
         words = quotation.words((bytes(it.payload) for it in found), reasons)
         requests = [(it.run_id, it.request) for it in found]
         changed = erasure.withhold(connection, name, requests=requests, words=words)
@@ -275,6 +285,13 @@ class _Case:
         for table, rows in changed.items():
             self._count_name(table, rows)
         return words
+
+    def _needed(self, found: Iterable[Any]) -> list[int]:
+        """The entries that facts are made of."""
+        if not self.facts:
+            return []
+        own, refused = Effacer(self.stream, ()), erasure.refused(self.connection, self.meant)
+        return [it.raw_id for it in found if it.raw_id not in refused and own.is_readable(bytes(it.payload))]
 
     def _find_values(self, found: Iterable[Any]) -> None:
         own = Effacer(self.stream, [target for _, target in self.loads])
@@ -335,6 +352,10 @@ class _Case:
                         points = exists().where(*mine, key.points_at(fact, name, member))
                         rows = select(func.count()).select_from(table).where(points)
                         kept[f"{table.name}.{name}"] = self.connection.scalar(rows) or 0
+        for model in (target.sync.model for _, target in self.loads if target.is_fact):
+            c = model.table().c
+            mine = (c.source_system == self.stream.source_name, c.source_id == self.meant.source_id)
+            kept[model.table().name] = self.connection.scalar(select(func.count()).where(*mine)) or 0
         return {name: rows for name, rows in kept.items() if rows}
 
     def _certify(self, reason: str, *, is_dry: bool) -> Certificate:

@@ -42,7 +42,7 @@ def _has_pii(model: type[Any]) -> bool:
     return any(isinstance(it, Custom) or (isinstance(it, Attribute) and it.pii) for it in meanings)
 
 
-def gather(pipelines: Sequence[Pipeline], stream: str, *, only_pii: bool = False) -> Pipeline:
+def gather(pipelines: Sequence[Pipeline], stream: str) -> Pipeline:
     """All that the stream fills in any of the pipelines, and what other streams fill that names members of
     that, as one.
     """
@@ -54,12 +54,6 @@ def gather(pipelines: Sequence[Pipeline], stream: str, *, only_pii: bool = False
     syncs = [sync for it in reading for sync in it.syncs if sync.stream.qualified_name == stream]
     syncs = list({it.target: it for it in syncs}.values())
     gathered.syncs += [*syncs, *_referring(pipelines, syncs)]
-    facts = [it.target for it in syncs if not issubclass(it.model, Dimension)]
-    if facts and not only_pii:
-        raise DeclarationError(
-            f"erase: {stream} fills {', '.join(facts)}, and the rows of a fact are kept",
-            hint="Erase the streams that fill dimensions, or what is personal in its records: --only-pii.",
-        )
     return gathered
 
 

@@ -33,6 +33,13 @@ Reader = Callable[[bytes], tuple[Record, str | None, CursorValue | None]]
 """(payload) → (record, natural key, cursor value)"""
 
 
+def _filled_by(operation: str, targets: Sequence[Target]) -> Sequence[Target]:
+    """Which of the targets an entry tells anything."""
+    if operation == raw.ERASED:
+        return ()
+    return [it for it in targets if it.is_fact] if operation == raw.FACTS else targets
+
+
 @dataclass
 class Chunk:
     """What has been taken in since the last transaction; the rows for the targets are with them."""
@@ -164,7 +171,8 @@ class Intake:
         """Take in an entry of the raw log for these targets, as `take` did when it was new."""
         raw_id, known_id, payload, operation, known_at, fetched_at = entry[:6]
         settle = self._settle
-        if operation == raw.ERASED:
+        targets = _filled_by(operation, targets)
+        if not targets:
             return
         if operation == raw.DELETE:
             settles = () if settle is None else self._settled(self.stream.describe(payload).tie_break)

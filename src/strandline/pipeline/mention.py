@@ -109,5 +109,32 @@ def kept_paths(stream: Stream, syncs: Sequence[Sync]) -> set[tuple[str, ...]]:
     return {(it,) for it in fields if it} | grain | named
 
 
+def fact_paths(syncs: Iterable[Sync]) -> set[tuple[str, ...]]:
+    """What the facts among these are made of; with (), everything that the contract names, where a method
+    may read it.
+    """
+    facts = (it for it in syncs if issubclass(it.model, Fact))
+    return {path for sync in facts for path in _read_paths(sync, sync.mapper.mapped.values(), begin=())}
+
+
+def _read_paths(
+    sync: Sync, columns: Iterable[Mapped], *, begin: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    """What these columns are made of, as they stand in a record, or in the part of it that begins there."""
+    steps = sync.mapper.lines.steps if sync.mapper.lines else ()
+    lines = tuple(it.name for it in steps)
+    for mapped in columns:
+        inner = (*begin, *lines) if mapped.is_line and not begin else begin
+        if mapped.method is not None:
+            yield ()
+        elif mapped.combined is not None:
+            yield from _read_paths(sync, mapped.combined.mapped.values(), begin=inner)
+        elif mapped.allocation is not None:
+            yield tuple(it.name for it in mapped.steps)
+            yield (*lines, *(it.name for it in mapped.weight))
+        elif mapped.declared is not None:
+            yield (*inner, *(it.name for it in mapped.steps))
+
+
 def _mapped(syncs: Iterable[Sync]) -> Iterator[tuple[Sync, Mapped]]:
     return ((sync, mapped) for sync in syncs for mapped in sync.mapper.mapped.values())

@@ -13,16 +13,18 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from strandline.pipeline import quotation
+from strandline.model.fact import Fact
+from strandline.pipeline import mention, quotation
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.effacement import Effacer, Entry
 from strandline.pipeline.load import Load
 from strandline.pipeline.target import Target
 from strandline.source import leaf
 from strandline.source.leaf import Leaf
-from strandline.warehouse import mention, raw
+from strandline.warehouse import mention as noting
+from strandline.warehouse import raw
 from strandline.warehouse.erasure import Meant
-from strandline.warehouse.mention import OWN, Named
+from strandline.warehouse.mention import OWN, WHOLE, Named
 
 
 class Retraction:
@@ -50,39 +52,47 @@ class Retraction:
             for name in dimensions
             if name in wanted
         ]
-        self._is_own = meant.only_pii and self.stream == meant.stream
+        has_facts = any(issubclass(it.model, Fact) for it in reading.syncs)
+        self._is_own = self.stream == meant.stream and (meant.only_pii or has_facts)
         if self._is_own:
-            self.named.append(Named(OWN, source, meant.source_id, meant.until))
+            self.named.append(self._of_own(source))
+
+    def _of_own(self, source: str) -> Named:
+        meant = self.meant
+        if meant.only_pii:
+            return Named(OWN, source, meant.source_id, meant.until)
+        places, paths = self._effacer.places_of(WHOLE, source), mention.personal_paths(self.reading.syncs)
+        return Named(WHOLE, source, meant.source_id, meant.until, frozenset(paths), places)
 
     def rewrite(self, connection: Connection, values: re.Pattern[str] | None) -> int:
         """Take it out of the raw log, beside these values of the person; how many entries were changed."""
         found = list(self._mentioning(connection))
         if values is not None:
             paths = frozenset(path for it in found for path in self._holding(it, values))
-            self.named = [replace(it, paths=paths) for it in self.named]
-        noted = {(it.dimension, it.source_id): it for it in mention.named(connection, self.stream)}
+            self.named = [replace(it, paths=it.paths | paths) for it in self.named]
+        noted = {(it.dimension, it.source_id): it for it in noting.named(connection, self.stream)}
         known = [noted.get((it.dimension, it.source_id), it).paths for it in self.named]
         self.named = [replace(it, paths=it.paths | more) for it, more in zip(self.named, known, strict=True)]
-        payloads, said = dict[int, bytes](), list[str]()
+        entries, said = dict[int, tuple[bytes, str]](), list[str]()
         keys: dict[str, None] = {}
         for it, request in self._requests.items():
             effaced = self._effacer.efface(it, self.named, is_strict=True)
             if effaced is not None:
-                payloads[it.raw_id] = effaced.payload
+                entries[it.raw_id] = effaced.payload, effaced.operation
                 said += effaced.values
                 self.requests.append(request)
                 keys |= {} if it.source_id is None else {it.source_id: None}
-        mention.rewrite(connection, self.reading.raw, self.stream, payloads)
-        mention.note(connection, self.stream, self.named)
-        self.keys, self.raw_ids = list(keys), list(payloads)
+        noting.rewrite(connection, self.reading.raw, self.stream, entries)
+        noting.note(connection, self.stream, self.named)
+        self.keys, self.raw_ids = list(keys), list(entries)
         self.words = quotation.words_of(said)
-        return len(payloads)
+        return len(entries)
 
     def _mentioning(self, connection: Connection) -> Iterator[Entry]:
         """The entries that mention the person."""
         self._requests: dict[Entry, tuple[int, int]] = {}
         key, of_stream = self.meant.source_id, self.stream == self.meant.stream
-        wanted = mention.candidates(
+        wanted = noting.candidates(
             connection,
             self.reading.raw,
             self._needle(),

@@ -1,11 +1,12 @@
 """What the source still sends of whom was erased: it goes neither into the raw log nor onto the stage.
 
-Records of other streams that mention them go there without what is personal.
+Records that facts are made of go there without what is personal, as do those of other streams that mention
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -13,12 +14,12 @@ from typing import Any
 from sqlalchemy import Connection
 from xxhash import xxh3_128_digest
 
-from strandline.pipeline.effacement import Effacer, Entry
+from strandline.pipeline.effacement import Effaced, Effacer, Entry
 from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
 from strandline.warehouse import erasure, mention, raw
-from strandline.warehouse.mention import Named
+from strandline.warehouse.mention import WHOLE, Named
 
 
 class Suppression:
@@ -32,12 +33,15 @@ class Suppression:
         """Whose records stay away, and up to when."""
         self._named: list[Named] = []
         """Of whom records are stored without what is personal."""
+        self._left = set[str]()
+        """Those of them of whose records facts are made."""
         self._effaced = set[int]()
 
     def prepare(self, connection: Connection) -> None:
         """Find out who was erased."""
         self._erased = erasure.keys_kept_away(connection, self.stream.qualified_name)
         self._named = mention.named(connection, self.stream.qualified_name)
+        self._left = {it.source_id for it in self._named if it.dimension == WHOLE}
 
     def apply(self, connection: Connection, chunk: Chunk) -> int:
         """Leave out of the chunk, and of what is to be staged with it, what is not to be stored; how many
@@ -45,9 +49,10 @@ class Suppression:
         """
         found: dict[str, int] = {}
         if self._erased:
-            found = leave_out(chunk, self.targets, erased=self._erased)
-            if found:
-                erasure.note_sent_again(connection, self.stream.qualified_name, found)
+            sent = {it[1] for it in chunk.entries if _is_away(it, self._erased)}
+            if sent:
+                erasure.note_sent_again(connection, self.stream.qualified_name, sent)
+                found = leave_out(chunk, self.targets, erased=self._erased, but=self._left)
         if self._named:
             self._effaced = efface(
                 chunk, self.targets, named=self._named, effacer=self._effacer, intake=self._intake
@@ -65,12 +70,15 @@ class Suppression:
 
 
 def leave_out(
-    chunk: Chunk, targets: Sequence[Target], *, erased: Mapping[str, datetime | None]
+    chunk: Chunk, targets: Sequence[Target], *, erased: Mapping[str, datetime | None], but: Set[str]
 ) -> dict[str, int]:
     """Take out of the chunk, and of what is to be staged with it, what is to stay away. `erased` says by
-    natural key up to when, or None for whatever comes. How many records of each that was.
+    natural key up to when, or None for whatever comes; `but` of whom only what is refused stays away. How
+    many records of each that was.
     """
-    out = {entry[0]: entry[1] for entry in chunk.entries if _is_out(entry, erased)}
+    refused = {it.raw_id for it in chunk.rejects if not it.target}
+    away = (entry for entry in chunk.entries if _is_away(entry, erased))
+    out = {entry[0]: entry[1] for entry in away if entry[0] in refused or entry[1] not in but}
     found: dict[str, int] = {}
     if not out:
         return found
@@ -83,7 +91,7 @@ def leave_out(
     return found
 
 
-def _is_out(entry: raw.Entry, erased: Mapping[str, Any]) -> bool:
+def _is_away(entry: raw.Entry, erased: Mapping[str, Any]) -> bool:
     source_id, effective_at = entry[1], entry[6]
     if source_id is None or source_id not in erased:
         return False
@@ -102,14 +110,22 @@ def efface_again(
     if not named:
         return list(entries)
     effacer, found, changed = Effacer(stream, targets), list[raw.Entry](), list[int]()
+    left = {it.source_id: it.until for it in named if it.dimension == WHOLE}
     for entry in entries:
+        if _is_away(entry, left) and not effacer.is_readable(entry[2]):
+            continue
         effaced = effacer.efface(_entry(entry), named)
         if effaced is not None:
             changed.append(entry[0])
-            entry = (*entry[:2], effaced.payload, xxh3_128_digest(effaced.payload), *entry[4:])
+            entry = _rewritten(entry, effaced)
         found.append(entry)
     mention.note_effaced(connection, stream.qualified_name, changed)
     return found
+
+
+def _rewritten(entry: raw.Entry, effaced: Effaced) -> raw.Entry:
+    digest = xxh3_128_digest(effaced.payload)
+    return (*entry[:2], effaced.payload, digest, effaced.operation, *entry[5:])
 
 
 def _entry(entry: raw.Entry) -> Entry:
@@ -131,9 +147,8 @@ def efface(
             it = _entry(entry)
             effaced = effacer.efface(it, named)
             if effaced is not None:
-                now, digest = effaced.payload, xxh3_128_digest(effaced.payload)
-                chunk.entries[place] = (*entry[:2], now, digest, *entry[4:])
-                again[it.raw_id] = it._replace(payload=now)
+                chunk.entries[place] = _rewritten(entry, effaced)
+                again[it.raw_id] = it._replace(payload=effaced.payload, operation=effaced.operation)
     for target in targets:
         target.rows = [row for row in target.rows if row[0] not in again]
     chunk.rejects = [it for it in chunk.rejects if it.raw_id not in again]

@@ -14,6 +14,7 @@ from strandline.model.column import GroupKey, Outrigger
 from strandline.model.conversion import Conversion
 from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import Dimension
+from strandline.model.fact import Fact
 from strandline.pipeline.definition import Sync
 
 
@@ -34,6 +35,11 @@ class Target:
     dropped: tuple[str, ...] = ()
     """The columns that its table has and its model has not."""
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    @cached_property
+    def is_fact(self) -> bool:
+        """Whether its rows are those of a fact."""
+        return issubclass(self.sync.model, Fact)
 
     @property
     def fillable(self) -> list[str]:

@@ -101,22 +101,37 @@ def keyless_entries(connection: Connection, stream: str, reject_ids: Sequence[in
     return found
 
 
-def blank(connection: Connection, meant: Meant) -> int:
-    """Take what they say out of the entries; how many."""
+def blank(connection: Connection, meant: Meant, *, keeping: Sequence[int] | None) -> int:
+    """Take what they say out of the entries, `keeping` those that facts are made of; how many. Where there
+    are such, the others are no word on a fact any more, so that they do not outdo them.
+    """
     nothing = {
         "payload": literal(raw.ERASED_PAYLOAD, LargeBinary),
         "payload_hash": literal(xxh3_128_digest(raw.ERASED_PAYLOAD), LargeBinary),
         "operation": raw.ERASED,
         "cursor_value": null(),
     }
-    blanked: int = connection.execute(update(meant.log).where(meant.is_meant).values(**nothing)).rowcount
+    those = meant.is_meant
+    if keeping is not None:
+        nothing["effective_at"] = null()
+        those &= meant.log.c.raw_id.not_in(keeping)
+    blanked: int = connection.execute(update(meant.log).where(those).values(**nothing)).rowcount
     return blanked
 
 
-def forget_rejects(connection: Connection, stream: str, raw_ids: Sequence[int]) -> list[str]:
-    """Take these entries out of the quarantine; the reasons, which show values."""
+def refused(connection: Connection, meant: Meant) -> set[int]:
+    """Which of the entries their contract has refused, for all targets."""
     noted = state.reject.c
-    theirs = (noted.stream == stream, noted.raw_id.in_(raw_ids))
+    found = select(meant.log.c.raw_id).where(meant.is_meant, meant.log.c.raw_id == noted.raw_id)
+    return set(connection.scalars(found.where(noted.stream == meant.stream, noted.target == "")))
+
+
+def forget_rejects(
+    connection: Connection, stream: str, raw_ids: Sequence[int], *, but: Sequence[str] = ()
+) -> list[str]:
+    """Take these entries out of the quarantine, but for these targets; the reasons, which show values."""
+    noted = state.reject.c
+    theirs = (noted.stream == stream, noted.raw_id.in_(raw_ids), noted.target.not_in(but))
     reasons = list(connection.scalars(select(noted.reason).where(*theirs)))
     connection.execute(delete(state.reject).where(*theirs))
     return reasons

@@ -1,8 +1,8 @@
 """What other streams say of somebody who was erased: their entries found in the raw log and written anew.
 
-An entry that is written anew keeps its number, its times, its key and its operation, and is noted as one that
-is not as it was sent. Whom the stream must not speak of any more is noted too, so that what the source still
-sends of them is treated in the same way before it is stored.
+An entry that is written anew keeps its number, its times and its key, and is noted as one that is not as it
+was sent. Whom the stream must not speak of any more is noted too, so that what the source still sends of them
+is treated in the same way before it is stored.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ effaced_entry = Table(
 OWN: Final = ""
 """In place of a dimension: the record is the member's own."""
 
+WHOLE: Final = "*"
+"""In place of a dimension: the record is the member's own, and only facts are made of it still."""
+
 ESCAPED: Final = b"\\u"
 """With this in it a payload may spell a key in other letters."""
 
@@ -78,7 +81,14 @@ class Named:
     paths: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
     """Where else, besides what is declared, such records have had something of them."""
     places: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
-    """Where such records name them, as the mappers of other pipelines may not know."""
+    """Where such records name them, as the mappers of other pipelines may not know; of WHOLE ones, what stays
+    of their own records.
+    """
+
+    @property
+    def is_own(self) -> bool:
+        """Their own records are meant."""
+        return self.dimension in (OWN, WHOLE)
 
 
 def named(connection: Connection, stream: str) -> list[Named]:
@@ -153,21 +163,24 @@ def _holds(connection: Connection, log: Table, part: bytes) -> ColumnElement[boo
     return func.position(sought.op("IN")(log.c.payload)) > 0
 
 
-def rewrite(connection: Connection, log: Table, stream: str, payloads: Mapping[int, bytes]) -> None:
-    """Write these entries anew, and note which they are."""
-    if not payloads:
+def rewrite(
+    connection: Connection, log: Table, stream: str, entries: Mapping[int, tuple[bytes, str]]
+) -> None:
+    """Write these entries anew, payload and operation by number, and note which they are."""
+    if not entries:
         return
     entry = log.c
     becomes = {
         "payload": bindparam("now", type_=LargeBinary()),
         "payload_hash": bindparam("digest", type_=LargeBinary()),
+        "operation": bindparam("becomes"),
     }
     rows = [
-        {"number": raw_id, "now": payload, "digest": xxh3_128_digest(payload)}
-        for raw_id, payload in payloads.items()
+        {"number": raw_id, "now": payload, "digest": xxh3_128_digest(payload), "becomes": operation}
+        for raw_id, (payload, operation) in entries.items()
     ]
     connection.execute(update(log).where(entry.raw_id == bindparam("number")).values(**becomes), rows)
-    note_effaced(connection, stream, payloads)
+    note_effaced(connection, stream, entries)
 
 
 def note_effaced(connection: Connection, stream: str, raw_ids: Iterable[int]) -> None:

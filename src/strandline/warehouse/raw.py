@@ -50,6 +50,9 @@ DELETE: Final = "delete"
 ERASED: Final = "erased"
 """What it was is not told any more: nothing is made of it."""
 
+FACTS: Final = "facts"
+"""Only facts are made of it: whom else it told of was erased, and what only that was made of is not in it."""
+
 ERASED_PAYLOAD: Final = b'{"erased": true}'
 
 CURSOR_TYPES: Final[dict[type, TypeEngine[Any]]] = {
@@ -92,7 +95,7 @@ def raw_table(stream: str, *, cursor: type | None, tie_break: type | None = None
         Column("source_id", Text, comment="The natural key; NULL: the record has none"),
         Column("payload", LargeBinary, nullable=False, comment="The record, byte for byte"),
         Column("payload_hash", LargeBinary, nullable=False, comment="xxh3-128 of the payload"),
-        Column("operation", Text, nullable=False, comment="upsert, delete or erased"),
+        Column("operation", Text, nullable=False, comment="upsert, delete, erased or facts"),
         Column("cursor_value", CURSOR_TYPES.get(cursor or str, Text())),
         Column("effective_at", DateTime(timezone=True), comment="When it became so at the source"),
         Column("run_id", BigInteger, nullable=False),

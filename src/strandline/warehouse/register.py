@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, inspect, or_, select
+from sqlalchemy import Connection, exists, inspect, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from strandline.warehouse import state
@@ -60,11 +60,17 @@ def streams(database: Database, connection: Connection) -> list[str]:
 
 
 def forget_examples(connection: Connection, stream: str, values: Iterable[str]) -> int:
-    """Take these values, and whatever shows one, out of the examples of a stream; in how many rows."""
+    """Take these values, and whatever shows one, out of the examples of a stream; in how many rows.
+
+    Of what was pruned nobody knows whose it was, so that where anything was all examples go, until new ones
+    are read.
+    """
     words = {it for it in values if it}
+    is_pruned = connection.scalar(select(exists().where(state.prune.c.stream == stream)))
     changed = []
     for row in read(connection, stream).values():
-        kept = [it for it in row["examples"] if not any(word in str(it) for word in words)]
+        shown = () if is_pruned else row["examples"]
+        kept = [it for it in shown if not any(word in str(it) for word in words)]
         if kept != row["examples"]:
             changed.append({**row, "examples": kept})
     write(connection, changed)

@@ -166,7 +166,11 @@ def let_go(connection: Connection, ward: Ward, staged: Table, *, is_record: bool
     if "tie_break" in s:
         becomes["tie_break"] = s.tie_break
     if is_record:
-        becomes["operation"] = case((s.is_deleted, literal(raw.DELETE)), else_=literal(raw.UPSERT))
+        becomes["operation"] = case(
+            (s.is_deleted, literal(raw.DELETE)),
+            (entry.c.operation == raw.FACTS, literal(raw.FACTS)),
+            else_=literal(raw.UPSERT),
+        )
     is_other = differ([entry.c[name] for name in becomes], list(becomes.values()))
     is_tried = s.raw_id.in_(select(TRIED.c.raw_id))
     connection.execute(update(entry).where(entry.c.raw_id == s.raw_id, is_tried, is_other).values(**becomes))

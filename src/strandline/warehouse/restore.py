@@ -28,8 +28,9 @@ from sqlalchemy import (
 )
 
 from strandline.errors import WarehouseError
-from strandline.warehouse import horizon, state
+from strandline.warehouse import horizon, mention, state
 from strandline.warehouse.copy import copy
+from strandline.warehouse.mention import WHOLE
 
 BACK: Final = Table(
     "restored_key",
@@ -87,7 +88,10 @@ def _refuse_strange(connection: Connection, given: Table, stream: str) -> None:
 def _is_erased(given: Table, stream: str) -> Any:
     g, e = given.c, state.erased_key.c
     is_away = or_(e.until.is_(None), g.effective_at <= e.until)
-    return exists().where(e.stream == stream, e.source_id == g.source_id, is_away)
+    left = mention.erased_mention.c
+    # Of whom facts are made of, they come back without what is personal.
+    is_left = exists().where(left.stream == stream, left.source_id == g.source_id, left.dimension == WHOLE)
+    return exists().where(e.stream == stream, e.source_id == g.source_id, is_away, ~is_left)
 
 
 def _move_horizons(connection: Connection, stream: str) -> None:

@@ -1,9 +1,9 @@
 """Erasure: a member's records taken out of the raw log, and its rows replayed as if there had been none.
 
 What is left of a member that facts refer to is an inferred one, known by its key; facts keep their rows, and
-the log what these are made of. All of it is one transaction, under the locks of a merge, with the certificate that tells of it. A replay, a late
-record or a new table reads the same log, and so brings nothing back; what the source still sends of the key
-is not stored (see `suppression`).
+the log what these are made of. All of it is one transaction, under the locks of a merge, with the certificate
+that tells of it. A replay, a late record or a new table reads the same log, and so brings nothing back; what
+the source still sends of the key is not stored, or only what facts are made of (see `suppression`).
 """
 
 from __future__ import annotations

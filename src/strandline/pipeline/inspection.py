@@ -9,9 +9,10 @@ import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from strandline.errors import ExpectationFailed, ReconciliationUnanswered, StrandlineError
+from strandline.model.expectation import Model, Refers
 from strandline.model.fact import Fact
 from strandline.pipeline.definition import Pipeline, Sync
 from strandline.pipeline.expectation import Expected
@@ -20,7 +21,7 @@ from strandline.pipeline.reconciliation import Reconciled, RowCount
 from strandline.pipeline.report import ExpectationReport
 from strandline.pipeline.target import Target
 from strandline.source.stream import Source, Stream
-from strandline.warehouse import expectation, state
+from strandline.warehouse import beside, expectation, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.expectation import NOTHING, Found, Rows
 
@@ -63,6 +64,46 @@ class Inspection:
                 inspect(self.connection, it, rows, stream=load.stream.qualified_name, answers=self._answers)
                 for it in wanted
             ]
+
+    def look_beside(
+        self, load: Load, target: Target, counts: Mapping[str, int], *, found: Sequence[ExpectationReport]
+    ) -> list[ExpectationReport]:
+        """Look at what the merge has touched in other tables, and in its own where no record did. What is
+        broken there, but for what was found already.
+        """
+        merged = _merged(load, target, counts)
+        if not merged.may_touch:
+            return []
+        known = {(it.target, it.name) for it in found if it.status != state.PASSED}
+        told: list[ExpectationReport] = []
+        with self.database.named_errors():
+            for model in dict.fromkeys(it.model for it in self.pipeline.expectations):
+                touched = beside.find(self.connection, model, merged)
+                told += [] if touched is None else self._look_at(model, touched, load)
+        return [it for it in told if (it.target, it.name) not in known]
+
+    def _look_at(self, model: Model, touched: Table, load: Load) -> list[ExpectationReport]:
+        wanted = [it for it in self.pipeline.expectations if it.model is model and it.expectation.of_rows]
+        told = []
+        for it in wanted:
+            chosen = beside.keys(touched, only_written=not isinstance(it.expectation, Refers))
+            rows = Rows(model, touched=chosen)
+            told.append(
+                inspect(self.connection, it, rows, stream=load.stream.qualified_name, answers=self._answers)
+            )
+        return [it for it in told if it.status != state.PASSED]
+
+
+def _merged(load: Load, target: Target, counts: Mapping[str, int]) -> beside.Merged:
+    is_replay = load.replayed is not None
+    return beside.Merged(
+        target.sync.model,
+        load.stream.source_name,
+        load.run_id,
+        has_moved=is_replay or counts.get("facts_moved", 0) > 0,
+        has_inferred=counts.get("inferred", 0) > 0,
+        has_rebuilt=is_replay or counts.get("rebuilt", 0) > 0,
+    )
 
 
 def ask(wanted: Sequence[Expected], source: Source, answers: Answers) -> None:
@@ -139,17 +180,25 @@ def refuse(found: Sequence[ExpectationReport], load: Load, target: Target, *, is
         return
     name = target.sync.target
     was = f"{name} was not merged" if is_merged else f"{name} is not as expected"
-    told = "; ".join(f"{it.name}: {it.detail}" for it in failed)
+    told = "; ".join(f"{_named(it, target)}: {it.detail}" for it in failed)
     message = f"{load.stream.qualified_name}: {was}: {told}"
     again = "run again: what was read is in the raw log."
     if all(it.status == "unanswered" for it in failed):
         raise ReconciliationUnanswered(message, hint=f"When the source answers, {again}")
-    key = next((sample["key"] for it in failed for sample in it.samples), None)
-    look = (
-        f"strandline why {target.sync.model.table().name} {key}"
-        if key
-        else "strandline status --expectations"
-    )
     raise ExpectationFailed(
-        message, hint=f"Look at it with: {look}; mend source, mapper or expectation, and {again}"
+        message,
+        hint=f"Look at it with: {_look_with(failed, target)};"
+        f" mend source, mapper or expectation, and {again}",
     )
+
+
+def _named(it: ExpectationReport, target: Target) -> str:
+    return it.name if it.target == target.sync.target else f"{it.target}: {it.name}"
+
+
+def _look_with(failed: Sequence[ExpectationReport], target: Target) -> str:
+    """What shows where a row that breaks something comes from; of another table there may be nothing yet."""
+    mine = [it for it in failed if it.target == target.sync.target]
+    key = next((sample["key"] for it in mine for sample in it.samples), None)
+    table = target.sync.model.table().name
+    return f"strandline why {table} {key}" if key else "strandline status --expectations"

@@ -277,6 +277,7 @@ class Run:
                     self.database, self.connection, load=load, target=target, run_id=self.report.run_id
                 )
                 found += self.inspection.look(load, target, is_merged=True)
+                found += self.inspection.look_beside(load, target, counts, found=found)
                 inspection.refuse(found, load, target, is_merged=True)
                 done = TargetReport(
                     stream=load.stream.qualified_name,

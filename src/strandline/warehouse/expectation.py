@@ -24,7 +24,6 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    insert,
     inspect,
     literal,
     not_,
@@ -32,7 +31,9 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from strandline.model.column import ROLE, UNKNOWN_KEY, Outrigger
 from strandline.model.dimension import Dimension
@@ -50,13 +51,17 @@ REVERSAL: Final = "is_reversal"
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a model's table: all, those of one source, or in them those of what is staged."""
+    """Rows of a model's table: all, those of one source, in them those of what is staged, or those that
+    another merge has touched.
+    """
 
     model: Model
     source_system: str | None = None
     staged: Table | None = None
     by: str = "source_id"
     """The column by which the staged ones are found."""
+    touched: Select[Any] | None = None
+    """The primary keys of the rows that are meant, where it is those that another merge has touched."""
 
     @property
     def table(self) -> Table:
@@ -89,6 +94,8 @@ class Rows:
             conditions.append(self.table.c.source_system == self.source_system)
         if self.staged is not None:
             conditions.append(self.table.c[self.by].in_(select(self.staged.c[self.by])))
+        if self.touched is not None:
+            conditions.append(tuple_(*self.table.primary_key).in_(self.touched))
         return and_(*conditions)
 
 
@@ -226,9 +233,18 @@ def total(connection: Connection, rows: Rows, column: str) -> Decimal:
 
 
 def note(connection: Connection, results: Sequence[Mapping[str, Any]]) -> None:
-    """Write down in the ledger what was looked at, and what was found."""
-    if results:
-        connection.execute(insert(state.expectation), list(results))
+    """Write down in the ledger what was looked at, and what was found; where two merges of one stream have
+    had it looked at, what did not pass.
+    """
+    if not results:
+        return
+    noted = state.expectation
+    put, key = insert(noted), [it.name for it in noted.primary_key]
+    becomes = {it.name: put.excluded[it.name] for it in noted.c if it.name not in key}
+    worse = or_(noted.c.status == state.PASSED, put.excluded.status != state.PASSED)
+    connection.execute(
+        put.on_conflict_do_update(index_elements=key, set_=becomes, where=worse), list(results)
+    )
 
 
 def results(database: Database, connection: Connection, run_ids: Sequence[int]) -> list[dict[str, Any]]:

@@ -16,11 +16,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    MetaData,
     Select,
     Subquery,
     Table,
+    Text,
     and_,
     case,
+    exists,
     func,
     insert,
     literal,
@@ -38,6 +41,19 @@ from strandline.model.mini import outriggers_of
 from strandline.warehouse import audit, hierarchy, mini
 from strandline.warehouse.database import Database
 from strandline.warehouse.sequence import reserve
+
+INFERRED = Table(
+    "key_inferred",
+    MetaData(),
+    Column("dimension", Text),
+    Column("first", BigInteger),
+    Column("last", BigInteger),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+"""The keys of the members that were inferred in this transaction, in a row each time; it is there if some
+were.
+"""
 
 
 def span(
@@ -112,6 +128,9 @@ def infer(
         return 0
     new = unknown.subquery("new")
     first = reserve(database, connection, dimension.key_column(), count)
+    INFERRED.create(connection, checkfirst=True)
+    noted = {"dimension": table.name, "first": first, "last": first + count - 1}
+    connection.execute(insert(INFERRED).values(**noted))
     key = literal(first - 1, BigInteger) + func.row_number().over(order_by=new.c.source_id)
     values: dict[str, Any] = {
         dimension.key_column().name: key,
@@ -139,6 +158,13 @@ def infer(
     for profile in outriggers_of(dimension):
         mini.refresh(connection, mini=profile, source_system=source_system, members=members, run_id=run_id)
     return count
+
+
+def was_inferred(dimension: type[Dimension], version: Any) -> ColumnElement[bool]:
+    """Whether this is a version of somebody who was inferred in this transaction, in which somebody was."""
+    table, key, noted = dimension.table(), dimension.key_column(), INFERRED.c
+    mine = noted.dimension == table.name
+    return exists().where(mine, version.c[key.name].between(noted.first, noted.last))
 
 
 def follow(

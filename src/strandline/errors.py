@@ -162,5 +162,9 @@ class StillRefused(StrandlineError):
     """A reject that was to be released is refused again."""
 
 
+class WorkerDied(StrandlineError):
+    """A process that helped to read ended in the middle of it."""
+
+
 class ExpectationFailed(StrandlineError):
     """Rows are not as a pipeline expects them, so what made them was not merged."""

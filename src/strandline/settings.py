@@ -21,7 +21,9 @@ class Schemas(BaseModel):
 
 
 class Settings(BaseSettings):
-    """`STRANDLINE_DATABASE_URL`, `STRANDLINE_SCHEMAS__RAW`, `STRANDLINE_APP`, `STRANDLINE_HOME`."""
+    """`STRANDLINE_DATABASE_URL`, `STRANDLINE_SCHEMAS__RAW`, `STRANDLINE_APP`, `STRANDLINE_HOME`,
+    `STRANDLINE_WORKERS`.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="STRANDLINE_",
@@ -37,3 +39,6 @@ class Settings(BaseSettings):
     schemas: Schemas = Field(default_factory=Schemas, description="What the layers' schemas are called")
     app: str = Field("pipeline", description="The modules that declare the pipelines, separated by commas")
     home: Path = Field(Path(".strandline"), description="Where the embedded PostgreSQL keeps its data")
+    workers: int | None = Field(
+        None, ge=0, description="How many processes help a run with a stream of many records"
+    )

@@ -38,12 +38,16 @@ def run(
     name: Annotated[str, typer.Argument(help="The pipeline's name.")],
     database_url: DatabaseUrl = None,
     app: App = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="How many processes help to read [env: STRANDLINE_WORKERS]."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read what is new and merge it."""
     from strandline.cli import commands, output, progress
 
-    settings = commands.read_settings(database_url, app)
+    settings = commands.read_settings(database_url, app, workers=workers)
     with stoppable():
         with importing(settings.app):
             pipeline = commands.choose(name, settings)

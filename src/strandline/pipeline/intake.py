@@ -55,6 +55,20 @@ class Chunk:
     """Bytes of the pages."""
 
 
+@dataclass
+class Part:
+    """What became of one page, wherever it was taken apart: what `Chunk` has of it."""
+
+    entries: list[raw.Entry]
+    """Without what the page says of all of them: (raw_id, source_id, hash, operation, cursor_value,
+    effective_at), and the tie-break where the stream has one. One for each record.
+    """
+    rejects: list[Reject]
+    unknown: dict[Shape, list[int]]
+    rows: list[list[tuple[Any, ...]]]
+    """For each target."""
+
+
 def _storable(stream: Stream) -> Reader:
     """The stream's reader, which also refuses a cursor value or tie-break that the raw log could not hold."""
     read = stream.compile_reader()
@@ -166,6 +180,24 @@ class Intake:
             for target in targets:
                 self._convert(target, record, raw_id, source_id, effective_at, fetched_at, settles=settles)
         self.next_raw_id += len(page.records)
+
+    def add(self, page: Page, number: int, part: Part) -> None:
+        """Take in what was made of a page somewhere else, as `take` does. Raises OrderBroken."""
+        chunk, run_id, fetched_at = self.chunk, self.run_id, page.fetched_at
+        chunk.requests.append(self._request(page, number))
+        chunk.size += page.size
+        chunk.entries += [
+            (*it[:2], payload, *it[2:6], run_id, number, fetched_at, *it[6:])
+            for payload, it in zip(page.records, part.entries, strict=True)
+        ]
+        chunk.rejects += part.rejects
+        for shape, raw_ids in part.unknown.items():
+            chunk.unknown.setdefault(shape, []).extend(raw_ids)
+        for target, rows in zip(self.targets, part.rows, strict=True):
+            target.rows += rows
+        if self.stream.cursor is not None:
+            for entry in part.entries:
+                self._see(entry[4])
 
     def take_again(self, entry: Any, targets: Sequence[Target]) -> None:
         """Take in an entry of the raw log for these targets, as `take` did when it was new."""

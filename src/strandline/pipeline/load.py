@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Select, Table, delete, select
@@ -23,15 +23,17 @@ from strandline.errors import OrderBroken, SourceError, TooManyRejects
 from strandline.pipeline import bygone, refusal
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
+from strandline.pipeline.effacement import entry_of
 from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.register import Register
 from strandline.pipeline.sieve import Sieve
+from strandline.pipeline.stager import Rows, Stager
 from strandline.pipeline.suppression import Suppression
 from strandline.pipeline.target import Target
+from strandline.pipeline.team import ALONE, Staff, Team, can_pack
 from strandline.source.drift import UNKNOWN
 from strandline.source.stream import Source
 from strandline.warehouse import quarantine, raw, release, staging, state
-from strandline.warehouse.copy import REFUSED, faults
 from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.replay import Scope
@@ -66,6 +68,7 @@ class Load:
         targets: Sequence[Target],
         run_id: int,
         report: Callable[[Figures], None],
+        staff: Staff = ALONE,
     ) -> None:
         self.database = database
         self.connection = connection
@@ -93,6 +96,8 @@ class Load:
         self._suppression = Suppression(self.stream, targets, self._intake)
         glance = None if self.stream.cursor else self.stream.glance
         self._sieve = Sieve(self._intake, glance, self._latest_hashes) if glance else None
+        self._stager = Stager(database, connection)
+        self._staff = staff
         self._started = datetime.now(UTC)
         self._highest_key: str | None = None  # of a first read; every key lies behind ""
 
@@ -108,6 +113,8 @@ class Load:
         self._highest_key = None if self.last_raw_id else ""
         if self._sieve is not None and self.last_raw_id:
             self._intake.sift = self._sieve.sift
+        if self._intake.sift is not enumerate or self._suppression.is_needed:
+            self._staff = ALONE  # what is to be looked up for each record is looked up here
         self.mark_after = self.mark_before
         self._intake.next_raw_id = max([self.last_raw_id, *(target.applied for target in self.targets)]) + 1
         self._resume(min(target.applied for target in self.targets), self.last_raw_id)
@@ -185,7 +192,7 @@ class Load:
                 rejects = self._intake.empty().rejects
                 rows, target.rows = target.rows, []
                 collect_young()
-                yield rejects + self._copy_to_stage(target, rows)
+                yield rejects + self._stager.stage(target, rows)
 
     def keep(self, rejects: Sequence[Reject]) -> None:
         """Put these into the quarantine, with the versions of what refuses them."""
@@ -208,26 +215,37 @@ class Load:
         cursor = self.stream.cursor
         mark = cursor.decode(self.mark_before) if cursor and self.mark_before else None
         pages = self.stream.read(source, cursor.since(mark) if cursor else None)
+        team = Team(self._intake, self._staff if can_pack(self.database, self.targets) else ALONE)
         try:
             for page in pages:
                 self.figures.pages += 1
                 self.figures.records += len(page.records)
-                self._intake.take(page, self.figures.pages)
-                if self._is_full(self._intake.chunk):
-                    self._store(is_end=False)
-                    collect_young()
+                for _ in team.take(page, self.figures.pages):
+                    self._store_if_full()
+            self._finish(team)
             self._store(is_end=True)
         except OrderBroken:
             self._take_mark_back()
             raise
         except SourceError:
             # What has been read is kept, and an ordered stream goes on from there.
+            self._finish(team)
             self._store(is_end=False)
             raise
         finally:
+            team.close()
             pages.close()
         refusal.fail_on_unknown(self.stream, self._unknown)
         self._refuse_too_many()
+
+    def _finish(self, team: Team) -> None:
+        for _ in team.finish():
+            self._store_if_full()
+
+    def _store_if_full(self) -> None:
+        if self._is_full(self._intake.chunk):
+            self._store(is_end=False)
+            collect_young()
 
     def _is_full(self, chunk: Chunk) -> bool:
         return len(chunk.entries) >= self.chunk_records or chunk.size >= self.chunk_bytes
@@ -310,10 +328,21 @@ class Load:
         for target in self.targets:
             rows = target.rows if kept is None else [row for row in target.rows if row[0] in kept]
             target.rows = []
-            rejects += self._copy_to_stage(target, rows)
+            unpack = partial(self._unpack, target, chunk) if any(map(staging.is_packed, rows)) else None
+            rejects += self._stager.stage(target, rows, unpack=unpack)
         self.keep(rejects)
         self._unknown = self._unknown or [it for it in rejects if it.rule == UNKNOWN][:1]
         self.figures.rejected += len({it.raw_id for it in rejects})
+
+    def _unpack(self, target: Target, chunk: Chunk, rows: Rows) -> Rows:
+        """The rows of the chunk's records anew; those of which some are packed."""
+        wanted = {row[0] for row in rows}
+        for entry in chunk.entries:
+            if entry[0] in wanted:
+                self._intake.take_again(entry_of(entry), [target])
+        self._intake.empty()
+        anew, target.rows = target.rows, []
+        return anew
 
     def _count_repeats(self, chunk: Chunk) -> None:
         """Count the rejects that the source has sent again as they were."""
@@ -325,37 +354,6 @@ class Load:
                 sent=[(source_id, digest, raw_id) for raw_id, source_id, _, digest, *_ in chunk.again],
                 run_id=self.run_id,
             )
-
-    def _copy_to_stage(self, target: Target, rows: list[tuple[Any, ...]]) -> list[Reject]:
-        """Copy the rows; those that the table cannot hold come back as rejects, and the others are copied."""
-        if not rows:
-            return []
-        try:
-            with self.connection.begin_nested():
-                staging.stage(self.database, self.connection, target.staged, rows)
-        except REFUSED as error:
-            columns = list(target.staged.c)
-            wrong: dict[int, tuple[str, list[tuple[str, str]]]] = {}
-            for row in rows:
-                if row[0] not in wrong and (found := faults(columns, row)):
-                    wrong[row[0]] = (row[1], found)
-            if not wrong:
-                return self._copy_halves(target, rows, why=str(error).partition("\n")[0])
-            misfits = [
-                _misfit(target, raw_id, source_id, found) for raw_id, (source_id, found) in wrong.items()
-            ]
-            return misfits + self._copy_to_stage(target, [row for row in rows if row[0] not in wrong])
-        return []
-
-    def _copy_halves(self, target: Target, rows: list[tuple[Any, ...]], *, why: str) -> list[Reject]:
-        """Nothing looks wrong, and yet the table does not take them: find the record by trying."""
-        records = list(dict.fromkeys(row[0] for row in rows))  # one may have several rows
-        if len(records) == 1:
-            raw_id, source_id = rows[0][:2]
-            return [_misfit(target, raw_id, source_id, [("", why)])]
-        half = set(records[: len(records) // 2])
-        middle = next(place for place, row in enumerate(rows) if row[0] not in half)
-        return self._copy_to_stage(target, rows[:middle]) + self._copy_to_stage(target, rows[middle:])
 
     def _move_mark(self, *, is_end: bool) -> None:
         """At the end of the stream, or where order is promised and verified after every chunk."""
@@ -377,9 +375,3 @@ class Load:
                 self.connection, self.stream.qualified_name, mark=self.mark_before, run_id=self.run_id
             )
         self.mark_after = self.mark_before
-
-
-def _misfit(target: Target, raw_id: int, source_id: str, found: list[tuple[str, str]]) -> Reject:
-    mapper, (column, why) = target.conversion.mapper.__name__, found[0]
-    where = f"{mapper}.{column}" if column else mapper
-    return Reject(raw_id, source_id, target.sync.target, column, "type", f"{where}: {why}")

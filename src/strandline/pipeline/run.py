@@ -17,12 +17,10 @@ from sqlalchemy import Connection
 
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.aggregate import Aggregate
-from strandline.model.conversion import compile_mapper
-from strandline.model.custom import CustomFields
 from strandline.model.revision import mapper_version
 from strandline.pipeline import aggregate, inspection, merge, retry
 from strandline.pipeline.collector import collecting_by_hand
-from strandline.pipeline.definition import Pipeline, Reading, Sync
+from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.load import Figures, Load
 from strandline.pipeline.report import (
     ExpectationReport,
@@ -32,9 +30,10 @@ from strandline.pipeline.report import (
     StreamReport,
     TargetReport,
 )
-from strandline.pipeline.target import Target
+from strandline.pipeline.target import Target, target_of
+from strandline.pipeline.team import ALONE, staff_for
 from strandline.source.stream import Source
-from strandline.warehouse import dialect, expectation, ledger, lock, schema, staging, state
+from strandline.warehouse import dialect, expectation, ledger, lock, schema, state
 from strandline.warehouse.database import Database
 
 
@@ -44,17 +43,21 @@ def run(
     *,
     sources: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> RunReport:
     """Bring everything that the pipeline fills up to its sources; running again changes nothing.
 
-    `sources` gives sources that are set up already, by name; the others are made from their settings. Errors
-    of one stream are in its report; what concerns the whole run is raised.
+    `sources` gives sources that are set up already, by name; the others are made from their settings. So many
+    `workers`, processes of their own, take records through contract and mapper; unless told, as many as the
+    machine is worth, where a stream has many records. Errors of one stream are in its report; what concerns
+    the whole run is raised.
     """
     with ExitStack() as opened, collecting_by_hand():
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
         ready = _open(pipeline.sources, sources or {}, opened)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
+        one_run.staff = staff_for(workers, pipeline.sources)
         one_run.prepare()
         with one_run.recorded():
             loads = [
@@ -94,25 +97,12 @@ class Run:
         self.database = database
         self.connection = connection
         self.progress = progress
+        self.staff = ALONE
+        """Who helps to read."""
         self.report: RunReport
         self.inspection = inspection.Inspection(pipeline, database, connection)
-        self.targets = {id(sync): self._target(sync) for sync in pipeline.syncs}
-
-    def _target(self, sync: Sync) -> Target:
-        keys = {source.name: source.natural_keys for source in self.pipeline.sources}
-        conversion = compile_mapper(
-            sync.mapper,
-            dialect.of_rows(self.database.engine),
-            keys=sync.stream.source.natural_keys,
-            keys_of=keys,
-        )
-        staged = staging.staging_table(
-            sync.staging_name,
-            conversion.columns,
-            has_custom=issubclass(sync.model, CustomFields),
-            tie_break=sync.stream.tie_break_type,
-        )
-        return Target(sync, conversion, staged, applied=0)
+        rows = dialect.of_rows(database.engine)
+        self.targets = {id(it): target_of(it, sources=pipeline.sources, rows=rows) for it in pipeline.syncs}
 
     def prepare(self, *, kind: str = "run") -> None:
         """Make the tables be there, and open the run, or what else it is called in the ledger."""
@@ -205,6 +195,7 @@ class Run:
             targets=targets,
             run_id=self.report.run_id,
             report=lambda figures: self._tell(reading, figures),
+            staff=self.staff,
         )
 
     def fill(self, load: Load) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 from xxhash import xxh3_128_digest
 
-from strandline.pipeline.effacement import Effaced, Effacer, Entry
+from strandline.pipeline.effacement import Effaced, Effacer, Entry, entry_of
 from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
@@ -42,6 +42,11 @@ class Suppression:
         self._erased = erasure.keys_kept_away(connection, self.stream.qualified_name)
         self._named = mention.named(connection, self.stream.qualified_name)
         self._left = {it.source_id for it in self._named if it.dimension == WHOLE}
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anybody was erased."""
+        return bool(self._erased or self._named)
 
     def apply(self, connection: Connection, chunk: Chunk) -> int:
         """Leave out of the chunk, and of what is to be staged with it, what is not to be stored; how many
@@ -114,7 +119,7 @@ def efface_again(
     for entry in entries:
         if _is_away(entry, left) and not effacer.is_readable(entry[2]):
             continue
-        effaced = effacer.efface(_entry(entry), named)
+        effaced = effacer.efface(entry_of(entry), named)
         if effaced is not None:
             changed.append(entry[0])
             entry = _rewritten(entry, effaced)
@@ -128,11 +133,6 @@ def _rewritten(entry: raw.Entry, effaced: Effaced) -> raw.Entry:
     return (*entry[:2], effaced.payload, digest, effaced.operation, *entry[5:])
 
 
-def _entry(entry: raw.Entry) -> Entry:
-    raw_id, source_id, payload, _, operation, _, effective_at, _, _, fetched_at = entry[:10]
-    return Entry(raw_id, source_id, payload, operation, effective_at, fetched_at)
-
-
 def efface(
     chunk: Chunk, targets: Sequence[Target], *, named: Sequence[Named], effacer: Effacer, intake: Intake
 ) -> set[int]:
@@ -144,7 +144,7 @@ def efface(
     again = dict[int, Entry]()
     for place, entry in enumerate(chunk.entries):
         if entry[0] in suspects:
-            it = _entry(entry)
+            it = entry_of(entry)
             effaced = effacer.efface(it, named)
             if effaced is not None:
                 chunk.entries[place] = _rewritten(entry, effaced)

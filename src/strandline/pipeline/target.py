@@ -8,14 +8,35 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Dialect, Table
 
 from strandline.model.column import GroupKey, Outrigger
-from strandline.model.conversion import Conversion
-from strandline.model.custom import CUSTOM_FIELDS
+from strandline.model.conversion import Conversion, compile_mapper
+from strandline.model.custom import CUSTOM_FIELDS, CustomFields
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.pipeline.definition import Sync
+from strandline.source.stream import Source
+from strandline.warehouse import staging
+
+
+def target_of(sync: Sync, *, sources: Sequence[type[Source]], rows: Dialect) -> Target:
+    """The target of the sync, as a run begins with it; the sources are all of the pipeline's, and `rows` is
+    the dialect that mappers make rows for.
+    """
+    conversion = compile_mapper(
+        sync.mapper,
+        rows,
+        keys=sync.stream.source.natural_keys,
+        keys_of={source.name: source.natural_keys for source in sources},
+    )
+    staged = staging.staging_table(
+        sync.staging_name,
+        conversion.columns,
+        has_custom=issubclass(sync.model, CustomFields),
+        tie_break=sync.stream.tie_break_type,
+    )
+    return Target(sync, conversion, staged, applied=0)
 
 
 @dataclass

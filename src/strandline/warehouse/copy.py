@@ -15,6 +15,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
+from psycopg._copy_base import format_row_binary  # which `Copy.write_row` calls, and only for a connection
+from psycopg.adapt import AdaptersMap, Transformer
+from psycopg.pq import Format
 from psycopg.types.json import Json, Jsonb
 from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import (
@@ -24,6 +27,7 @@ from sqlalchemy import (
     Connection,
     Date,
     DateTime,
+    Dialect,
     Enum,
     Float,
     Integer,
@@ -40,6 +44,9 @@ from strandline.warehouse.dialect import is_sqlite
 REFUSED: Final = (psycopg.DataError, TypeError, ValueError, AttributeError, OverflowError, struct.error)
 """What a value that does not fit its column raises, in the driver or in the server."""
 
+SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+"""What binary COPY begins with: https://www.postgresql.org/docs/current/sql-copy.html"""
+
 ALIASES: Final = {
     "timestamp with time zone": "timestamptz",
     "timestamp without time zone": "timestamp",
@@ -50,27 +57,59 @@ ALIASES: Final = {
 
 
 def copy(
-    connection: Connection, table: str, *, columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]]
+    connection: Connection,
+    table: str,
+    *,
+    columns: Sequence[Column[Any]],
+    rows: Iterable[Sequence[Any]],
+    packed: Sequence[bytes] = (),
 ) -> None:
-    """Append the rows, tuples in the order of the columns, to the table (its qualified name, quoted)."""
+    """Append the rows, tuples in the order of the columns, to the table (its qualified name, quoted); before
+    them those that a Packer has packed.
+    """
     if is_sqlite(connection):
         _insert(connection, columns, rows)
         return
     names = ", ".join(f'"{column.name}"' for column in columns)
-    types = [_type_name(column, connection) for column in columns]
-    known = psycopg.adapters.types
-    binary = all(known.get(name) is not None for name in types)
-    raw = driver(connection)
-    how = " (FORMAT BINARY)" if binary else ""
-    with raw.cursor() as cursor:
+    types = binary_types(columns, connection.dialect)
+    how = "" if types is None else " (FORMAT BINARY)"
+    with driver(connection).cursor() as cursor:
         # What psycopg finds for bytea is written in Python, for a type that is not ours; this one is in C.
         cursor.adapters.register_dumper(bytes, BytesBinaryDumper)
         with cursor.copy(f"COPY {table} ({names}) FROM STDIN{how}".encode()) as sink:
-            if binary:
+            if types is not None:
                 sink.set_types(types)
+            if packed:
+                sink.write(b"".join((SIGNATURE, *packed)))
             write = sink.write_row
             for row in rows:
                 write(row)
+
+
+class Packer:
+    """Turns rows into what binary COPY sends of them, in a process that has no connection."""
+
+    connection = None
+
+    def __init__(self, columns: Sequence[Column[Any]], dialect: Dialect) -> None:
+        """The types of all columns must be known to psycopg: see `binary_types`."""
+        self.adapters = AdaptersMap(psycopg.adapters)
+        self.adapters.register_dumper(bytes, BytesBinaryDumper)
+        self._transformer = Transformer(self)
+        types = [psycopg.adapters.types[name].oid for name in binary_types(columns, dialect) or ()]
+        self._transformer.set_dumper_types(types, Format.BINARY)
+
+    def pack(self, row: Sequence[Any]) -> bytes:
+        """The row as COPY sends it. Raises one of REFUSED where a value does not fit its column."""
+        packed = bytearray()
+        format_row_binary(row, self._transformer, packed)
+        return bytes(packed)
+
+
+def binary_types(columns: Sequence[Column[Any]], dialect: Dialect) -> list[str] | None:
+    """The names of the columns' types, if psycopg knows all of them; else None, and COPY takes text."""
+    types = [_type_name(column, dialect) for column in columns]
+    return types if all(psycopg.adapters.types.get(name) is not None for name in types) else None
 
 
 def _insert(connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[Sequence[Any]]) -> None:
@@ -103,8 +142,8 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _type_name(column: Column[Any], connection: Connection) -> str:
-    compiled = column.type.compile(connection.dialect).lower()
+def _type_name(column: Column[Any], dialect: Dialect) -> str:
+    compiled = column.type.compile(dialect).lower()
     bare = compiled.split("(", 1)[0].strip() + compiled.partition(")")[2]
     return ALIASES.get(bare, bare)
 

@@ -1,0 +1,68 @@
+"""Rows onto the stage: what the staging table cannot hold comes back as rejects, and the others are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from strandline.pipeline.target import Target
+from strandline.warehouse import staging
+from strandline.warehouse.copy import REFUSED, faults
+from strandline.warehouse.database import Database
+from strandline.warehouse.quarantine import Reject
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Stager:
+    """Copies rows for a target into its staging table; the caller owns the transaction."""
+
+    database: Database
+    connection: Connection
+
+    def stage(
+        self, target: Target, rows: Rows, *, unpack: Callable[[Rows], Rows] | None = None
+    ) -> list[Reject]:
+        """Copy the rows. If some are packed, `unpack` makes rows of all of them, for a closer look."""
+        if not rows:
+            return []
+        try:
+            with self.connection.begin_nested():
+                staging.stage(self.database, self.connection, target.staged, rows)
+        except REFUSED as error:
+            if unpack is not None:
+                return self.stage(target, unpack(rows))
+            return self._sort_out(target, rows, error)
+        return []
+
+    def _sort_out(self, target: Target, rows: Rows, error: Exception) -> list[Reject]:
+        """Find the rows that do not fit, and copy the others."""
+        columns = list(target.staged.c)
+        wrong: dict[int, tuple[str, list[tuple[str, str]]]] = {}
+        for row in rows:
+            if row[0] not in wrong and (found := faults(columns, row)):
+                wrong[row[0]] = (row[1], found)
+        if not wrong:
+            return self._halve(target, rows, why=str(error).partition("\n")[0])
+        misfits = [_misfit(target, raw_id, source_id, found) for raw_id, (source_id, found) in wrong.items()]
+        return misfits + self.stage(target, [row for row in rows if row[0] not in wrong])
+
+    def _halve(self, target: Target, rows: Rows, *, why: str) -> list[Reject]:
+        """Nothing looks wrong, and yet the table does not take them: find the record by trying."""
+        records = list(dict.fromkeys(row[0] for row in rows))  # one may have several rows
+        if len(records) == 1:
+            raw_id, source_id = rows[0][:2]
+            return [_misfit(target, raw_id, source_id, [("", why)])]
+        half = set(records[: len(records) // 2])
+        middle = next(place for place, row in enumerate(rows) if row[0] not in half)
+        return self.stage(target, rows[:middle]) + self.stage(target, rows[middle:])
+
+
+def _misfit(target: Target, raw_id: int, source_id: str, found: list[tuple[str, str]]) -> Reject:
+    mapper, (column, why) = target.conversion.mapper.__name__, found[0]
+    where = f"{mapper}.{column}" if column else mapper
+    return Reject(raw_id, source_id, target.sync.target, column, "type", f"{where}: {why}")

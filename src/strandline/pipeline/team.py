@@ -1,0 +1,107 @@
+"""Who takes pages in: this process, and from a certain number of records on a crew beside it.
+
+A worker takes most of a second to start, in which this process takes in 20,000 records by itself: so a short
+read hires nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from strandline.pipeline.crew import Crew, can_share, workers_here
+from strandline.pipeline.desk import Desk, Order
+from strandline.pipeline.intake import Intake, Part
+from strandline.pipeline.target import Target
+from strandline.pipeline.worker import Job
+from strandline.source.page import Page
+from strandline.source.stream import Source
+from strandline.warehouse.copy import binary_types
+from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import is_sqlite
+
+WORTHWHILE: Final = 20_000
+
+
+@dataclass(frozen=True)
+class Staff:
+    """How many workers may help with one stream, and after how many records; after none, the first page waits
+    for them. The `sources` are the pipeline's.
+    """
+
+    workers: int = 0
+    after: int = 0
+    sources: tuple[type[Source], ...] = ()
+
+
+ALONE: Final = Staff()
+
+
+def staff_for(workers: int | None, sources: Iterable[type[Source]]) -> Staff:
+    """So many workers from the first page on; None: as many as the machine is worth, where it is worth it."""
+    if workers is None:
+        return Staff(workers_here(), WORTHWHILE, tuple(sources))
+    return Staff(workers, 0, tuple(sources))
+
+
+class Team:
+    """Takes the pages of one stream in, one after the other, whoever takes them apart."""
+
+    def __init__(self, intake: Intake, staff: Staff) -> None:
+        self._intake = intake
+        self._staff = staff
+        self._records = 0
+        self._crew: Crew | None = None
+
+    def take(self, page: Page, number: int) -> Iterator[None]:
+        """Take the page, or have it taken; yields whenever a page has come into the intake. Raises
+        OrderBroken and WorkerDied.
+        """
+        if self._crew is None and self._staff.workers and self._records >= self._staff.after:
+            self._hire()
+        self._records += len(page.records)
+        if self._crew is None:
+            self._intake.take(page, number)
+            yield
+            return
+        self._crew.give(Order(page, number, self._intake.next_raw_id))
+        self._intake.next_raw_id += len(page.records)
+        yield from self._add(self._crew.done())
+
+    def finish(self) -> Iterator[None]:
+        """Take in what is still with the crew; yields as `take` does."""
+        if self._crew is not None:
+            yield from self._add(self._crew.rest())
+
+    def close(self) -> None:
+        """Let the crew go."""
+        if self._crew is not None:
+            self._crew.close()
+
+    def _add(self, parts: Iterable[tuple[Order, Part]]) -> Iterator[None]:
+        for order, part in parts:
+            self._intake.add(order.page, order.number, part)
+            yield
+
+    def _hire(self) -> None:
+        job = Job(
+            self._intake.stream.source,
+            self._intake.stream.name,
+            tuple(it.sync.mapper for it in self._intake.targets),
+            self._staff.sources,
+            self._intake.run_id,
+        )
+        if can_share(job):
+            desk = Desk(self._intake.stream, self._intake.targets, run_id=job.run_id)
+            self._crew = Crew(desk, job, count=self._staff.workers, wait=not self._staff.after)
+        else:
+            self._staff = ALONE
+
+
+def can_pack(database: Database, targets: Sequence[Target]) -> bool:
+    """Whether rows for these can be packed by somebody who has no connection."""
+    dialect = database.engine.dialect
+    return not is_sqlite(database.engine) and all(
+        binary_types(list(it.staged.c), dialect) is not None for it in targets
+    )

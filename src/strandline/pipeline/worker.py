@@ -1,0 +1,88 @@
+"""A process of its own that takes pages apart; the crew starts it, and gives it orders through a pipe.
+
+It gets a job first, says when it is ready, and answers each order with what became of the page, or with None
+where it could not tell: whoever ordered then does it, and gets to know why. It ends with its orders, and with
+anything else that a mapper raises.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from struct import Struct
+from typing import IO, Any, Final
+
+from sqlalchemy import make_url
+
+from strandline.errors import StrandlineError
+from strandline.model.mapper import Mapper
+from strandline.pipeline.collector import collect_young, collecting_by_hand
+from strandline.pipeline.definition import Sync
+from strandline.pipeline.desk import Desk
+from strandline.pipeline.target import target_of
+from strandline.source.stream import Source
+from strandline.warehouse.copy import REFUSED, Packer
+
+LENGTH: Final = Struct("!Q")
+READY: Final = b""
+"""The first message: what follows are answers."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is there for, in classes that it can import: a stream, and the mappers that it feeds."""
+
+    source: type[Source]
+    stream: str
+    mappers: tuple[type[Mapper[Any, Any]], ...]
+    sources: tuple[type[Source], ...]
+    """All of the pipeline's: each says how it spells natural keys."""
+    run_id: int
+
+    def desk(self) -> Desk:
+        """The desk for it."""
+        stream = getattr(self.source, self.stream)
+        rows = make_url("postgresql+psycopg://").get_dialect()()
+        targets = [target_of(Sync(stream, it), sources=self.sources, rows=rows) for it in self.mappers]
+        packs = [Packer(list(it.staged.c), rows).pack for it in targets]
+        return Desk(stream, targets, run_id=self.run_id, packs=packs)
+
+
+def work() -> None:
+    """Do what is ordered on stdin, until it ends."""
+    orders = sys.stdin.buffer
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a mapper prints is no answer
+    desk = pickle.load(orders).desk()
+    send(answers, READY)
+    with collecting_by_hand(), suppress(EOFError):
+        while True:
+            send(answers, _answer(desk, receive(orders)))
+            collect_young()
+
+
+def _answer(desk: Desk, order: bytes) -> bytes:
+    try:
+        return pickle.dumps(desk.take(pickle.loads(order)), pickle.HIGHEST_PROTOCOL)
+    except (StrandlineError, pickle.PicklingError, *REFUSED):
+        return pickle.dumps(None)
+
+
+def send(pipe: IO[bytes], message: bytes) -> None:
+    """Put a message into the pipe, its length before it."""
+    rest = memoryview(LENGTH.pack(len(message)) + message)
+    while rest:
+        rest = rest[pipe.write(rest) :]
+
+
+def receive(pipe: IO[bytes]) -> bytes:
+    """The next message out of the pipe. Raises EOFError where there is none, or only its beginning."""
+    head = pipe.read(LENGTH.size)
+    size = LENGTH.unpack(head)[0] if len(head) == LENGTH.size else 1
+    message = pipe.read(size)
+    if len(message) < size:
+        raise EOFError
+    return message

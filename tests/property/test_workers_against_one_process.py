@@ -1,0 +1,102 @@
+"""Workers: what is taken apart elsewhere is what this process would have made of it, whatever the records."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import pytest
+from hypothesis import given
+from sqlalchemy import make_url, text
+from tests.effort import cases
+from tests.memory import Given
+from tests.workshop import START, Workshop, WorkshopTool, WorkshopUse, tools, workshop
+
+from strandline.pipeline import run
+from strandline.pipeline.definition import Sync
+from strandline.pipeline.desk import Desk, Order
+from strandline.pipeline.intake import Intake
+from strandline.pipeline.load import Load
+from strandline.pipeline.target import Target, target_of
+from strandline.testing import postgres
+from strandline.warehouse.database import Database
+
+STORED = {
+    "raw.workshop_tools": "raw_id, source_id, payload, operation, cursor_value, effective_at, request",
+    "warehouse.dim_tool": "source_id, version, valid_from, is_deleted, label, weight, custom_fields",
+    "warehouse.fact_tool_use": "tool_id, use, used_at, minutes, note, source_id",
+    "strandline.reject": "raw_id, source_id, target, field, rule, reason",
+    "strandline.field": "stream, path, records, filled, types, examples",
+    "strandline.read_mark": "stream, mark",
+    "strandline.request": "number, records, bytes",
+}
+
+
+@pytest.fixture(scope="module")
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Database, Database]]:
+    """Two warehouses, which are to hold the same."""
+    server, template = (request.getfixturevalue(it) for it in ("postgres_server", "warehouse_template"))
+    before, Load.chunk_records = Load.chunk_records, 10
+    with ExitStack() as opened:
+        made = [Database(opened.enter_context(postgres.copy(server, template))) for _ in range(2)]
+        yield made[0], made[1]
+        for it in made:
+            it.close()
+    Load.chunk_records = before
+
+
+def stored(database: Database) -> dict[str, list[str]]:
+    """Everything, but for when it was done."""
+    with database.begin() as connection:
+        return {
+            table: sorted(map(str, connection.execute(text(f"SELECT {columns} FROM {table}"))))
+            for table, columns in STORED.items()
+        }
+
+
+@given(records=tools(min_size=30))
+@cases(3)
+def test_a_run_with_workers_stores_what_one_without_stores(
+    pair: tuple[Database, Database], records: list[Given]
+) -> None:
+    """Time after time, into what is there already."""
+    told = []
+    for database, workers in zip(pair, (0, 1), strict=True):
+        report = run(workshop, database, sources={"workshop": Workshop(records)}, workers=workers)
+        it = report.streams[0]
+        told.append((it.status, it.pages, it.records, it.stored, it.unchanged, it.rejected, it.mark_after))
+
+    assert told[0] == told[1]
+    assert stored(pair[0]) == stored(pair[1])
+
+
+def targets() -> list[Target]:
+    rows = make_url("postgresql+psycopg://").get_dialect()()
+    return [
+        target_of(Sync(Workshop.tools, it), sources=[Workshop], rows=rows)
+        for it in (WorkshopTool, WorkshopUse)
+    ]
+
+
+def taken(records: Sequence[Given], *, desks: int) -> Intake:
+    """What an intake has taken in, of the pages as they come or of what so many desks have made of them."""
+    intake = Intake(Workshop.tools, targets(), run_id=1)
+    apart = [Desk(Workshop.tools, intake.targets, run_id=1) for _ in range(desks)]
+    for number, page in enumerate(Workshop.tools.read(Workshop(records), None), 1):
+        page.fetched_at = START
+        if not apart:
+            intake.take(page, number)
+            continue
+        part = apart[number % desks].take(Order(page, number, intake.next_raw_id))
+        intake.next_raw_id += len(page.records)
+        intake.add(page, number, part)
+    return intake
+
+
+@given(records=tools(), desks=...)
+@cases(60)
+def test_pages_taken_apart_by_turns_are_the_pages(records: list[Given], desks: bool) -> None:
+    alone, together = taken(records, desks=0), taken(records, desks=1 + desks)
+    assert together.chunk == alone.chunk
+    assert together.highest == alone.highest
+    assert together.next_raw_id == alone.next_raw_id
+    for ours, theirs in zip(together.targets, alone.targets, strict=True):
+        assert repr(ours.rows) == repr(theirs.rows)

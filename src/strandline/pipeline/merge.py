@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, and_, func, inspect, not_, select
 
@@ -43,6 +43,9 @@ from strandline.warehouse import (
 )
 from strandline.warehouse.aggregate import Watch
 from strandline.warehouse.database import Database
+
+NOT_WRITTEN: Final = ("rejected", "rebuilt")
+"""What is counted of a merge, and is no row that it has written."""
 
 
 def merge(
@@ -153,7 +156,7 @@ def _tell(
 ) -> None:
     """Tell of the load in the audit dimension, if it has written anything."""
     rejected = counts.get("rejected", 0)
-    if sum(counts.values()) == rejected:
+    if not any(count for name, count in counts.items() if name not in NOT_WRITTEN):
         return
     mapper, version = target.sync.mapper.__name__, mapper_version(target.conversion)
     audit.note(connection, audit.Load(log, up_to, mapper, version, run_id, has_rejected=rejected > 0))

@@ -73,8 +73,8 @@ def lay_over(connection: Connection, batch: Batch) -> tuple[int, int]:
     many versions are to be removed, once the facts have moved, and how many have become others.
     """
     adopt(connection, batch)
-    retired = retire(connection, batch)
-    return retired, renew(connection, batch)
+    retired, inferred = retire(connection, batch)
+    return retired, inferred + renew(connection, batch)
 
 
 def adopt(connection: Connection, batch: Batch) -> None:
@@ -91,8 +91,10 @@ def adopt(connection: Connection, batch: Batch) -> None:
     connection.execute(update(batch.event).where(is_member).values(current_durable_key=durable))
 
 
-def retire(connection: Connection, batch: Batch) -> int:
-    """Set aside the versions that nobody took over; how many they are. What is left of nobody is inferred."""
+def retire(connection: Connection, batch: Batch) -> tuple[int, int]:
+    """Set aside the versions that nobody took over; how many they are. What is left of nobody is inferred,
+    which is the other number.
+    """
     RETIRED.create(connection)
     e, table = batch.event.c, batch.table
     taken_over = select(literal(1)).where(e.kept_key == batch.key).exists()
@@ -109,9 +111,7 @@ def retire(connection: Connection, batch: Batch) -> int:
     # One instant long, so that they are in nobody's way among the current ones.
     gone = {"valid_to": just_after(table.c.valid_from), "is_current": False, "is_deleted": False}
     retired: int = connection.execute(aside.values(**gone)).rowcount
-    if has_withdrawn:
-        _infer_withdrawn(connection, batch)
-    return retired
+    return retired, _infer_withdrawn(connection, batch) if has_withdrawn else 0
 
 
 def _find_withdrawn(connection: Connection, batch: Batch) -> bool:
@@ -132,7 +132,7 @@ def _spare_withdrawn(connection: Connection, batch: Batch) -> None:
     connection.execute(delete(RETIRED).where(RETIRED.c.key.in_(spared)))
 
 
-def _infer_withdrawn(connection: Connection, batch: Batch) -> None:
+def _infer_withdrawn(connection: Connection, batch: Batch) -> int:
     table = batch.table
     retired = select(RETIRED.c.key)
     dimension = batch.dimension
@@ -149,7 +149,7 @@ def _infer_withdrawn(connection: Connection, batch: Batch) -> None:
         "is_inferred": True,
         "is_deleted": False,
     }
-    connection.execute(
+    becoming = (
         update(table)
         .where(
             table.c.source_system == batch.source_system,
@@ -159,6 +159,7 @@ def _infer_withdrawn(connection: Connection, batch: Batch) -> None:
         )
         .values(**nothing, **inferred, **written(batch))
     )
+    return connection.execute(becoming).rowcount
 
 
 def renew(connection: Connection, batch: Batch) -> int:

@@ -42,6 +42,7 @@ def run(
         int | None,
         typer.Option("--workers", min=0, help="How many processes help to read [env: STRANDLINE_WORKERS]."),
     ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read what is new and merge it."""
@@ -53,7 +54,7 @@ def run(
             pipeline = commands.choose(name, settings)
         gc.enable()
         with progress.shown(sys.stderr) as shown:
-            report = commands.run(pipeline, settings, progress=shown)
+            report = commands.run(pipeline, settings, profile=profile, progress=shown)
     output.print_run(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 

@@ -92,6 +92,15 @@ STREAM_COLUMNS = {
     "seconds": "seconds",
     "mark": "read up to",
 }
+PROFILE_COLUMNS = {
+    "stream": "stream",
+    "source": "source",
+    "contract": "contract",
+    "mapping": "mapping",
+    "copy": "copy",
+    "merge": "merge",
+    "other": "other",
+}
 SAMPLE_COLUMNS = {
     "table": "table",
     "source_id": "natural key",
@@ -130,6 +139,8 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
     if targets:
         out.print(table(targets, columns=TARGET_COLUMNS))
     print_broken(out, run.get("expectations") or [])
+    if run.get("profile"):
+        out.print(table(_shares(run["profile"]), columns=PROFILE_COLUMNS, title="Seconds"))
     for stream in run["streams"]:
         if stream["error"]:
             sys.stderr.write(f"error: {stream['error']}\n")
@@ -139,6 +150,18 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
         out.print(table(run["samples"], columns=SAMPLE_COLUMNS, title="For example"))
     if any(stream["rejected"] for stream in run["streams"]):
         sys.stderr.write("Some records were rejected: strandline quarantine list shows which, and why.\n")
+
+
+def _shares(profile: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The seconds of each part, with what share of all of them that is."""
+    whole = sum(seconds for row in profile for part, seconds in row.items() if part != "stream") or 1.0
+    return [
+        {
+            "stream": row["stream"] or "everything else",
+            **{part: f"{it:.2f} ({it / whole:.0%})" for part, it in row.items() if part != "stream"},
+        }
+        for row in profile
+    ]
 
 
 def print_broken(out: Console, expectations: Sequence[Mapping[str, Any]]) -> None:

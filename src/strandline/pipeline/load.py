@@ -11,7 +11,7 @@ the raw log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -25,6 +25,7 @@ from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.effacement import entry_of
 from strandline.pipeline.intake import Chunk, Intake
+from strandline.pipeline.profile import COPY, RECORDS, SOURCE, Profile
 from strandline.pipeline.register import Register
 from strandline.pipeline.sieve import Sieve
 from strandline.pipeline.stager import Rows, Stager
@@ -69,6 +70,7 @@ class Load:
         run_id: int,
         report: Callable[[Figures], None],
         staff: Staff = ALONE,
+        is_profiled: bool = False,
     ) -> None:
         self.database = database
         self.connection = connection
@@ -98,6 +100,8 @@ class Load:
         self._sieve = Sieve(self._intake, glance, self._latest_hashes) if glance else None
         self._stager = Stager(database, connection)
         self._staff = staff
+        self.profile = Profile()
+        self._is_profiled = is_profiled
         self._started = datetime.now(UTC)
         self._highest_key: str | None = None  # of a first read; every key lies behind ""
 
@@ -217,19 +221,20 @@ class Load:
         pages = self.stream.read(source, cursor.since(mark) if cursor else None)
         team = Team(self._intake, self._staff if can_pack(self.database, self.targets) else ALONE)
         try:
-            for page in pages:
+            for page in self.profile.waiting(SOURCE, pages):
                 self.figures.pages += 1
                 self.figures.records += len(page.records)
-                for _ in team.take(page, self.figures.pages):
-                    self._store_if_full()
-            self._finish(team)
+                self._store_each(team.take(page, self.figures.pages))
+                if self._is_profiled:
+                    self.profile.weigh(page, self.stream, self.targets)
+            self._store_each(team.finish())
             self._store(is_end=True)
         except OrderBroken:
             self._take_mark_back()
             raise
         except SourceError:
             # What has been read is kept, and an ordered stream goes on from there.
-            self._finish(team)
+            self._store_each(team.finish())
             self._store(is_end=False)
             raise
         finally:
@@ -238,14 +243,12 @@ class Load:
         refusal.fail_on_unknown(self.stream, self._unknown)
         self._refuse_too_many()
 
-    def _finish(self, team: Team) -> None:
-        for _ in team.finish():
-            self._store_if_full()
-
-    def _store_if_full(self) -> None:
-        if self._is_full(self._intake.chunk):
-            self._store(is_end=False)
-            collect_young()
+    def _store_each(self, taken: Iterable[None]) -> None:
+        """Store a chunk whenever what comes in has filled one."""
+        for _ in self.profile.waiting(RECORDS, taken):
+            if self._is_full(self._intake.chunk):
+                self._store(is_end=False)
+                collect_young()
 
     def _is_full(self, chunk: Chunk) -> bool:
         return len(chunk.entries) >= self.chunk_records or chunk.size >= self.chunk_bytes
@@ -266,7 +269,7 @@ class Load:
 
     def _store(self, *, is_end: bool) -> None:
         chunk = self._intake.empty()
-        with self.connection.begin():
+        with self.profile.timing(COPY), self.connection.begin():
             self.figures.unchanged += self._suppression.apply(self.connection, chunk)
             kept = self._append_new(chunk)
             self._suppression.note(self.connection, kept)

@@ -100,6 +100,8 @@ class RunReport:
     error: str | None = None
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Of a replay that only looks: some of the values that would be others."""
+    profile: list[dict[str, Any]] | None = None
+    """If it was asked for: the seconds that each stream took, by part, and last what was no stream's."""
 
     @property
     def seconds(self) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -22,6 +23,7 @@ from strandline.pipeline import aggregate, inspection, merge, retry
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.load import Figures, Load
+from strandline.pipeline.profile import MERGE, Profile
 from strandline.pipeline.report import (
     ExpectationReport,
     Progress,
@@ -44,26 +46,29 @@ def run(
     sources: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    profile: bool = False,
 ) -> RunReport:
     """Bring everything that the pipeline fills up to its sources; running again changes nothing.
 
     `sources` gives sources that are set up already, by name; the others are made from their settings. So many
     `workers`, processes of their own, take records through contract and mapper; unless told, as many as the
-    machine is worth, where a stream has many records. Errors of one stream are in its report; what concerns
-    the whole run is raised.
+    machine is worth, where a stream has many records. With `profile` the report says where the time went.
+    Errors of one stream are in its report; what concerns the whole run is raised.
     """
     with ExitStack() as opened, collecting_by_hand():
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
         ready = _open(pipeline.sources, sources or {}, opened)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
-        one_run.staff = staff_for(workers, pipeline.sources)
+        one_run.staff, one_run.is_profiled = staff_for(workers, pipeline.sources), profile
         one_run.prepare()
         with one_run.recorded():
             loads = [
                 one_run.read(reading, ready[reading.stream.source_name]) for reading in pipeline.readings
             ]
             one_run.merge([load for load in loads if load is not None])
+        if profile:
+            one_run.report.profile = one_run.profiles()
         return one_run.report
 
 
@@ -99,6 +104,8 @@ class Run:
         self.progress = progress
         self.staff = ALONE
         """Who helps to read."""
+        self.is_profiled = False
+        self._profiles: dict[str, Profile] = {}
         self.report: RunReport
         self.inspection = inspection.Inspection(pipeline, database, connection)
         rows = dialect.of_rows(database.engine)
@@ -188,7 +195,7 @@ class Run:
 
     def load_of(self, reading: Reading, targets: Sequence[Target]) -> Load:
         """A pass over the stream for these of its targets."""
-        return Load(
+        load = Load(
             self.database,
             self.connection,
             reading=reading,
@@ -196,7 +203,10 @@ class Run:
             run_id=self.report.run_id,
             report=lambda figures: self._tell(reading, figures),
             staff=self.staff,
+            is_profiled=self.is_profiled,
         )
+        self._profiles[reading.stream.qualified_name] = load.profile
+        return load
 
     def fill(self, load: Load) -> None:
         """Fill the columns that have been declared since the last run."""
@@ -206,6 +216,13 @@ class Run:
                     merge.fill_columns(
                         self.database, self.connection, load=load, target=target, run_id=self.report.run_id
                     )
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """Where the time went, by stream, and what was nobody's: starting, aggregates, the ledger."""
+        seconds = {name: it.seconds() for name, it in self._profiles.items()}
+        other = self.report.seconds - sum(sum(it.values()) for it in seconds.values())
+        told = [{"stream": name, **it} for name, it in seconds.items()]
+        return [*told, {"stream": None, "other": round(max(other, 0.0), 3)}]
 
     def _tell(self, reading: Reading, figures: Figures) -> None:
         self.progress.reading(reading.stream.qualified_name, figures)
@@ -263,7 +280,7 @@ class Run:
         self.progress.merging(load.stream.qualified_name, target.sync.target)
         began, found = time.monotonic(), list[ExpectationReport]()
         try:
-            with self.connection.begin():
+            with load.profile.timing(MERGE), self.connection.begin():
                 counts = merge.merge(
                     self.database, self.connection, load=load, target=target, run_id=self.report.run_id
                 )

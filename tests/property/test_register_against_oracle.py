@@ -3,10 +3,10 @@
 import itertools
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import String, delete, select
 from sqlalchemy.orm import Mapped
@@ -14,7 +14,7 @@ from tests.effort import cases
 from tests.memory import pages
 
 from strandline.model import Dimension, Mapper, attribute, field
-from strandline.pipeline import Pipeline, run
+from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.source import Pages, Record, Source, stream
 from strandline.warehouse import state
 from strandline.warehouse.database import Database
@@ -47,6 +47,25 @@ class Box(Source):
         return pages(*(self.records[at : at + 2] for at in range(0, len(self.records), 2)))
 
 
+class FirstGem(Record):
+    """A gem, as it was read at first: only ovals."""
+
+    id: str
+    cut: Literal["oval"] | None = None
+    ring: Ring | None = None
+
+
+class FirstBox(Box):
+    """Gems, by a contract that refuses some."""
+
+    name = "box"
+
+    @stream(FirstGem, key="id", deleted="gone")
+    def gems(self) -> Pages:
+        """What it was given, two a page."""
+        return pages(*(self.records[at : at + 2] for at in range(0, len(self.records), 2)))
+
+
 class DimGem(Dimension):
     """A gem."""
 
@@ -59,8 +78,21 @@ class BoxGem(Mapper[Gem, DimGem]):
     cut = field("cut")
 
 
+class FirstBoxGem(Mapper[FirstGem, DimGem]):
+    """Gems."""
+
+    cut = field("cut")
+
+
 box = Pipeline("box")
 box.sync(Box.gems, BoxGem)
+
+refusing = Pipeline("box")
+refusing.sync(FirstBox.gems, FirstBoxGem, rejects=Rejects(count=1000, share=None))
+
+failing = Pipeline("box")
+failing.sync(FirstBox.gems, FirstBoxGem, rejects=Rejects(count=0))
+"""Merges nothing where something was refused: it is taken up again by the next one."""
 
 KINDS = {str: "text", int: "integer", bool: "boolean", dict: "object", list: "list", type(None): "null"}
 DECLARED = ["cut", "id", "ring", "ring.metal"]
@@ -123,21 +155,12 @@ def prefixes(both: Database) -> Iterator[str]:
     return (f"{number}:" for number in itertools.count())
 
 
-@given(runs)
-@cases(15)
-def test_the_register_is_what_a_plain_loop_says(
-    both: Database, prefixes: Iterator[str], sent: list[list[dict[str, Any]]]
-) -> None:
-    with both.begin() as connection:
-        connection.execute(delete(state.field))
-    numbers, source, prefix = dict[int, int](), Box(), next(prefixes)
-    for number, records in enumerate(sent):
-        source.records = [{**it, "id": prefix + it["id"]} for it in records]
-        numbers[run(box, both, sources={"box": source}).run_id] = number
-    with both.begin() as connection:
+def register_is(database: Database, expected: dict[str, dict[str, Any]], numbers: dict[int, int]) -> None:
+    """The register says this, with the numbers of the runs that are meant."""
+    with database.begin() as connection:
         rows = [it for it in connection.execute(select(state.field)) if it.path]
 
-    assert naive(sent) == {
+    assert expected == {
         it.path: {
             "is_declared": it.is_declared,
             "records": it.records,
@@ -151,3 +174,46 @@ def test_the_register_is_what_a_plain_loop_says(
     shown = {it.path: it.examples for it in rows if it.examples}
     assert set(shown) <= {"cut", "ring.metal", "hue", "ring.size"}
     assert all(len(it) == len({*it}) <= 3 for it in shown.values())
+
+
+def load(database: Database, pipeline: Pipeline, prefix: str, records: list[dict[str, Any]]) -> RunReport:
+    source = FirstBox() if pipeline is not box else Box()
+    source.records = [{**it, "id": prefix + it["id"]} for it in records]
+    return run(pipeline, database, sources={"box": source})
+
+
+@given(runs)
+@cases(8)
+def test_the_register_is_what_a_plain_loop_says(
+    both: Database, prefixes: Iterator[str], sent: list[list[dict[str, Any]]]
+) -> None:
+    with both.begin() as connection:
+        connection.execute(delete(state.field))
+    prefix = next(prefixes)
+    numbers = {load(both, box, prefix, it).run_id: number for number, it in enumerate(sent)}
+
+    register_is(both, naive(sent), numbers)
+
+
+STEP = {"id": "a", "cut": "step", "hue": "red", "ring": {"size": 1}}
+
+
+@given(runs, st.lists(st.sampled_from([refusing, failing, box]), min_size=3, max_size=3))
+@example([[STEP, {"id": "b"}]], [refusing])
+@example([[STEP, {"id": "b", "hue": None}], [{"id": "b", "cut": "step"}]], [failing, refusing])
+@cases(6)
+def test_what_is_released_enters_the_register_as_if_it_had_been_accepted_at_first(
+    both: Database, prefixes: Iterator[str], sent: list[list[dict[str, Any]]], pipelines: list[Pipeline]
+) -> None:
+    """Whether it was refused and released, or refused, not merged, and taken up again; and once more it
+    changes nothing.
+    """
+    with both.begin() as connection:
+        connection.execute(delete(state.field))
+    prefix, numbers = next(prefixes), dict[int, int]()
+    for number, (records, pipeline) in enumerate(zip(sent, pipelines, strict=False)):
+        numbers[load(both, pipeline, prefix, records).run_id] = number
+    for pipeline in (failing, box, box):
+        load(both, pipeline, prefix, [])
+
+    register_is(both, naive(sent), numbers)

@@ -118,6 +118,8 @@ class Intake:
         self._extras = Extras(stream.contract, ignored=[stream.deleted or ""]) if has_custom else None
         self.census = Census(stream.contract, ignored=[stream.deleted or ""], hidden=stream.key)
         self._watch = self.census.watcher()
+        self.witness: Callable[[Any, Record], None] = lambda entry, record: None
+        """Told of each entry that is taken in again, with its record."""
         self._custom: str | None = None
         """What the record carries besides its contract."""
 
@@ -224,6 +226,7 @@ class Intake:
         except RecordRejected as error:
             self.reject(raw_id, known_id, error)
             return
+        self.witness(entry, record)
         settles = () if settle is None else (settle(record),)
         if self._extras is not None:
             self._custom = self._extras(payload, effective_at)

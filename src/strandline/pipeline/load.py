@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
 from strandline.pipeline import bygone, refusal
+from strandline.pipeline.admission import Admission
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.effacement import entry_of
@@ -95,6 +96,7 @@ class Load:
         self._unknown: list[Reject] = []  # the first that was refused for what its contract does not name
         self._intake = Intake(self.stream, targets, run_id=run_id)
         self._register = Register(self.stream.qualified_name, self._intake.census, run_id=run_id)
+        self._admission = Admission(connection, self._intake, self._register)
         self._suppression = Suppression(self.stream, targets, self._intake)
         glance = None if self.stream.cursor else self.stream.glance
         self._sieve = Sieve(self._intake, glance, self._latest_hashes) if glance else None
@@ -134,19 +136,22 @@ class Load:
     def _resume(self, first: int, last: int) -> None:
         if first < last:
             self._tell_rejects_anew(quarantine.doubt)
+        applied = max(target.applied for target in self.targets)
         while first < last:
             with self.connection.begin():
                 batch = raw.entries_after(self.connection, self.reading.raw, first, up_to=last)
                 discarded = quarantine.discarded(
                     self.connection, stream=self.stream.qualified_name, after=first, up_to=last
                 )
-                for entry in batch:
-                    out = discarded.get(entry.raw_id, ())
-                    behind = [it for it in self.targets if it.applied < entry.raw_id]
-                    behind = [it for it in behind if it.sync.target not in out]
-                    if behind and "" not in out:
-                        self._intake.take_again(entry, behind)
-                self._stage(self._intake.empty(), kept=None)
+                unmerged = [it.raw_id for it in batch if it.raw_id > applied] if self.has_rejects else []
+                with self._admission.of_resumed(self.reading.raw, self.stream.qualified_name, unmerged):
+                    for entry in batch:
+                        out = discarded.get(entry.raw_id, ())
+                        behind = [it for it in self.targets if it.applied < entry.raw_id]
+                        behind = [it for it in behind if it.sync.target not in out]
+                        if behind and "" not in out:
+                            self._intake.take_again(entry, behind)
+                    self._stage(self._intake.empty(), kept=None)
             first = batch[-1].raw_id if batch else last
             self.figures.resumed += len(batch)
             self.report(self.figures)
@@ -197,6 +202,13 @@ class Load:
                 rows, target.rows = target.rows, []
                 collect_young()
                 yield rejects + self._stager.stage(target, rows)
+
+    def stage_tried(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
+        """Stage entries of the quarantine; the field register learns of whom the contract accepts now."""
+        with self._admission.of_tried():
+            for rejects in self.stage_entries(target, entries):
+                self._admission.note()
+                yield rejects
 
     def keep(self, rejects: Sequence[Reject]) -> None:
         """Put these into the quarantine, with the versions of what refuses them."""

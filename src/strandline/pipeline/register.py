@@ -1,15 +1,18 @@
-"""The field register as a pass over a stream keeps it up: of each chunk what was stored, and parsed."""
+"""The field register as a pass over a stream keeps it up: of each chunk what was stored, and parsed; of what
+the contract has refused, see `admission`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
 from strandline.pipeline import rename
 from strandline.pipeline.intake import Chunk
-from strandline.source.census import MOST_EXAMPLES, WHOLE, Carrying, Census, Counted, Tally, sample
+from strandline.source.census import MOST_EXAMPLES, WHOLE, Carrying, Census, Counted, Shape, Tally, sample
 from strandline.warehouse import raw, register
 
 MOST_UNKNOWN: Final = 1_000
@@ -33,16 +36,34 @@ class Register:
         """Add what these new entries of the chunk carry; the caller owns the transaction."""
         refused = {it.raw_id for it in chunk.rejects if it.target == ""}
         parsed = [it for it in new if it[4] == raw.UPSERT and it[0] not in refused]
-        if not parsed:
-            return
-        self._first = self._first or parsed[0][0]
-        sampled, carrying = list(map(_counted, sample(parsed))), list(_carrying(chunk, parsed))
+        if parsed:
+            self._first = self._first or parsed[0][0]
+            self._add(connection, parsed, chunk.unknown, run_id=self._run_id)
+
+    def note_later(self, connection: Connection, chunk: Chunk) -> None:
+        """Add what these entries carry as if they had been parsed by the runs that have read them; the caller
+        owns the transaction, which may be rolled back while the pass goes on.
+        """
+        self._rows = None
+        for run_id, entries in groupby(sorted(chunk.entries, key=_run_of), key=_run_of):
+            self._add(connection, list(entries), chunk.unknown, run_id=run_id)
+        self._rows = None
+
+    def _add(
+        self,
+        connection: Connection,
+        parsed: Sequence[raw.Entry],
+        unknown: Mapping[Shape, Sequence[int]],
+        *,
+        run_id: int,
+    ) -> None:
+        sampled, carrying = list(map(_counted, sample(parsed))), list(_carrying(unknown, parsed))
         found = self._census.count(sampled, carrying, records=len(parsed))
         rows = self._known(connection)
         before = rows[WHOLE]["records"] if WHOLE in rows else 0
         for path, tally in found.items():
             if path in rows or tally.is_declared or self._has_room(rows):
-                rows[path] = self._added(rows.get(path), path, tally, before=before)
+                rows[path] = self._added(rows.get(path), path, tally, before=before, run_id=run_id)
         for path, row in rows.items():
             if path not in found:
                 row["is_declared"] = False
@@ -66,7 +87,9 @@ class Register:
     def _has_room(self, rows: dict[str, dict[str, Any]]) -> bool:
         return sum(not row["is_declared"] for row in rows.values()) < MOST_UNKNOWN
 
-    def _added(self, row: dict[str, Any] | None, path: str, tally: Tally, *, before: int) -> dict[str, Any]:
+    def _added(
+        self, row: dict[str, Any] | None, path: str, tally: Tally, *, before: int, run_id: int
+    ) -> dict[str, Any]:
         """The row with what was counted now; `before` records came earlier, none of which had a field that
         the contract does not name.
         """
@@ -84,11 +107,11 @@ class Register:
                 "last_run_id": None,
                 "renamed_from": None,
             }
-        is_seen = tally.first_seen is not None
+        runs = [] if tally.first_seen is None else [run_id]
         examples = [] if tally.is_personal else row["examples"]
         examples += [] if tally.is_personal else [it for it in tally.examples if it not in examples]
-        firsts = [it for it in (row["first_seen"], tally.first_seen) if it is not None]
-        lasts = [it for it in (row["last_seen"], tally.last_seen) if it is not None]
+        firsts = [*_there(row["first_seen"]), *_there(tally.first_seen)]
+        lasts = [*_there(row["last_seen"]), *_there(tally.last_seen)]
         return {
             **row,
             **{name: row[name] + getattr(tally, name) for name in ADDED},
@@ -98,15 +121,24 @@ class Register:
             "examples": examples[:MOST_EXAMPLES],
             "first_seen": min(firsts, default=None),
             "last_seen": max(lasts, default=None),
-            "first_run_id": row["first_run_id"] or (self._run_id if is_seen else None),
-            "last_run_id": self._run_id if is_seen else row["last_run_id"],
+            "first_run_id": min([*runs, *_there(row["first_run_id"])], default=None),
+            "last_run_id": max([*runs, *_there(row["last_run_id"])], default=None),
         }
 
 
-def _carrying(chunk: Chunk, parsed: Sequence[raw.Entry]) -> Iterator[Carrying]:
+def _there(value: Any) -> list[Any]:
+    return [] if value is None else [value]
+
+
+def _run_of(entry: raw.Entry) -> int:
+    run_id: int = entry[7]
+    return run_id
+
+
+def _carrying(unknown: Mapping[Shape, Sequence[int]], parsed: Sequence[raw.Entry]) -> Iterator[Carrying]:
     """What is carried besides the contract, by how many of these, and some that do."""
-    entries = {it[0]: it for it in parsed} if chunk.unknown else {}
-    for shape, raw_ids in chunk.unknown.items():
+    entries = {it[0]: it for it in parsed} if unknown else {}
+    for shape, raw_ids in unknown.items():
         theirs = [it for it in raw_ids if it in entries]
         if theirs:
             some = (*theirs[:MOST_EXAMPLES], theirs[-1])

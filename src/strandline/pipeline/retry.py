@@ -32,7 +32,7 @@ def take_in(connection: Connection, load: Load, target: Target) -> tuple[int, in
     mine, staged = ward(load, target), target.staged
     tried = release.choose(connection, mine, load.wanted, load.versions, up_to=load.last_raw_id)
     connection.execute(delete(staged).where(staged.c.raw_id.in_(select(release.TRIED.c.raw_id))))
-    for rejects in load.stage_entries(target, release.entries(mine)):
+    for rejects in load.stage_tried(target, release.entries(mine)):
         refused = [it.raw_id for it in rejects if it.target]
         if refused:
             release.hand_over(connection, mine, refused)

@@ -172,6 +172,12 @@ def forget_doubtful(connection: Connection, *, stream: str, target: str, after: 
     )
 
 
+def forget(connection: Connection, *, stream: str, raw_ids: Sequence[int]) -> None:
+    """Forget what the contract had refused of these entries: it was tried again and accepted."""
+    passes = and_(of_target(stream=stream, target=""), state.reject.c.version.is_(None))
+    connection.execute(delete(state.reject).where(passes, state.reject.c.raw_id.in_(raw_ids)))
+
+
 def is_discarded(entry: FromClause, *, stream: str, target: str) -> ColumnElement[bool]:
     """Whether somebody has discarded this entry of the raw log, for this target or for all."""
     noted = state.reject.alias("discarded").c

@@ -124,13 +124,37 @@ def _chosen(ward: Ward, wanted: Wanted, versions: Mapping[str, str], *, up_to: i
 
 
 def entries(ward: Ward) -> Select[Any]:
-    """The entries that are tried, oldest first."""
+    """The entries that are tried, oldest first, each with the run that read it if the contract has refused it
+    then: `refused_by`.
+    """
     entry = ward.raw
+    noted = state.reject.alias("first").c
+    refused_by = select(noted.run_id).where(_at_first(noted, entry, ward.stream)).scalar_subquery()
     return (
-        select(*raw.entry_columns(entry))
+        select(*raw.entry_columns(entry), refused_by.label("refused_by"))
         .join(TRIED, TRIED.c.raw_id == entry.c.raw_id)
         .order_by(entry.c.raw_id)
     )
+
+
+def refused_at_first(
+    connection: Connection, table: Table, *, stream: str, raw_ids: Sequence[int]
+) -> dict[int, int]:
+    """Those of these entries, one behind the other in a raw log, that their contract has refused when they
+    were read, and by which run.
+    """
+    if not raw_ids:
+        return {}
+    noted = state.reject.c
+    among = noted.raw_id.between(raw_ids[0], raw_ids[-1])
+    found = select(noted.raw_id, noted.run_id).where(_at_first(noted, table, stream), among)
+    return {it.raw_id: it.run_id for it in connection.execute(found)}
+
+
+def _at_first(noted: Any, entry: Table, stream: str) -> ColumnElement[bool]:
+    """Whether it is the contract's reject of the entry, and no later contract's than that of its reading."""
+    same = and_(noted.stream == stream, noted.raw_id == entry.c.raw_id, noted.target == "")
+    return and_(same, noted.run_id == entry.c.run_id)
 
 
 def hand_over(connection: Connection, ward: Ward, raw_ids: Sequence[int] | None = None) -> None:

@@ -72,3 +72,16 @@ def test_what_is_not_personal_stays(harbour: Harbour) -> None:
     assert outcome.code == 0
     assert "only_pii    True" in outcome.stdout
     assert_flags(harbour, "d", "| version | flag |\n| 1 | NO |\n| 2 | SE |")
+
+
+def test_a_key_that_is_forgotten_is_found_no_more(harbour: Harbour) -> None:
+    words = ("erase", "harbour.ships", "b", "--reason", "sold", "--only-pii", "--pseudonymise-key")
+    certificate = harbour.project.strandline(*words, "--json").document
+    again = harbour.project.strandline(*words)
+    late = harbour.project.strandline("erase", "harbour.ships", "d", *words[3:], "--until", "2026-01-02")
+
+    assert certificate["pseudonymised"]
+    assert (again.code, late.code) == (1, 2)
+    assert "no record of 'b' is in the raw log" in again.error
+    assert "another natural key than before" in late.error
+    assert_flags(harbour, "b", "| version | flag |")

@@ -330,3 +330,29 @@ def test_what_is_restored_is_as_if_it_had_been_there(warehouse: Database, tmp_pa
     assert replay(insurer, warehouse).status == "done"
     assert sums(warehouse) == before
     assert canary.found(dump(warehouse)) == []
+
+
+def test_the_number_of_a_policy_is_forgotten_with_its_holder(warehouse: Database) -> None:
+    """It is the grain of facts, and of their lines too."""
+    canary = Canaries()
+    number = canary("number")
+    load(warehouse, [policy(canary, 1, number), policy(canary, 3, number), policy(Canaries(), 1, "q")])
+    wrong = [policy(canary, 5, number, premium="much"), policy(canary, 5, number, holder="x" * 61)]
+    load(warehouse, wrong)
+    before, was = sums(warehouse), holders(warehouse)
+    certificate = erased(warehouse, "policies", number, pseudonymise=True)
+
+    assert canary.found(dump(warehouse)) == []
+    token = next(it[0] for it in holders(warehouse) if it[0] != "q")
+    assert {it[5] for it in holders(warehouse)} == {it[5] for it in was}
+    assert sums(warehouse)[0] == before[0]
+    assert [it[1:] for it in sums(warehouse)[1] if it[0] == token] == [
+        it[1:] for it in before[1] if it[0] == number
+    ]
+    assert certificate.kept == {"fact_policy": 1, "fact_policy.holder_key": 1, "fact_policy_part": 2}
+    tables = (FactPolicy.table(), FactPolicyPart.table(), DimHolder.table())
+    written = row_versions(warehouse, *tables)
+    assert replay(insurer, warehouse).status == "done"
+    assert load(warehouse, [policy(canary, 9, number)]).streams[0].stored == 0
+    assert row_versions(warehouse, *tables) == written
+    assert canary.found(dump(warehouse)) == []

@@ -121,6 +121,9 @@ def erase(
     only_pii: Annotated[
         bool, typer.Option("--only-pii", help="Only what is personal; everything else of the history stays.")
     ] = False,
+    pseudonymise_key: Annotated[
+        bool, typer.Option("--pseudonymise-key", help="Put a random key in the place of the natural key.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be changed.")] = False,
     database_url: DatabaseUrl = None,
     app: App = None,
@@ -143,6 +146,7 @@ def erase(
                 until=until and (until if until.tzinfo else until.replace(tzinfo=UTC)),
                 reject_ids=reject or [],
                 only_pii=only_pii,
+                pseudonymise=pseudonymise_key,
                 is_dry=dry_run,
                 progress=shown,
             )

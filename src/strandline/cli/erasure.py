@@ -31,6 +31,7 @@ def erase(
     until: datetime | None,
     reject_ids: Sequence[int],
     only_pii: bool,
+    pseudonymise: bool,
     is_dry: bool,
     progress: Any,
 ) -> Any:
@@ -48,6 +49,7 @@ def erase(
             until=until,
             reject_ids=reject_ids,
             only_pii=only_pii,
+            pseudonymise=pseudonymise,
             is_dry=is_dry,
             progress=progress,
         )
@@ -69,11 +71,12 @@ def print_certificate(certificate: Any, *, as_json: bool) -> None:
     told = certificate.as_dict()
     counts, kept = told.pop("counts"), told.pop("kept")
     is_dry = told.pop("is_dry")
-    told["only_pii"] = told["only_pii"] or None  # told where it is so
+    told |= {name: told[name] or None for name in ("only_pii", "pseudonymised")}  # told where it is so
     head = (
         "erasure_id",
         "stream",
         "only_pii",
+        "pseudonymised",
         "reason",
         "until",
         "erased_at",
@@ -82,7 +85,7 @@ def print_certificate(certificate: Any, *, as_json: bool) -> None:
         "key_hash",
         "salt",
     )
-    shown = ("stream", "only_pii", "reason", "until") if is_dry else head
+    shown = ("stream", "only_pii", "pseudonymised", "reason", "until") if is_dry else head
     output.print_mapping({name: told[name] for name in shown if told[name] is not None}, as_json=False)
     what = "would be changed or removed" if is_dry else "changed or removed"
     _print_rows(counts, columns={"name": "table", "rows": what})

@@ -142,6 +142,16 @@ def parse(members: str) -> dict[str, Decimal]:
     return found
 
 
+def rename(members: str, before: str, now: str) -> str:
+    """A group's text with another natural key in the place of one; weights that were left out stay equal."""
+    weights = parse(members)
+    if before not in weights:
+        return members
+    renamed = {now if key == before else key: weight for key, weight in weights.items()}
+    is_equal = weights == _equal(sorted(weights))
+    return _spell(_equal(sorted(renamed)) if is_equal else renamed)
+
+
 @dataclass(frozen=True)
 class _Member:
     key: str

@@ -1,8 +1,9 @@
 """What runs when: pipelines, what they expect, their runs and what they report."""
 
 from strandline.model.expectation import accepted, fresh, holds, not_null, refers, unique
+from strandline.pipeline.certificate import Certificate
 from strandline.pipeline.definition import Pipeline, Rejects
-from strandline.pipeline.erasure import Certificate, erase
+from strandline.pipeline.erasure import erase
 from strandline.pipeline.prune import prune
 from strandline.pipeline.reconciliation import row_count, total
 from strandline.pipeline.report import RunReport

@@ -75,7 +75,8 @@ class Effacer:
         self.targets = targets
         self.mentions = mention.mentions(syncs, stream)
         self.outline = leaf.outline(stream.contract)
-        self._kept = mention.kept_paths(stream, syncs)
+        self.kept_paths = mention.kept_paths(stream, syncs)
+        self.key_paths = {(it,) for it in stream.key}
         self._has_members = any(issubclass(it.model, Dimension) for it in syncs)
         self._personal = mention.personal_paths(syncs)
         self._read = stream.compile_reader()
@@ -87,7 +88,7 @@ class Effacer:
     def places_of(self, dimension: str, source: str) -> frozenset[tuple[str, ...]]:
         """Where the records name members of a dimension, as they are."""
         if dimension == WHOLE:
-            return frozenset({*mention.fact_paths(it.sync for it in self.targets), *self._kept})
+            return frozenset({*mention.fact_paths(it.sync for it in self.targets), *self.kept_paths})
         theirs = (it for it in self.mentions if (it.dimension, it.source) == (dimension, source))
         return frozenset(it.path for it in theirs if it.path and it.is_plain)
 
@@ -106,14 +107,14 @@ class Effacer:
 
     def may_mention(self, named: Sequence[Named], entries: Iterable[Any], rejected: set[int]) -> set[int]:
         """Which of these new entries (raw_id, source_id, …) have to be looked at."""
-        known = {it.path for it in self._mentions_of(named)}
+        known = {it.path for it in self.mentions_of(named)}
         is_strange = any(it.places - known for it in named if not it.is_own)
-        if is_strange or any(it.is_group or it.path is None for it in self._mentions_of(named)):
+        if is_strange or any(it.is_group or it.path is None for it in self.mentions_of(named)):
             return {it[0] for it in entries}
         keys, own = {it.source_id for it in named}, {it.source_id for it in named if it.is_own}
         found = {entry[0] for entry in entries if entry[0] in rejected or entry[1] in own}
         for target in self.targets:
-            places = [self._place(target, it) for it in self.mentions if it.target == target.sync.target]
+            places = [self.place(target, it) for it in self.mentions if it.target == target.sync.target]
             found |= {row[0] for row in target.rows for place in places if row[place] in keys}
         return found
 
@@ -126,7 +127,7 @@ class Effacer:
         if any(it.dimension == WHOLE and self.mentions_it(entry, leaves, it) for it in named):
             entry = entry._replace(operation=raw.FACTS if entry.operation == raw.UPSERT else entry.operation)
         chosen = {it for one in named for it in self._meant(entry, leaves, one)}
-        kept = self._kept.union(*(it.places for it in named if it.dimension != WHOLE))
+        kept = self.kept_paths.union(*(it.places for it in named if it.dimension != WHOLE))
         chosen = {it for it in chosen if it.path not in kept}
         payload = self._replace(entry, chosen, is_strict=is_strict) if chosen else entry.payload
         if (payload, entry.operation) == (entry.payload, before):
@@ -140,7 +141,7 @@ class Effacer:
             return []
         if it.is_own:
             return [()] if entry.source_id == it.source_id else []
-        mentions = self._mentions_of([it])
+        mentions = self.mentions_of([it])
         unknown = it.places - {one.path for one in mentions}  # to mappers of this pipeline
         spell, found = self.stream.source.natural_keys, list[Place]()
         for place in leaves:
@@ -155,7 +156,8 @@ class Effacer:
                 found += [place.place for place in at] or [()]
         return found
 
-    def _mentions_of(self, named: Sequence[Named]) -> list[Mention]:
+    def mentions_of(self, named: Sequence[Named]) -> list[Mention]:
+        """Where these may be named, as the mappers know it."""
         wanted = {(it.dimension, it.source_system) for it in named}
         return [it for it in self.mentions if (it.dimension, it.source) in wanted]
 
@@ -170,7 +172,7 @@ class Effacer:
         if named.dimension == WHOLE:
             yield from (it for it in leaves if self._is_left_out(it, named))
             return
-        paths = {it.path for it in self._mentions_of([named])} | named.places
+        paths = {it.path for it in self.mentions_of([named])} | named.places
         others = [it.place for it in leaves if it.path in paths]
         for it in leaves:
             if it.path in named.paths or (it.is_personal and self._is_theirs(it, places, others)):
@@ -191,16 +193,18 @@ class Effacer:
         """Whether the row that the record gives names the key."""
         for target in self.targets:
             if target.sync.target == one.target:
-                place = self._place(target, one)
-                rows = self._rows(target, entry)
+                place = self.place(target, one)
+                rows = self.rows(target, entry)
                 return any(_names(row[place], source_id, one) for row in rows)
         return False
 
-    def _place(self, target: Target, one: Mention) -> int:
+    def place(self, target: Target, one: Mention) -> int:
+        """Where in a row of the target it is named."""
         names = [column.name for column in target.conversion.columns]
         return len(OWN_COLUMNS) + names.index(one.column)
 
-    def _rows(self, target: Target, entry: Entry) -> Sequence[Any]:
+    def rows(self, target: Target, entry: Entry) -> Sequence[Any]:
+        """What the record gives a target; nothing where it is refused."""
         try:
             record, source_id, _ = self._read(entry.payload)
             moment = entry.effective_at or entry.fetched_at
@@ -209,7 +213,7 @@ class Effacer:
             return ()
         return row if target.conversion.has_lines else (row,)
 
-    def _accepting(self, entry: Entry, payload: bytes) -> set[str]:
+    def accepting(self, entry: Entry, payload: bytes) -> set[str]:
         """Who takes this payload: the contract, under no name, and targets."""
         try:
             record, source_id, _ = self._read(payload)
@@ -230,15 +234,15 @@ class Effacer:
         payload = entry.payload
         chosen = {it for it in chosen if payload[it.start : it.end] != NOTHING}
         nothing = dict.fromkeys(chosen, NOTHING)
-        before = set() if entry.operation == raw.DELETE else self._accepting(entry, payload)
-        if not before or before <= self._accepting(entry, leaf.replace(payload, nothing)):
+        before = set() if entry.operation == raw.DELETE else self.accepting(entry, payload)
+        if not before or before <= self.accepting(entry, leaf.replace(payload, nothing)):
             return leaf.replace(payload, nothing)
         decided: dict[Leaf, bytes] = {}
         for path in sorted({it.path for it in chosen}):
             there = [it for it in chosen if it.path == path]
             for word in INSTEAD:
                 tried = {**decided, **dict.fromkeys(there, word)}
-                if before <= self._accepting(entry, leaf.replace(payload, tried)):
+                if before <= self.accepting(entry, leaf.replace(payload, tried)):
                     decided = tried
                     break
             else:

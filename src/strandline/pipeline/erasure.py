@@ -9,18 +9,19 @@ the source still sends of the key is not stored, or only what facts are made of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from re import Pattern
 from typing import Any, Final
 
-from sqlalchemy import MetaData, Table, exists, func, inspect, not_, or_, select, text, update
+from sqlalchemy import MetaData, Table, func, not_, or_, select, text, update
 
 from strandline.errors import DeclarationError, UnknownKey
 from strandline.model.dimension import Dimension
-from strandline.model.fact import Fact, facts_of
-from strandline.pipeline import bygone, extent, merge, quotation
+from strandline.model.fact import Fact
+from strandline.pipeline import bygone, certificate, extent, merge, quotation, renaming
+from strandline.pipeline.certificate import Certificate
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.effacement import Effacer
 from strandline.pipeline.load import Load
@@ -29,7 +30,16 @@ from strandline.pipeline.retraction import Retraction, personal_values
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
-from strandline.warehouse import erasure, horizon, key, ledger, lock, raw, register, staging, temporary
+from strandline.warehouse import (
+    erasure,
+    horizon,
+    ledger,
+    lock,
+    raw,
+    register,
+    staging,
+    temporary,
+)
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.dropped import with_dropped
@@ -39,34 +49,6 @@ from strandline.warehouse.replay import Scope
 
 CHANGED: Final = ("inserted", "updated", "deleted", "corrected", "overwritten", "removed")
 """What a merge calls the rows that are others afterwards."""
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What an erasure has changed; with `is_dry`, what it would."""
-
-    erasure_id: int | None
-    stream: str
-    reason: str
-    until: datetime | None
-    erased_at: datetime
-    erased_by: str
-    run_id: int
-    key_hash: str
-    """SHA-256 of the salt and the natural key."""
-    salt: str
-    """Kept nowhere: whoever has it can show later whose certificate it is."""
-    counts: Mapping[str, int]
-    """Rows that were changed or removed, by table."""
-    kept: Mapping[str, int]
-    """Rows of facts that refer to the member, by column, and those of its own records, by table."""
-    is_dry: bool
-    only_pii: bool = False
-    """Only what is personal went."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 def erase(
@@ -79,6 +61,7 @@ def erase(
     until: datetime | None = None,
     reject_ids: Sequence[int] = (),
     only_pii: bool = False,
+    pseudonymise: bool = False,
     is_dry: bool = False,
     progress: Progress | None = None,
 ) -> Certificate:
@@ -88,7 +71,8 @@ def erase(
     without what contract or model have as personal.
 
     Where facts are made of the stream's records, these stay as far as the facts need them, and say nothing
-    personal. With `is_dry` nothing is changed. Raises DeclarationError for a stream that nobody reads, and
+    personal. With `pseudonymise` the natural key becomes a random one everywhere, and nothing tells which it
+    was. With `is_dry` nothing is changed. Raises DeclarationError for a stream that nobody reads, and
     UnknownKey for a key that it never sent.
     """
     if not reason.strip():
@@ -99,6 +83,11 @@ def erase(
         raise DeclarationError(
             "erase: a reject without a key is erased as a whole", hint="Leave out --only-pii or --reject."
         )
+    if pseudonymise and until is not None:
+        raise DeclarationError(
+            "erase: what took effect later would have another natural key than before",
+            hint="Leave out --until or --pseudonymise-key.",
+        )
     pipeline = extent.gather(pipelines, stream)
     with database.connect() as connection:
         one_run = Run(pipeline, database, connection, progress or Silence())
@@ -107,12 +96,12 @@ def erase(
             case = _Case(one_run, stream, source_id, until=until, only_pii=only_pii)
             case.open(reject_ids, is_dry=is_dry)
             with connection.begin() as transaction:
-                certificate = case.erase(reason=reason, is_dry=is_dry)
+                done = case.erase(reason=reason, pseudonymise=pseudonymise, is_dry=is_dry)
                 if is_dry:
                     transaction.rollback()
         if not is_dry:
             _vacuum(database, case.touched)
-        return certificate
+        return done
 
 
 class _Case:
@@ -133,6 +122,8 @@ class _Case:
         self.loads: list[tuple[Load, Target]] = []
         self.retractions: list[Retraction] = []
         """The streams whose records may mention the member, its own among them."""
+        self.former: str | None = None
+        """The natural key that it had, where it has another one now."""
         self._values: Pattern[str] | None = None
         """What finds personal values of the member's records elsewhere."""
         self.counts: dict[str, int] = {}
@@ -190,35 +181,72 @@ class _Case:
         """The facts that are made of the stream's records."""
         return [it.target for it in self.reading.syncs if issubclass(it.model, Fact)]
 
-    def erase(self, *, reason: str, is_dry: bool) -> Certificate:
+    def _rename(self) -> None:
+        """Give the member another natural key, before anything else."""
+        self.former = self.meant.source_id
+        staged = erasure.forget_staged(
+            self.database, self.connection, stream=self.meant.stream, source_ids=[self.former]
+        )
+        syncs = self.one_run.pipeline.syncs
+        self.meant, renamed = renaming.rename_all(
+            self.database, self.connection, self.meant, retractions=self.retractions, syncs=syncs
+        )
+        for table, rows in {**staged, **renamed}.items():
+            self._count_name(table, rows)
+
+    def erase(self, *, reason: str, pseudonymise: bool, is_dry: bool) -> Certificate:
         """Do it all, in the transaction that is open."""
+        self._lock()
+        if pseudonymise:
+            self._rename()
+        left = self._leftovers()
+        self._take_out(left)
+        self._rebuild()
+        for table, rows in left.remove(self.database, self.connection).items():
+            self._count(table, rows)
+        if self.former is not None:
+            self._forget_key(self.former)
+        elif not self.meant.only_pii:
+            erasure.keep_away(self.connection, self.meant)
+        return self._certify(reason, is_dry=is_dry)
+
+    def _lock(self) -> None:
         written = {target.sync.model for it in self.retractions for _, target in it.loads}
         names = {name for it in {*self.dimensions, *written} for name in merge.written_with(it)}
         lock.share_and_take(self.connection, shared=(), exclusive=names)
-        left = self._leftovers()
-        keys, words = [self.meant.source_id], list[str]()
+
+    def _take_out(self, left: Leftovers) -> None:
+        """Take what is to go out of raw logs, quarantine and ledger."""
+        words = list[str]()
         if self.meant.only_pii:
             self._find_values(erasure.entries(self.connection, self.meant))
         else:
             for dimension in self.dimensions:
                 self._count(dimension.table(), self._versions(dimension))
             words = self._blank()
+            horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
         for it in self.retractions:
             self._retract(it, words, left)
-            keys += it.keys if it.loads is self.loads else []
-        if not self.meant.only_pii:
-            horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
+
+    def _rebuild(self) -> None:
+        """Build the rows anew that were made of what has changed."""
+        keys = [self.meant.source_id, *([self.former] if self.former else [])]
+        keys += [key for it in self.retractions if it.loads is self.loads for key in it.keys]
         for load, target in self.loads:
             counts = self._replay(load, target, list(dict.fromkeys(keys)))
             self._count_merged(target, counts if self.meant.only_pii or target.is_fact else {})
         for it in self.retractions:
             for load, target in it.loads if it.keys and it.loads is not self.loads else ():
                 self._count_merged(target, self._replay(load, target, it.keys))
-        for table, rows in left.remove(self.database, self.connection).items():
-            self._count(table, rows)
-        if not self.meant.only_pii:
-            erasure.keep_away(self.connection, self.meant)
-        return self._certify(reason, is_dry=is_dry)
+
+    def _forget_key(self, former: str) -> None:
+        """Leave nothing of it in the ledger, and a hash by which it is known again."""
+        changed, dropped = renaming.forget(
+            self.database, self.connection, self.meant, former, retractions=self.retractions
+        )
+        for table, rows in changed.items():
+            self._count_name(table, rows)
+        self.touched = [it for it in self.touched if it not in dropped]
 
     def _count_merged(self, target: Target, counts: Mapping[str, int]) -> None:
         self._count(target.sync.model.table(), sum(counts.get(name, 0) for name in CHANGED))
@@ -336,28 +364,6 @@ class _Case:
             nothing = dict.fromkeys(target.dropped)
             self.connection.execute(update(table).where(*mine, is_filled).values(**nothing))
 
-    def _kept(self) -> dict[str, int]:
-        """How many rows of facts refer to the member, by column."""
-        there, kept = inspect(self.connection), dict[str, int]()
-        for dimension in self.dimensions:
-            member = dimension.table().alias("member")
-            c = member.c
-            mine = (c.source_system == self.stream.source_name, c.source_id == self.meant.source_id)
-            for fact in facts_of(dimension):
-                table = fact.table()
-                if not there.has_table(table.name, schema=self.database.schema_of(table)):
-                    continue
-                for name, reference in fact.references().items():
-                    if reference.dimension is dimension:
-                        points = exists().where(*mine, key.points_at(fact, name, member))
-                        rows = select(func.count()).select_from(table).where(points)
-                        kept[f"{table.name}.{name}"] = self.connection.scalar(rows) or 0
-        for model in (target.sync.model for _, target in self.loads if target.is_fact):
-            c = model.table().c
-            mine = (c.source_system == self.stream.source_name, c.source_id == self.meant.source_id)
-            kept[model.table().name] = self.connection.scalar(select(func.count()).where(*mine)) or 0
-        return {name: rows for name, rows in kept.items() if rows}
-
     def _certify(self, reason: str, *, is_dry: bool) -> Certificate:
         salt, connection = erasure.new_salt(), self.connection
         told: dict[str, Any] = {
@@ -367,10 +373,11 @@ class _Case:
             "erased_at": datetime.now(UTC),
             "erased_by": erasure.user(connection),
             "run_id": self.one_run.report.run_id,
-            "key_hash": erasure.hash_of(self.meant.source_id, salt),
+            "key_hash": erasure.hash_of(self.former or self.meant.source_id, salt),
             "counts": self.counts,
-            "kept": self._kept(),
+            "kept": certificate.kept(self.database, connection, self.meant, [it for _, it in self.loads]),
             "only_pii": self.meant.only_pii,
+            "pseudonymised": self.former is not None,
         }
         number = None if is_dry else erasure.keep(connection, told)
         return Certificate(number, **told, salt=salt, is_dry=is_dry)

@@ -12,7 +12,7 @@ from strandline.model.bridge import Bridge
 from strandline.model.column import Attribute, Grain, Reference, role
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
-from strandline.model.mapper import Mapped, names_group, names_member
+from strandline.model.mapper import Mapped, is_parent, names_group, names_member
 from strandline.natural_key import NaturalKeys
 from strandline.pipeline.definition import Sync
 from strandline.source.stream import Stream
@@ -41,8 +41,8 @@ def mentions(syncs: Iterable[Sync], stream: Stream) -> list[Mention]:
     found = []
     for sync in syncs:
         for name, mapped in sync.mapper.mapped.items():
-            dimension = _named_by(mapped.column)
-            if dimension is not None and names_member(mapped.column):
+            dimension = sync.model if is_parent(mapped.column) else _named_by(mapped.column)
+            if dimension is not None and (names_member(mapped.column) or is_parent(mapped.column)):
                 found.append(_mention(sync, name, mapped, dimension, stream))
     return found
 
@@ -59,7 +59,7 @@ def _named_by(column: Column[Any]) -> type[Dimension] | None:
     return named if isinstance(named, type) and issubclass(named, Dimension) else None
 
 
-def _mention(sync: Sync, name: str, mapped: Mapped, dimension: type[Dimension], stream: Stream) -> Mention:
+def _mention(sync: Sync, name: str, mapped: Mapped, dimension: type[Any], stream: Stream) -> Mention:
     declared = mapped.declared
     keys = (
         stream.source.natural_keys if mapped.source is None else (declared and declared.keys) or NaturalKeys()

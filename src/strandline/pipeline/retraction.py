@@ -39,16 +39,16 @@ class Retraction:
         """How to build its targets anew."""
         self.keys: list[str] = []
         """The natural keys of the records that were changed."""
-        self.raw_ids: list[int] = []
+        self.raw_ids = set[int]()
         self.requests: list[tuple[int, int]] = []
         """Run and page of them."""
         self.words: list[str] = []
         """What they had said."""
         source = meant.stream.partition(".")[0]
-        self._effacer = Effacer(reading.stream, targets)
-        wanted = {it.dimension for it in self._effacer.mentions if it.source == source}
+        self.effacer = Effacer(reading.stream, targets)
+        wanted = {it.dimension for it in self.effacer.mentions if it.source == source}
         self.named = [
-            Named(name, source, meant.source_id, meant.until, places=self._effacer.places_of(name, source))
+            Named(name, source, meant.source_id, meant.until, places=self.effacer.places_of(name, source))
             for name in dimensions
             if name in wanted
         ]
@@ -61,12 +61,23 @@ class Retraction:
         meant = self.meant
         if meant.only_pii:
             return Named(OWN, source, meant.source_id, meant.until)
-        places, paths = self._effacer.places_of(WHOLE, source), mention.personal_paths(self.reading.syncs)
+        places, paths = self.effacer.places_of(WHOLE, source), mention.personal_paths(self.reading.syncs)
         return Named(WHOLE, source, meant.source_id, meant.until, frozenset(paths), places)
+
+    def follow(self, source_id: str) -> None:
+        """The person has another natural key from now on."""
+        self.meant = replace(self.meant, source_id=source_id)
+        self.named = [replace(it, source_id=source_id) for it in self.named]
+
+    def note(self, entry: Entry, *, is_own: bool) -> None:
+        """Note that the entry was changed."""
+        self.keys += [] if entry.source_id is None or is_own else [entry.source_id]
+        self.raw_ids.add(entry.raw_id)
+        self.requests.append(self._requests[entry])
 
     def rewrite(self, connection: Connection, values: re.Pattern[str] | None) -> int:
         """Take it out of the raw log, beside these values of the person; how many entries were changed."""
-        found = list(self._mentioning(connection))
+        found = list(self.mentioning(connection))
         if values is not None:
             paths = frozenset(path for it in found for path in self._holding(it, values))
             self.named = [replace(it, paths=it.paths | paths) for it in self.named]
@@ -74,21 +85,21 @@ class Retraction:
         known = [noted.get((it.dimension, it.source_id), it).paths for it in self.named]
         self.named = [replace(it, paths=it.paths | more) for it, more in zip(self.named, known, strict=True)]
         entries, said = dict[int, tuple[bytes, str]](), list[str]()
-        keys: dict[str, None] = {}
+        keys = dict.fromkeys(self.keys)
         for it, request in self._requests.items():
-            effaced = self._effacer.efface(it, self.named, is_strict=True)
+            effaced = self.effacer.efface(it, self.named, is_strict=True)
             if effaced is not None:
                 entries[it.raw_id] = effaced.payload, effaced.operation
                 said += effaced.values
-                self.requests.append(request)
+                self.requests += [] if it.raw_id in self.raw_ids else [request]
                 keys |= {} if it.source_id is None else {it.source_id: None}
         noting.rewrite(connection, self.reading.raw, self.stream, entries)
         noting.note(connection, self.stream, self.named)
-        self.keys, self.raw_ids = list(keys), list(entries)
+        self.keys, self.raw_ids = list(keys), {*self.raw_ids, *entries}
         self.words = quotation.words_of(said)
-        return len(entries)
+        return len(self.raw_ids)
 
-    def _mentioning(self, connection: Connection) -> Iterator[Entry]:
+    def mentioning(self, connection: Connection) -> Iterator[Entry]:
         """The entries that mention the person."""
         self._requests: dict[Entry, tuple[int, int]] = {}
         key, of_stream = self.meant.source_id, self.stream == self.meant.stream
@@ -104,21 +115,21 @@ class Retraction:
             for row in rows:
                 raw_id, source_id, payload, operation, effective_at, fetched_at, run_id, request = row
                 it = Entry(raw_id, source_id, bytes(payload), operation, effective_at, fetched_at)
-                leaves = self._effacer.leaves(it.payload)
-                if any(self._effacer.mentions_it(it, leaves, one) for one in self.named):
+                leaves = self.effacer.leaves(it.payload)
+                if any(self.effacer.mentions_it(it, leaves, one) for one in self.named):
                     self._requests[it] = (run_id, request)
                     yield it
 
     def _needle(self) -> str | None:
         """What every payload holds that mentions the person; None where nobody can tell."""
         dimensions = {it.dimension for it in self.named}
-        mentions = [it for it in self._effacer.mentions if it.dimension in dimensions]
+        mentions = [it for it in self.effacer.mentions if it.dimension in dimensions]
         is_sure = all(it.is_plain and it.keys.are_exact for it in mentions)
         return self.meant.source_id if is_sure else None
 
     def _holding(self, it: Entry, values: re.Pattern[str]) -> Iterator[tuple[str, ...]]:
         """Where, in what the contract does not name, one of these values is."""
-        for one in self._effacer.leaves(it.payload):
+        for one in self.effacer.leaves(it.payload):
             if not one.is_named and values.search(str(leaf.value_of(it.payload, one))):
                 yield one.path
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection
 from xxhash import xxh3_128_digest
 
-from strandline.pipeline.effacement import Effaced, Effacer, Entry, entry_of
+from strandline.pipeline.effacement import Effacer, Entry, entry_of
+from strandline.pipeline.former import FormerKeys
 from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
-from strandline.warehouse import erasure, mention, raw
+from strandline.warehouse import erasure, mention, pseudonym, raw
 from strandline.warehouse.mention import WHOLE, Named
 
 
@@ -36,42 +36,68 @@ class Suppression:
         self._left = set[str]()
         """Those of them of whose records facts are made."""
         self._effaced = set[int]()
+        self._former = FormerKeys(stream, targets)
 
     def prepare(self, connection: Connection) -> None:
         """Find out who was erased."""
         self._erased = erasure.keys_kept_away(connection, self.stream.qualified_name)
         self._named = mention.named(connection, self.stream.qualified_name)
         self._left = {it.source_id for it in self._named if it.dimension == WHOLE}
+        self._former.prepare(connection)
 
     @property
     def is_needed(self) -> bool:
         """Whether anybody was erased."""
-        return bool(self._erased or self._named)
+        return bool(self._erased or self._named or self._former)
 
     def apply(self, connection: Connection, chunk: Chunk) -> int:
         """Leave out of the chunk, and of what is to be staged with it, what is not to be stored; how many
         records.
         """
         found: dict[str, int] = {}
-        if self._erased:
-            sent = {it[1] for it in chunk.entries if _is_away(it, self._erased)}
-            if sent:
-                erasure.note_sent_again(connection, self.stream.qualified_name, sent)
-                found = leave_out(chunk, self.targets, erased=self._erased, but=self._left)
-        if self._named:
-            self._effaced = efface(
-                chunk, self.targets, named=self._named, effacer=self._effacer, intake=self._intake
-            )
+        former = self._former.own(it[1] for it in chunk.entries)
+        erased = {**self._erased, **dict.fromkeys(former)}
+        sent = {it[1] for it in chunk.entries if _is_away(it, erased)} if erased else set()
+        if sent:
+            erasure.note_sent_again(connection, self.stream.qualified_name, sent)
+            pseudonym.note_sent_again(connection, self.stream.qualified_name, former.values())
+            found = leave_out(chunk, self.targets, erased=erased, but=self._left)
+        if self._named or self._former:
+            self._effaced = self._efface(connection, chunk)
+        for it in chunk.requests if self._former.met else ():
+            it["request"] = pseudonym.without(it["request"], self._former.met)
         return sum(found.values())
+
+    def _efface(self, connection: Connection, chunk: Chunk) -> set[int]:
+        """Take out of what the chunk says of others what is personal and whom it names by former keys, and
+        out of what is to be staged with it; which entries these are. They are taken in again.
+        """
+        rejected = {it.raw_id for it in chunk.rejects}
+        suspects = self._effacer.may_mention(self._named, chunk.entries, rejected)
+        suspects |= self._former.suspects(chunk.entries, rejected)
+        again = dict[int, Entry]()
+        for place, entry in enumerate(chunk.entries):
+            if entry[0] in suspects:
+                now = _efface(connection, entry_of(entry), self._named, self._effacer, self._former)
+                if now is not None:
+                    chunk.entries[place] = _rewritten(entry, now)
+                    again[entry[0]] = now
+        for target in self.targets:
+            target.rows = [row for row in target.rows if row[0] not in again]
+        chunk.rejects = [it for it in chunk.rejects if it.raw_id not in again]
+        for it in again.values():
+            self._intake.take_again(it, self.targets)
+        chunk.rejects += self._intake.empty().rejects
+        return set(again)
 
     def note(self, connection: Connection, kept: set[int] | None) -> None:
         """Note which entries are not as they were sent, of those that were kept; None: all."""
         new, self._effaced = self._effaced if kept is None else self._effaced & kept, set()
         mention.note_effaced(connection, self.stream.qualified_name, new)
 
-    @cached_property
+    @property
     def _effacer(self) -> Effacer:
-        return Effacer(self.stream, self.targets)
+        return self._former.effacer
 
 
 def leave_out(
@@ -112,14 +138,17 @@ def efface_again(
     meanwhile. The caller owns the transaction.
     """
     named = mention.named(connection, stream.qualified_name)
-    if not named:
+    former = FormerKeys(stream, targets)
+    former.prepare(connection)
+    if not named and not former:
         return list(entries)
-    effacer, found, changed = Effacer(stream, targets), list[raw.Entry](), list[int]()
+    effacer, found, changed = former.effacer, list[raw.Entry](), list[int]()
+    gone = former.own(it[1] for it in entries)
     left = {it.source_id: it.until for it in named if it.dimension == WHOLE}
     for entry in entries:
-        if _is_away(entry, left) and not effacer.is_readable(entry[2]):
+        if entry[1] in gone or (_is_away(entry, left) and not effacer.is_readable(entry[2])):
             continue
-        effaced = effacer.efface(entry_of(entry), named)
+        effaced = _efface(connection, entry_of(entry), named, effacer, former)
         if effaced is not None:
             changed.append(entry[0])
             entry = _rewritten(entry, effaced)
@@ -128,31 +157,21 @@ def efface_again(
     return found
 
 
-def _rewritten(entry: raw.Entry, effaced: Effaced) -> raw.Entry:
+def _efface(
+    connection: Connection,
+    entry: Entry,
+    named: Sequence[Named],
+    effacer: Effacer,
+    former: FormerKeys,
+) -> Entry | None:
+    """What the record becomes; None where it stays as it was sent."""
+    renamed, others = former.rename(connection, entry)
+    effaced = effacer.efface(renamed, [*named, *others])
+    if effaced is not None:
+        return renamed._replace(payload=effaced.payload, operation=effaced.operation)
+    return None if renamed is entry else renamed
+
+
+def _rewritten(entry: raw.Entry, effaced: Entry) -> raw.Entry:
     digest = xxh3_128_digest(effaced.payload)
     return (*entry[:2], effaced.payload, digest, effaced.operation, *entry[5:])
-
-
-def efface(
-    chunk: Chunk, targets: Sequence[Target], *, named: Sequence[Named], effacer: Effacer, intake: Intake
-) -> set[int]:
-    """Take out of what the chunk says of these what is personal, and out of what is to be staged with it;
-    which entries these are. `intake` has given the chunk away, and takes them in again.
-    """
-    rejected = {it.raw_id for it in chunk.rejects}
-    suspects = effacer.may_mention(named, chunk.entries, rejected)
-    again = dict[int, Entry]()
-    for place, entry in enumerate(chunk.entries):
-        if entry[0] in suspects:
-            it = entry_of(entry)
-            effaced = effacer.efface(it, named)
-            if effaced is not None:
-                chunk.entries[place] = _rewritten(entry, effaced)
-                again[it.raw_id] = it._replace(payload=effaced.payload, operation=effaced.operation)
-    for target in targets:
-        target.rows = [row for row in target.rows if row[0] not in again]
-    chunk.rejects = [it for it in chunk.rejects if it.raw_id not in again]
-    for it in again.values():
-        intake.take_again(it, targets)
-    chunk.rejects += intake.empty().rejects
-    return set(again)

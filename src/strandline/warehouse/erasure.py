@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
+    Identity,
     LargeBinary,
     MetaData,
     Table,
@@ -35,6 +38,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     true,
     update,
 )
@@ -42,13 +46,32 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from xxhash import xxh3_128_digest
 
 from strandline.errors import DeclarationError
-from strandline.model.base import STAGING
+from strandline.model.base import STAGING, BigKey
 from strandline.warehouse import raw, reject, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
 WITHHELD: Final = "[erased]"
 """What stands in a message instead of a value."""
+
+
+certificate = Table(
+    "erasure",
+    state.OWN_TABLES,
+    Column("erasure_id", BigKey, Identity(), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("key_hash", Text, nullable=False, comment="SHA-256 of the salt, which was told once, and the key"),
+    Column("reason", Text, nullable=False),
+    Column("until", state.MOMENT, comment="What took effect later stays; NULL: nothing does"),
+    Column("counts", state.JSON_VALUE, nullable=False, comment="What was changed, in rows by table"),
+    Column("kept", state.JSON_VALUE, nullable=False, comment="Rows of facts that refer to the member still"),
+    Column("run_id", BigInteger, nullable=False),
+    Column("erased_at", state.MOMENT, nullable=False, server_default=func.now()),
+    Column("erased_by", Text, nullable=False, comment="The database user"),
+    Column("only_pii", Boolean, nullable=False, server_default=text("false")),
+    Column("pseudonymised", Boolean, nullable=False, server_default=text("false")),
+    comment="The certificates of what was erased",
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +86,11 @@ class Meant:
     """Further entries, which have no natural key."""
     only_pii: bool = False
     """Only what is personal goes."""
+
+    @property
+    def source_name(self) -> str:
+        """Whose natural key it is."""
+        return self.stream.partition(".")[0]
 
     @property
     def is_meant(self) -> ColumnElement[bool]:
@@ -138,7 +166,7 @@ def forget_rejects(
 
 
 def withhold_reasons(
-    connection: Connection, stream: str, *, raw_ids: Sequence[int], words: Sequence[str]
+    connection: Connection, stream: str, *, raw_ids: Collection[int], words: Sequence[str]
 ) -> int:
     """Withhold these words in the reasons for which entries of the stream were refused; how many."""
     noted = state.reject
@@ -150,15 +178,31 @@ def forget_staged(
     database: Database, connection: Connection, *, stream: str, source_ids: Sequence[str]
 ) -> dict[str, int]:
     """Take them off every stage that the stream has ever had; how many rows, by table."""
-    beginning = f"{raw.table_name(stream)}__"
-    schema = database.schema_of(Table("any", MetaData(), schema=STAGING))
     found = {}
-    for name in inspect(connection).get_table_names(schema=schema):
-        if name.startswith(beginning):
-            staged = Table(name, MetaData(), Column("source_id", Text), schema=STAGING)
-            mine = delete(staged).where(staged.c.source_id.in_(source_ids))
-            found[f"staging.{name}"] = connection.execute(mine).rowcount
+    for staged in _stages(database, connection, stream):
+        mine = delete(staged).where(staged.c.source_id.in_(source_ids))
+        found[f"staging.{staged.name}"] = connection.execute(mine).rowcount
     return found
+
+
+def drop_stages(database: Database, connection: Connection, stream: str) -> list[str]:
+    """Drop the stages of the stream, which the next run makes again: what the planner has noted of their
+    rows outlives these. What they are called in this database.
+    """
+    stages = _stages(database, connection, stream)
+    for staged in stages:
+        staged.drop(connection)
+    return [database.qualified(it) for it in stages]
+
+
+def _stages(database: Database, connection: Connection, stream: str) -> list[Table]:
+    schema = database.schema_of(Table("any", MetaData(), schema=STAGING))
+    names = inspect(connection).get_table_names(schema=schema)
+    return [
+        Table(name, MetaData(), Column("source_id", Text), schema=STAGING)
+        for name in names
+        if name.startswith(f"{raw.table_name(stream)}__")
+    ]
 
 
 def withhold(
@@ -262,14 +306,14 @@ def user(connection: Connection) -> str:
     return str(connection.scalar(select(cast(literal_column("session_user"), Text))))
 
 
-def keep(connection: Connection, certificate: Mapping[str, Any]) -> int:
+def keep(connection: Connection, told: Mapping[str, Any]) -> int:
     """Keep the certificate; its number."""
-    add = insert(state.erasure).values(**certificate).returning(state.erasure.c.erasure_id)
+    add = insert(certificate).values(**told).returning(certificate.c.erasure_id)
     number: int = connection.execute(add).scalar_one()
     return number
 
 
 def certificates(connection: Connection) -> list[dict[str, Any]]:
     """All that were kept, newest first."""
-    newest = select(state.erasure).order_by(state.erasure.c.erasure_id.desc())
+    newest = select(certificate).order_by(certificate.c.erasure_id.desc())
     return [dict(row) for row in connection.execute(newest).mappings()]

@@ -240,23 +240,6 @@ aggregate = Table(
     comment="By which query each aggregate has been built; from then on it is kept up",
 )
 
-erasure = Table(
-    "erasure",
-    OWN_TABLES,
-    Column("erasure_id", BigKey, Identity(), primary_key=True),
-    Column("stream", Text, nullable=False),
-    Column("key_hash", Text, nullable=False, comment="SHA-256 of the salt, which was told once, and the key"),
-    Column("reason", Text, nullable=False),
-    Column("until", MOMENT, comment="What took effect later stays; NULL: nothing does"),
-    Column("counts", JSON_VALUE, nullable=False, comment="What was changed, in rows by table"),
-    Column("kept", JSON_VALUE, nullable=False, comment="Rows of facts that refer to the member still"),
-    Column("run_id", BigInteger, nullable=False),
-    Column("erased_at", MOMENT, nullable=False, server_default=func.now()),
-    Column("erased_by", Text, nullable=False, comment="The database user"),
-    Column("only_pii", Boolean, nullable=False, server_default=text("false")),
-    comment="The certificates of what was erased",
-)
-
 erased_key = Table(
     "erased_key",
     OWN_TABLES,

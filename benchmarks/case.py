@@ -22,7 +22,7 @@ from strandline.pipeline import merge
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.load import Figures, Load
 from strandline.pipeline.target import Target
-from strandline.warehouse import dialect, embedded, schema, staging, state
+from strandline.warehouse import dialect, embedded, mark, schema, staging
 from strandline.warehouse.database import Database
 
 SETTINGS: Final = {
@@ -100,7 +100,7 @@ class Case:
         """Move the applied mark, as if everything up to there had been merged."""
         sync = self.target.sync
         with self.database.begin() as connection:
-            state.move_applied_mark(
+            mark.move_applied(
                 connection,
                 sync.stream.qualified_name,
                 sync.target,
@@ -109,7 +109,7 @@ class Case:
                 run_id=1,
             )
             latest = connection.scalar(select(func.max(self.raw.c.effective_at)))
-            state.note_latest(connection, sync.stream.qualified_name, sync.target, latest_at=latest)
+            mark.note_latest(connection, sync.stream.qualified_name, sync.target, latest_at=latest)
         self.target.applied = raw_id
 
     def vacuum(self, *others: str) -> None:

@@ -35,7 +35,7 @@ from strandline.pipeline.target import Target
 from strandline.pipeline.team import ALONE, Staff, Team, can_pack
 from strandline.source.drift import UNKNOWN
 from strandline.source.stream import Source
-from strandline.warehouse import quarantine, raw, release, staging, state
+from strandline.warehouse import mark, quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.replay import Scope
@@ -112,7 +112,7 @@ class Load:
         with self.connection.begin():
             for target in self.targets:
                 staging.empty(self.database, self.connection, target.staged)
-            self.mark_before = state.read_mark_of(self.connection, self.stream.qualified_name)
+            self.mark_before = mark.read_up_to(self.connection, self.stream.qualified_name)
             self.last_raw_id = raw.last(self.connection, self.reading.raw)
             self._suppression.prepare(self.connection)
             self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
@@ -229,8 +229,8 @@ class Load:
         Raises the SourceError that fits, and TooManyRejects when nothing may be merged.
         """
         cursor = self.stream.cursor
-        mark = cursor.decode(self.mark_before) if cursor and self.mark_before else None
-        pages = self.stream.read(source, cursor.since(mark) if cursor else None)
+        known = cursor.decode(self.mark_before) if cursor and self.mark_before else None
+        pages = self.stream.read(source, cursor.since(known) if cursor else None)
         team = Team(self._intake, self._staff if can_pack(self.database, self.targets) else ALONE)
         try:
             for page in self.profile.waiting(SOURCE, pages):
@@ -376,17 +376,17 @@ class Load:
         if cursor is None or not (is_end or cursor.ordered):
             return
         before = cursor.decode(self.mark_before) if self.mark_before else None
-        mark = cursor.advance(before, highest=self._intake.highest, run_start=self._started)
-        if mark is not None:
-            self.mark_after = cursor.encode(mark)
-            state.move_read_mark(
+        reached = cursor.advance(before, highest=self._intake.highest, run_start=self._started)
+        if reached is not None:
+            self.mark_after = cursor.encode(reached)
+            mark.move_read(
                 self.connection, self.stream.qualified_name, mark=self.mark_after, run_id=self.run_id
             )
 
     def _take_mark_back(self) -> None:
         """The order that let the mark move did not hold, so what it vouched for is not certain."""
         with self.connection.begin():
-            state.put_read_mark_back(
+            mark.put_read_back(
                 self.connection, self.stream.qualified_name, mark=self.mark_before, run_id=self.run_id
             )
         self.mark_after = self.mark_before

@@ -32,6 +32,7 @@ from strandline.warehouse import (
     key,
     late,
     lock,
+    mark,
     mini,
     outrigger,
     rebuild,
@@ -39,7 +40,6 @@ from strandline.warehouse import (
     scd,
     shrunken,
     staging,
-    state,
 )
 from strandline.warehouse.aggregate import Watch
 from strandline.warehouse.database import Database
@@ -54,7 +54,7 @@ def merge(
     """Merge what is staged for the target and move its applied mark; what happened, in rows."""
     model = target.sync.model
     stream, source_system = load.stream.qualified_name, load.stream.source_name
-    latest = state.latest_applied(connection, stream, target.sync.target)
+    latest = mark.latest_applied(connection, stream, target.sync.target)
     applied = target.applied if restage.goes_on(load, target) else 0
     log = late.Log(load.reading.raw, source_system, stream, target.sync.target, applied, latest)
     _lock(connection, model)
@@ -80,7 +80,7 @@ def merge(
     _tell(connection, target, log, merged, up_to=load.last_raw_id, run_id=run_id)
     if watch.aggregates and (load.replayed is None or any(merged.values())):
         counts["groups"] = watch.renew(run_id=run_id)
-    state.move_applied_mark(
+    mark.move_applied(
         connection,
         stream,
         target.sync.target,
@@ -89,7 +89,7 @@ def merge(
         version=mapper_version(target.conversion) if restage.is_anew(load, target) else None,
         run_id=run_id,
     )
-    state.note_latest(connection, stream, target.sync.target, latest_at=latest)
+    mark.note_latest(connection, stream, target.sync.target, latest_at=latest)
     if load.replayed is not None:
         return {**counts, "released": released}
     return {**counts, "released": released, "refused": refused} if tried else counts
@@ -141,7 +141,7 @@ def fill_columns(
     _tell(connection, target, everything, written, up_to=target.applied, run_id=run_id)
     aggregate.refresh(database, connection, model, run_id=run_id)
     target.filled_columns = target.fillable
-    state.move_applied_mark(
+    mark.move_applied(
         connection,
         stream,
         target.sync.target,

@@ -36,7 +36,7 @@ from strandline.model.path import Step, nearest
 from strandline.model.period import PeriodicSnapshot
 from strandline.model.revision import mapper_version
 from strandline.pipeline.definition import Pipeline, Reading, Sync
-from strandline.warehouse import dialect, horizon, late, provenance, state
+from strandline.warehouse import dialect, horizon, late, mark, provenance
 from strandline.warehouse.database import Database
 from strandline.warehouse.provenance import Entry
 
@@ -148,7 +148,7 @@ def _account(
 ) -> Account:
     model, stream = sync.model, reading.stream
     source_id = stream.source.natural_keys.encode(key) or key
-    applied, _ = state.applied_mark_of(connection, stream.qualified_name, sync.target)
+    applied, _ = mark.applied_up_to(connection, stream.qualified_name, sync.target)
     log = late.Log(reading.raw, stream.source_name, stream.qualified_name, sync.target, applied)
     keys = ["version"] if issubclass(model, Dimension) else [it.name for it in model.row_key()]
     rows = provenance.rows_of(

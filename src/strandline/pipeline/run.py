@@ -35,7 +35,7 @@ from strandline.pipeline.report import (
 from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import ALONE, staff_for
 from strandline.source.stream import Source
-from strandline.warehouse import dialect, expectation, ledger, lock, schema, state
+from strandline.warehouse import dialect, expectation, ledger, lock, mark, schema, state
 from strandline.warehouse.database import Database
 
 
@@ -182,10 +182,10 @@ class Run:
         targets = [self.targets[id(sync)] for sync in reading.syncs]
         with self.connection.begin():
             for target in targets:
-                target.applied, target.filled_columns = state.applied_mark_of(
+                target.applied, target.filled_columns = mark.applied_up_to(
                     self.connection, reading.stream.qualified_name, target.sync.target
                 )
-                state.note_newest(
+                mark.note_newest(
                     self.connection,
                     reading.stream.qualified_name,
                     target.sync.target,

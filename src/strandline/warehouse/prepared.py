@@ -31,4 +31,11 @@ def fill(connection: Connection, model: type[Prepared]) -> None:
     differs = differ([table.c[name] for name in changed], list(changed.values()))
     key = list(table.primary_key.columns)
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=differs), rows)
-    state.note_declared(connection, model.__name__, digest=digest, rows=len(rows))
+    _note(connection, model.__name__, digest=digest, rows=len(rows))
+
+
+def _note(connection: Connection, model: str, *, digest: str, rows: int) -> None:
+    """Remember from what a model's rows were made, and how many there are."""
+    becomes = {"digest": digest, "rows": rows}
+    note = insert(state.declared).values(model=model, **becomes)
+    connection.execute(note.on_conflict_do_update(index_elements=[state.declared.c.model], set_=becomes))

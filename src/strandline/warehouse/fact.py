@@ -38,6 +38,7 @@ from strandline.warehouse import (
     combination,
     fold,
     grain,
+    index,
     key,
     late,
     period,
@@ -101,7 +102,7 @@ def merge(
     moved = _welcome(connection, batch, waiting) if inferred else 0
     outdone, left = _settle(connection, batch, contest, is_key=is_key, stage_again=stage_again)
     before = period.latest(connection, fact) if _is_filled(fact) else None
-    inserted, updated, deleted = _write(connection, batch, has_lines=has_lines, replayed=replayed)
+    inserted, updated, deleted = _write(database, connection, batch, has_lines=has_lines, replayed=replayed)
     repeated = _repeat(connection, batch, before) if _is_filled(fact) else 0
     return Merged(inserted, updated, deleted + left, inferred, rejected + outdone, moved, repeated)
 
@@ -142,6 +143,7 @@ def _repeat(connection: Connection, batch: Batch, before: date | None) -> int:
 
 
 def _write(
+    database: Database,
     connection: Connection,
     batch: Batch,
     *,
@@ -152,7 +154,9 @@ def _write(
     if _is_empty(connection, batch):
         # Not only for speed: while the planner takes a table for empty, it looks for rows that are there by
         # reading all of it for each new one, those that this very statement adds as well.
-        return _execute_insert(connection, _insert_all(batch)), 0, 0
+        staged = connection.scalar(select(func.count()).select_from(batch.staged)) or 0
+        with index.built_afterwards(database, connection, batch.fact.table(), rows=staged):
+            return _execute_insert(connection, _insert_all(batch)), 0, 0
     resolved = resolve(connection, batch)
     deleted = _delete(connection, batch, has_lines=has_lines)
     if replayed is not None:

@@ -35,7 +35,7 @@ from sqlalchemy import (
 
 from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import Dimension
-from strandline.warehouse import audit, previous
+from strandline.warehouse import audit, index, previous
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import as_json
 from strandline.warehouse.dropped import with_dropped
@@ -118,8 +118,19 @@ def _open(database: Database, connection: Connection, batch: Batch) -> tuple[int
         return 0, 0
     first_key = reserve(database, connection, batch.key, versions)
     names, rows = _opened_rows(batch, first_key)
-    connection.execute(insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows))
+    opening = insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows)
+    if _is_new(connection, batch):
+        with index.built_afterwards(database, connection, batch.table, rows=versions):
+            connection.execute(opening)
+    else:
+        connection.execute(opening)
     return members, versions
+
+
+def _is_new(connection: Connection, batch: Batch) -> bool:
+    """Whether nobody is in the dimension yet but those that always are."""
+    anybody = select(literal(1)).where(batch.key > 0).limit(1)
+    return connection.execute(anybody).first() is None
 
 
 def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:

@@ -33,7 +33,8 @@ from strandline.pipeline.pseudonym import Refused, given_before, is_token, renam
 from strandline.pipeline.target import Target
 from strandline.source import Pages, Record, Source, stream
 from strandline.warehouse.mention import OWN, Named
-from strandline.warehouse.pseudonym import Former, hash_of, without
+from strandline.warehouse.pseudonym import Former, hash_of
+from strandline.warehouse.quote import without
 from strandline.warehouse.staging import staging_table
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)

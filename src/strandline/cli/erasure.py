@@ -69,7 +69,7 @@ def print_certificate(certificate: Any, *, as_json: bool) -> None:
         output.print_json(certificate.as_dict())
         return
     told = certificate.as_dict()
-    counts, kept = told.pop("counts"), told.pop("kept")
+    counts, kept, exported = told.pop("counts"), told.pop("kept"), told.pop("exported_to")
     is_dry = told.pop("is_dry")
     told |= {name: told[name] or None for name in ("only_pii", "pseudonymised")}  # told where it is so
     head = (
@@ -90,6 +90,8 @@ def print_certificate(certificate: Any, *, as_json: bool) -> None:
     what = "would be changed or removed" if is_dry else "changed or removed"
     _print_rows(counts, columns={"name": "table", "rows": what})
     _print_rows(kept, columns={"name": "rows of facts", "rows": "kept"})
+    for folder in exported:
+        sys.stderr.write(f"Not touched: files in {folder}, which have what was pruned before.\n")
     if not is_dry:
         sys.stderr.write("Keep the salt: with it and the key you can show that this is the certificate.\n")
 

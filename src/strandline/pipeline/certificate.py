@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -41,6 +41,8 @@ class Certificate:
     """Only what is personal went."""
     pseudonymised: bool = False
     """The natural key is another one now, of which nothing tells which it was."""
+    exported_to: Sequence[str] = ()
+    """Folders with files of what was pruned before: these are as they were."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from re import Pattern
 from typing import Any, Final
 
-from sqlalchemy import MetaData, Table, func, not_, or_, select, text, update
+from sqlalchemy import MetaData, Table, func, not_, or_, select, update
 
 from strandline.errors import DeclarationError, UnknownKey
 from strandline.model.dimension import Dimension
@@ -35,13 +34,13 @@ from strandline.warehouse import (
     horizon,
     ledger,
     lock,
+    quote,
     raw,
     register,
     staging,
     temporary,
 )
 from strandline.warehouse.database import Database
-from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.dropped import with_dropped
 from strandline.warehouse.erasure import Meant
 from strandline.warehouse.leftover import Leftovers
@@ -100,7 +99,7 @@ def erase(
                 if is_dry:
                     transaction.rollback()
         if not is_dry:
-            _vacuum(database, case.touched)
+            erasure.vacuum(database, case.touched)
         return done
 
 
@@ -124,8 +123,8 @@ class _Case:
         """The streams whose records may mention the member, its own among them."""
         self.former: str | None = None
         """The natural key that it had, where it has another one now."""
-        self._values: Pattern[str] | None = None
-        """What finds personal values of the member's records elsewhere."""
+        self._values: list[str] = []
+        """The personal values of the member's records, which may stand elsewhere."""
         self.counts: dict[str, int] = {}
         self.touched: list[str] = []
         """The tables that were changed, as they are called in this database."""
@@ -197,6 +196,8 @@ class _Case:
     def erase(self, *, reason: str, pseudonymise: bool, is_dry: bool) -> Certificate:
         """Do it all, in the transaction that is open."""
         self._lock()
+        if pseudonymise or not (self.meant.only_pii or self.facts):
+            self._retreat()
         if pseudonymise:
             self._rename()
         left = self._leftovers()
@@ -209,6 +210,12 @@ class _Case:
         elif not self.meant.only_pii:
             erasure.keep_away(self.connection, self.meant)
         return self._certify(reason, is_dry=is_dry)
+
+    def _retreat(self) -> None:
+        """Let the read mark say nothing of the records."""
+        meant, run_id = self.meant, self.one_run.report.run_id
+        moved = quote.retreat(self.connection, meant.stream, meant.log, leaving=meant.is_meant, run_id=run_id)
+        self._count_name("strandline.read_mark", moved)
 
     def _lock(self) -> None:
         written = {target.sync.model for it in self.retractions for _, target in it.loads}
@@ -227,6 +234,15 @@ class _Case:
             horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
         for it in self.retractions:
             self._retract(it, words, left)
+        self._withhold()
+
+    def _withhold(self) -> None:
+        """Take what is personal out of what is noted of any stream of the source."""
+        streams = quote.streams_of(self.connection, self.meant.source_name)
+        changed = quote.withhold(self.connection, streams, self._values)
+        shown = (register.forget_examples(self.connection, it, self._values) for it in streams)
+        for table, rows in {**changed, "strandline.field": sum(shown)}.items():
+            self._count_name(table, rows)
 
     def _rebuild(self) -> None:
         """Build the rows anew that were made of what has changed."""
@@ -307,9 +323,8 @@ class _Case:
         requests = [(it.run_id, it.request) for it in found]
         changed = erasure.withhold(connection, name, requests=requests, words=words)
         changed["strandline.field"] = register.forget_examples(connection, name, words)
-        changed |= erasure.forget_staged(
-            self.database, connection, stream=name, source_ids=[self.meant.source_id]
-        )
+        mine = [self.meant.source_id]
+        changed |= erasure.forget_staged(self.database, connection, stream=name, source_ids=mine)
         for table, rows in changed.items():
             self._count_name(table, rows)
         return words
@@ -378,16 +393,7 @@ class _Case:
             "kept": certificate.kept(self.database, connection, self.meant, [it for _, it in self.loads]),
             "only_pii": self.meant.only_pii,
             "pseudonymised": self.former is not None,
+            "exported_to": erasure.exported(connection, [it.stream.qualified_name for it in self.readings]),
         }
         number = None if is_dry else erasure.keep(connection, told)
         return Certificate(number, **told, salt=salt, is_dry=is_dry)
-
-
-def _vacuum(database: Database, tables: Iterable[str]) -> None:
-    """Clear dead rows out of the files, and old values out of the planner's statistics."""
-    if is_sqlite(database.engine):
-        return
-    with database.connect() as connection:
-        outside = connection.execution_options(isolation_level="AUTOCOMMIT")
-        for name in dict.fromkeys(tables):
-            outside.execute(text(f"VACUUM (ANALYZE) {name}"))

@@ -376,7 +376,8 @@ class Load:
         if cursor is None or not (is_end or cursor.ordered):
             return
         before = cursor.decode(self.mark_before) if self.mark_before else None
-        reached = cursor.advance(before, highest=self._intake.highest, run_start=self._started)
+        highest = self._suppression.highest(self._intake.highest)
+        reached = cursor.advance(before, highest=highest, run_start=self._started)
         if reached is not None:
             self.mark_after = cursor.encode(reached)
             mark.move_read(

@@ -75,11 +75,13 @@ class Retraction:
         self.raw_ids.add(entry.raw_id)
         self.requests.append(self._requests[entry])
 
-    def rewrite(self, connection: Connection, values: re.Pattern[str] | None) -> int:
+    def rewrite(self, connection: Connection, values: Sequence[str]) -> int:
         """Take it out of the raw log, beside these values of the person; how many entries were changed."""
         found = list(self.mentioning(connection))
-        if values is not None:
-            paths = frozenset(path for it in found for path in self._holding(it, values))
+        if values:
+            words = "|".join(map(re.escape, values))
+            any_of_them = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+            paths = frozenset(path for it in found for path in self._holding(it, any_of_them))
             self.named = [replace(it, paths=it.paths | paths) for it in self.named]
         noted = {(it.dimension, it.source_id): it for it in noting.named(connection, self.stream)}
         known = [noted.get((it.dimension, it.source_id), it).paths for it in self.named]
@@ -134,8 +136,8 @@ class Retraction:
                 yield one.path
 
 
-def personal_values(effacer: Effacer, payloads: Iterable[bytes]) -> re.Pattern[str] | None:
-    """What finds the personal values of these records within other texts; None where there are none."""
+def personal_values(effacer: Effacer, payloads: Iterable[bytes]) -> list[str]:
+    """The personal values of these records that are long enough to be looked for, the longest first."""
 
     def texts(payload: bytes, leaves: Iterable[Leaf]) -> Iterator[str]:
         for it in leaves:
@@ -144,6 +146,4 @@ def personal_values(effacer: Effacer, payloads: Iterable[bytes]) -> re.Pattern[s
                 yield str(value)
 
     found = {text for payload in payloads for text in texts(payload, effacer.leaves(payload))}
-    long = sorted((it for it in found if len(it) >= quotation.SHORTEST), key=len, reverse=True)
-    words = "|".join(map(re.escape, long))
-    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if long else None
+    return sorted((it for it in found if len(it) >= quotation.SHORTEST), key=len, reverse=True)

@@ -17,8 +17,9 @@ from strandline.pipeline.effacement import Effacer, Entry, entry_of
 from strandline.pipeline.former import FormerKeys
 from strandline.pipeline.intake import Chunk, Intake
 from strandline.pipeline.target import Target
+from strandline.source.cursor import CursorValue
 from strandline.source.stream import Stream
-from strandline.warehouse import erasure, mention, pseudonym, raw
+from strandline.warehouse import erasure, mention, pseudonym, quote, raw
 from strandline.warehouse.mention import WHOLE, Named
 
 
@@ -37,6 +38,8 @@ class Suppression:
         """Those of them of whose records facts are made."""
         self._effaced = set[int]()
         self._former = FormerKeys(stream, targets)
+        self._highest: str | None = None
+        """The highest cursor value of what was not left out, where it is a text."""
 
     def prepare(self, connection: Connection) -> None:
         """Find out who was erased."""
@@ -65,8 +68,17 @@ class Suppression:
         if self._named or self._former:
             self._effaced = self._efface(connection, chunk)
         for it in chunk.requests if self._former.met else ():
-            it["request"] = pseudonym.without(it["request"], self._former.met)
+            it["request"] = quote.without(it["request"], self._former.met)
+        if self.stream.cursor_type is str:
+            values = [it[5] for it in chunk.entries if it[5] is not None]
+            self._highest = max([*values, *([self._highest] if self._highest else [])], default=None)
         return sum(found.values())
+
+    def highest(self, seen: CursorValue | None) -> CursorValue | None:
+        """Up to where a stream has been read in which this was `seen`: a mark that is a text must not be one
+        of those who stay away.
+        """
+        return self._highest if self.is_needed and self.stream.cursor_type is str else seen
 
     def _efface(self, connection: Connection, chunk: Chunk) -> set[int]:
         """Take out of what the chunk says of others what is personal and whom it names by former keys, and

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -50,10 +50,7 @@ from strandline.model.base import STAGING, BigKey
 from strandline.warehouse import raw, reject, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
-
-WITHHELD: Final = "[erased]"
-"""What stands in a message instead of a value."""
-
+from strandline.warehouse.quote import WITHHELD
 
 certificate = Table(
     "erasure",
@@ -70,6 +67,7 @@ certificate = Table(
     Column("erased_by", Text, nullable=False, comment="The database user"),
     Column("only_pii", Boolean, nullable=False, server_default=text("false")),
     Column("pseudonymised", Boolean, nullable=False, server_default=text("false")),
+    Column("exported_to", state.JSON_VALUE, comment="Folders that have what was pruned before still"),
     comment="The certificates of what was erased",
 )
 
@@ -306,6 +304,13 @@ def user(connection: Connection) -> str:
     return str(connection.scalar(select(cast(literal_column("session_user"), Text))))
 
 
+def exported(connection: Connection, streams: Sequence[str]) -> list[str]:
+    """Where files are that still have what was pruned of these streams."""
+    noted = state.prune.c
+    theirs = (noted.stream.in_(streams), noted.exported_to.is_not(None), noted.entries > 0)
+    return sorted(connection.scalars(select(noted.exported_to).where(*theirs).distinct()))
+
+
 def keep(connection: Connection, told: Mapping[str, Any]) -> int:
     """Keep the certificate; its number."""
     add = insert(certificate).values(**told).returning(certificate.c.erasure_id)
@@ -317,3 +322,13 @@ def certificates(connection: Connection) -> list[dict[str, Any]]:
     """All that were kept, newest first."""
     newest = select(certificate).order_by(certificate.c.erasure_id.desc())
     return [dict(row) for row in connection.execute(newest).mappings()]
+
+
+def vacuum(database: Database, tables: Iterable[str]) -> None:
+    """Clear dead rows out of the files, and old values out of the planner's statistics."""
+    if is_sqlite(database.engine):
+        return
+    with database.connect() as connection:
+        outside = connection.execution_options(isolation_level="AUTOCOMMIT")
+        for name in dict.fromkeys(tables):
+            outside.execute(text(f"VACUUM (ANALYZE) {name}"))

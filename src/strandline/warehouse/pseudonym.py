@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from sqlalchemy import Column, Connection, Table, Text, delete, func, insert, or_, select, update
 
@@ -21,8 +19,7 @@ from strandline.model import bridge as spelling
 from strandline.model.bridge import MEMBERS, Bridge
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
-from strandline.warehouse import state
-from strandline.warehouse.erasure import WITHHELD
+from strandline.warehouse import quote, state
 from strandline.warehouse.mention import OWN, erased_mention
 
 pseudonymised = Table(
@@ -87,50 +84,9 @@ def withhold(connection: Connection, streams: Sequence[str], it: Renaming) -> di
     """Withhold the former key wherever the ledger quotes it, as a word, for any of these streams; how many
     rows, by table.
     """
-    read = select(state.run_stream.c.run_id).where(state.run_stream.c.stream.in_(streams))
-    quoting = (
-        (state.run, ("error",), state.run.c.run_id.in_(read)),
-        *(
-            (table, columns, table.c.stream.in_(streams))
-            for table, columns in (
-                (state.run_stream, ("error", "hint", "mark_before", "mark_after")),
-                (state.request, ("request",)),
-                (state.reject, ("reason", "discard_reason")),
-                (state.expectation, ("detail",)),
-            )
-        ),
-    )
-    found = {f"strandline.{table.name}": 0 for table, _, _ in quoting}
-    for table, columns, where in quoting:
-        for name in columns:
-            found[f"strandline.{table.name}"] += _withhold(connection, table.c[name], where, it.before)
+    found = quote.withhold(connection, streams, [it.before])
     found["strandline.expectation"] += _rename_samples(connection, streams, it)
     return found
-
-
-def _spellings(source_id: str) -> list[str]:
-    found = {source_id, quote(source_id), quote_plus(source_id), json.dumps(source_id)[1:-1]}
-    return sorted(found, key=len, reverse=True)
-
-
-def without(message: str, source_ids: Iterable[str]) -> str:
-    """The message without these keys, where they are words of it."""
-    for source_id in source_ids:
-        words = "|".join(map(re.escape, _spellings(source_id)))
-        message = re.sub(rf"(?<!\w)(?:{words})(?!\w)", WITHHELD, message)
-    return message
-
-
-def _withhold(connection: Connection, column: Column[Any], where: Any, source_id: str) -> int:
-    changed = 0
-    holds = or_(*(column.contains(it, autoescape=True) for it in _spellings(source_id)))
-    for message in connection.scalars(select(column).where(where, holds).distinct()):
-        now = {column.name: without(message, [source_id])}
-        if now[column.name] != message:
-            changed += connection.execute(
-                update(column.table).where(where, column == message).values(now)
-            ).rowcount
-    return changed
 
 
 def _rename_samples(connection: Connection, streams: Sequence[str], it: Renaming) -> int:
@@ -159,6 +115,8 @@ class Renaming:
     def of_log(self, connection: Connection, log: Table) -> None:
         """In the raw log, and wherever its entries are noted by the key."""
         _put(connection, log.c.source_id, self, log.c.source_id.is_not(None))
+        if isinstance(log.c.cursor_value.type, Text):
+            _put(connection, log.c.cursor_value, self, log.c.source_id == self.now)
         for noted in (state.reject, state.pruned_key):
             _put(connection, noted.c.source_id, self, noted.c.stream == self.stream)
         kept_away = state.erased_key.c

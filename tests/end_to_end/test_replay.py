@@ -1,6 +1,8 @@
 """`strandline replay` as a person types it: a mapper is mended, looked at and replayed; nothing is asked."""
 
+import random
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,57 @@ def test_status_tells_what_an_older_mapper_has_built_until_it_is_replayed(harbou
     assert told in harbour.project.strandline("status").stdout
     assert harbour.project.strandline("replay", "fleet", "--model", "DimShip").code == 0
     assert told not in harbour.project.strandline("status").stdout
+
+
+DEADLY = """
+
+import os
+import signal
+from itertools import count
+
+from strandline.pipeline.load import Load
+
+Load.chunk_records = 10
+made = count(1)
+
+
+def shorten(flag: str) -> str:
+    if Path("kill_at").exists() and next(made) == int(Path("kill_at").read_text()):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return flag[:2].lower()
+
+"""
+"""A function that a mapper calls, which kills the process when it makes a certain row."""
+
+
+def test_a_replay_that_was_killed_is_gone_on_with(harbour: Harbour) -> None:
+    """Its rows are not made again; nobody sees anything of it before it is merged."""
+    harbour.run(*(ship(f"s{number:02}", 1) for number in range(1, 61)))
+    project, kill_at = harbour.project, harbour.project.folder / "kill_at"
+    shorten_flags(harbour)
+    project.edit("fleet.py", "lambda it: it[:2].lower()", "shorten")
+    project.edit("fleet.py", "\n\nclass Vessel(Record)", f"{DEADLY}\nclass Vessel(Record)")
+    before, rejects = written(harbour.database), list_rejects(harbour.database)
+    dice = random.Random(20261123)
+    for _ in range(3):
+        kill_at.write_text(str(dice.randint(11, 20)))
+        assert project.strandline("replay", "fleet").code == -signal.SIGKILL
+        assert (written(harbour.database), list_rejects(harbour.database)) == (before, rejects)
+    kill_at.unlink()
+    resumed = project.strandline("replay", "fleet", "--json").document["streams"][0]
+
+    assert (resumed["resumed"], resumed["replayed"]) == (30, 63)
+    with harbour.database.connect() as connection:
+        counted = text(
+            "SELECT flag, count(*) FROM warehouse.dim_ship WHERE ship_key > 0 GROUP BY 1 ORDER BY 1"
+        )
+        assert [tuple(it) for it in connection.execute(counted)] == [("no", 63), ("se", 1)]
+
+
+def list_rejects(database: Database) -> list[Any]:
+    """What is in the quarantine."""
+    with database.connect() as connection:
+        return [*connection.execute(text("SELECT raw_id, state FROM strandline.reject ORDER BY 1"))]
 
 
 def test_only_the_keys_that_are_given_are_replayed(harbour: Harbour) -> None:

@@ -6,9 +6,11 @@ what these accepted, and give other values and other references.
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -30,7 +32,9 @@ from tests.property.depot import (
 from tests.written import assert_is_its_query, row_versions
 
 from strandline.pipeline import RunReport, run
+from strandline.pipeline.load import Load
 from strandline.pipeline.replay import replay
+from strandline.pipeline.report import Silence
 from strandline.warehouse import state
 from strandline.warehouse.check import check
 from strandline.warehouse.database import Database
@@ -91,6 +95,19 @@ moves = st.builds(
 loads = st.lists(st.lists(st.one_of(goods, goods, moves), min_size=1, max_size=7), min_size=1, max_size=3)
 
 
+class Impatience(Silence):
+    """Whoever types Ctrl-C when it has taken too long."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def reading(self, stream: str, figures: Any) -> None:
+        """Wait for another chunk, or not."""
+        self._patience -= 1
+        if self._patience < 0:
+            raise KeyboardInterrupt
+
+
 class Bed:
     """Two warehouses: one that is replayed, and one that is loaded by the new mappers alone."""
 
@@ -116,6 +133,11 @@ class Bed:
             run(depot, self.fresh, sources={"depot": later}),
         ):
             assert report.status in {"done", "partial"}, [it.error for it in report.streams]
+
+    def stop(self, *, after: int, **scope: Any) -> None:
+        """Replay the one, and stop it when so many chunks are staged."""
+        with suppress(KeyboardInterrupt):
+            replay(depot, self.replayed, progress=Impatience(after), **scope)
 
     def replay(self, **scope: Any) -> RunReport:
         """Replay the one."""
@@ -161,8 +183,52 @@ def _whose(version: Mapping[str, Any], missing: str | None) -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="module")
-def bed(both: Database, another: Database) -> Bed:
-    return Bed(both, another)
+def bed(both: Database, another: Database) -> Iterator[Bed]:
+    before, Load.chunk_records = Load.chunk_records, 4
+    yield Bed(both, another)
+    Load.chunk_records = before
+
+
+def resumed(report: RunReport) -> int:
+    """How many entries had been staged before."""
+    return sum(it.resumed for it in report.streams)
+
+
+def test_what_was_staged_is_of_use_to_a_replay_of_the_same_by_the_same_mappers_only(bed: Bed) -> None:
+    bed.load(bed.begin(), [Sent("a", day, "x") for day in range(6)])
+    bed.stop(after=1)
+    assert resumed(bed.replay(is_fresh=True)) == 0
+
+    bed.stop(after=1)
+    assert resumed(bed.replay(since=START)) == 0
+
+    bed.stop(after=1)
+    assert resumed(replay(first_depot, bed.replayed)) == 0
+
+    bed.stop(after=1)
+    assert resumed(bed.replay()) > 0
+
+
+@given(loads, loads, st.lists(st.integers(0, 12), min_size=1, max_size=2), st.booleans())
+@cases(2)
+def test_a_replay_that_was_stopped_is_gone_on_with_after_whatever_has_happened_since(
+    bed: Bed, batches: list[list[Sent]], more: list[list[Sent]], stops: list[int], is_part: bool
+) -> None:
+    """Records that were read in between, with the old mappers or not, are in it too."""
+    prefix = bed.begin()
+    scope = {"since": START} if is_part else {}
+    for batch in batches:
+        bed.load(prefix, batch)
+    for chunks, batch in zip_longest(stops, more):
+        if chunks is not None:
+            bed.stop(after=chunks, **scope)
+        if batch is not None:
+            bed.load(prefix, batch)
+    bed.replay(**scope)
+    if is_part:  # facts of other keys may name what is not there any more
+        bed.replay()
+
+    assert found(bed.replayed, prefix) == found(bed.fresh, prefix)
 
 
 @given(loads)

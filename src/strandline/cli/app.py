@@ -79,6 +79,9 @@ def replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would be different, and change nothing.")
     ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin over, also where a replay of the same was stopped.")
+    ] = False,
     database_url: DatabaseUrl = None,
     app: App = None,
     as_json: AsJson = False,
@@ -99,6 +102,7 @@ def replay(
                 keys=None if keys is None else [it.strip() for it in keys.split(",") if it.strip()],
                 since=since and (since if since.tzinfo else since.replace(tzinfo=UTC)),
                 is_dry=dry_run,
+                is_fresh=fresh,
                 progress=shown,
             )
     output.print_run(report, as_json=as_json)

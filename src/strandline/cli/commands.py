@@ -99,6 +99,7 @@ def replay(
     keys: list[str] | None,
     since: datetime | None,
     is_dry: bool,
+    is_fresh: bool,
     progress: Any,
 ) -> Any:
     """Replay the pipeline out of its raw log; its report."""
@@ -113,6 +114,7 @@ def replay(
             keys=keys,
             since=since,
             is_dry=is_dry,
+            is_fresh=is_fresh,
             progress=progress,
         )
 

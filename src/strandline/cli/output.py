@@ -142,6 +142,12 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
     if run.get("profile"):
         out.print(table(_shares(run["profile"]), columns=PROFILE_COLUMNS, title="Seconds"))
     for stream in run["streams"]:
+        if stream["replayed"] and stream["resumed"]:
+            out.print(
+                f"{stream['stream']}: resumed; {stream['resumed']:,} of {stream['replayed']:,} entries had"
+                " been staged by a replay that was stopped.",
+                soft_wrap=True,
+            )
         if stream["error"]:
             sys.stderr.write(f"error: {stream['error']}\n")
             if stream.get("hint"):

@@ -95,4 +95,7 @@ class Lines:
 
 def _figures(figures: Any) -> str:
     rejected = f", {figures.rejected:,} rejected" if figures.rejected else ""
+    if figures.replayed:
+        resumed = f", {figures.resumed:,} of them by a replay that was stopped" if figures.resumed else ""
+        return f"{figures.replayed:,} entries taken again{resumed}{rejected}"
     return f"{figures.records:,} records, {figures.stored:,} new{rejected}"

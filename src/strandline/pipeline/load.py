@@ -39,6 +39,7 @@ from strandline.warehouse import mark, quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.replay import Scope
+from strandline.warehouse.stopover import Place
 
 
 @dataclass
@@ -93,6 +94,10 @@ class Load:
         """Which entries are staged again whatever became of them; None: this is no replay."""
         self.taken_again = 0
         """How many entries of the raw log have been staged again."""
+        self.taken_up_to = 0
+        """The last of them."""
+        self.stopover: Place | None = None
+        """Where a replay has staged its entries before it merges; None: it stages while it does."""
         self._unknown: list[Reject] = []  # the first that was refused for what its contract does not name
         self._intake = Intake(self.stream, targets, run_id=run_id)
         self._register = Register(self.stream.qualified_name, self._intake.census, run_id=run_id)
@@ -125,10 +130,10 @@ class Load:
         self._intake.next_raw_id = max([self.last_raw_id, *(target.applied for target in self.targets)]) + 1
         self._resume(min(target.applied for target in self.targets), self.last_raw_id)
 
-    def stand_still(self) -> None:
-        """Empty the stage, and stay where the targets are: nothing new is to be merged."""
+    def stand_still(self, *, is_kept: bool = False) -> None:
+        """Empty the stage unless it is kept, and stay where the targets are: nothing new is to be merged."""
         with self.connection.begin():
-            for target in self.targets:
+            for target in () if is_kept else self.targets:
                 staging.empty(self.database, self.connection, target.staged)
             self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
         self.last_raw_id = max(target.applied for target in self.targets)
@@ -198,6 +203,7 @@ class Load:
                 for entry in batch:
                     self._intake.take_again(entry, [target])
                 self.taken_again += len(batch)
+                self.taken_up_to = batch[-1].raw_id
                 rejects = self._intake.empty().rejects
                 rows, target.rows = target.rows, []
                 collect_young()

@@ -1,8 +1,8 @@
 """Replay: targets rebuilt out of the raw log with today's contracts and mappers; no source is asked.
 
-Each target is rebuilt in a transaction of its own, dimensions first, so that a replay that is stopped leaves
-every table either as it was or as it should be; what it had done costs little when it is begun again, since
-what is right is not written.
+Each target is staged in chunks (see `resumption`) and then rebuilt in a transaction of its own, dimensions
+first, so that a replay that is stopped leaves every table either as it was or as it should be, and the next
+one goes on with what was staged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.path import nearest
-from strandline.pipeline import merge
+from strandline.pipeline import merge, resumption
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.load import Load
@@ -34,11 +34,13 @@ def replay(
     keys: Sequence[str] | None = None,
     since: datetime | None = None,
     is_dry: bool = False,
+    is_fresh: bool = False,
     progress: Progress | None = None,
 ) -> RunReport:
     """Bring what the pipeline fills to what its raw log says by today's contracts and mappers: all of it, or
     these models and streams, or in them the natural keys given or read since then. With `is_dry` nothing is
-    kept: the report tells what would be, each target beside all others as they are.
+    kept: the report tells what would be, each target beside all others as they are. What a replay of the same
+    has staged that was stopped is gone on with, unless this one `is_fresh`.
 
     Raises DeclarationError for a model or stream that the pipeline has not.
     """
@@ -46,6 +48,8 @@ def replay(
     with collecting_by_hand(), database.connect() as connection:
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.prepare(kind="dry replay" if is_dry else "replay")
+        if not is_dry:
+            resumption.stage_apart(one_run, chosen)
         with one_run.recorded():
             held = {
                 reading: told for reading in pipeline.readings if (told := _hold(one_run, reading, chosen))
@@ -53,8 +57,8 @@ def replay(
             for sync in chosen:
                 for reading, told in held.items():
                     if sync in reading.syncs:
-                        load = _load(one_run, reading, sync, _scope(sync, keys, since))
-                        _replay(one_run, load, told, is_dry=is_dry)
+                        load = _load(one_run, reading, sync, _scope(sync, keys, since), is_dry=is_dry)
+                        _replay(one_run, load, told, is_dry=is_dry, is_fresh=is_fresh)
             if not is_dry:
                 one_run.build_aggregates()
         return one_run.report
@@ -96,22 +100,24 @@ def _hold(one_run: Run, reading: Reading, chosen: Sequence[Sync]) -> StreamRepor
     return told if told.status == "done" else None
 
 
-def _load(one_run: Run, reading: Reading, sync: Sync, scope: Scope) -> Load:
+def _load(one_run: Run, reading: Reading, sync: Sync, scope: Scope, *, is_dry: bool) -> Load:
     load = one_run.load_of(reading, [one_run.targets[id(sync)]])
     load.replayed = scope
-    load.stand_still()
+    load.stand_still(is_kept=not is_dry)
     if scope.is_whole:
         with one_run.connection.begin():
             load.last_raw_id = raw.last(one_run.connection, reading.raw)
     return load
 
 
-def _replay(one_run: Run, load: Load, told: StreamReport, *, is_dry: bool) -> None:
+def _replay(one_run: Run, load: Load, told: StreamReport, *, is_dry: bool, is_fresh: bool) -> None:
     began, (target,) = time.monotonic(), load.targets
     if is_dry:
         _look(one_run, load, target, told)
     else:
-        one_run.merge_one(load, target)
+        with resumption.staged(load, target, is_fresh=is_fresh):
+            one_run.merge_one(load, target)
+    told.resumed += load.figures.resumed
     told.replayed += load.figures.replayed
     told.rejected += load.figures.rejected
     told.seconds = round(told.seconds + time.monotonic() - began, 3)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from strandline.errors import TooManyRejects
 from strandline.model.dimension import Dimension
@@ -17,6 +18,7 @@ from strandline.warehouse.database import Database
 from strandline.warehouse.late import Log
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.release import Wanted
+from strandline.warehouse.stopover import Place
 
 
 def goes_on(load: Load, target: Target) -> bool:
@@ -39,18 +41,34 @@ def stage(connection: Connection, load: Load, target: Target, log: Log) -> None:
     replay.choose(connection, log, scope)
     raw_ids = None if scope.is_whole else replay.rejects(connection, log)
     load.wanted = release.ALL if raw_ids is None else Wanted(is_forced=True, raw_ids=raw_ids)
-    entries = replay.entries(log, scope, up_to=load.last_raw_id)
-    refused = set[int]()
-    for rejects in load.stage_entries(target, entries):
-        load.keep([_of_target(load, target, it) for it in rejects])
-        refused |= {it.raw_id for it in rejects}
-    load.figures.replayed = load.taken_again
-    load.figures.rejected += len(refused)
-    _refuse_too_many(load, target, refused=len(refused))
+    if load.stopover is None:
+        refused = _stage(load, target, replay.entries(log, scope, up_to=load.last_raw_id))
+    else:
+        refused = _take_up(connection, load, load.stopover)
+    load.figures.replayed = load.figures.resumed + load.taken_again
+    load.figures.rejected += refused
+    _refuse_too_many(load, target, refused=refused)
     replay.correct_log(connection, log, target.staged)
 
 
-def _of_target(load: Load, target: Target, reject: Reject) -> Reject:
+def _stage(load: Load, target: Target, entries: Select[Any]) -> int:
+    """Stage the entries; how many are refused."""
+    refused = set[int]()
+    for rejects in load.stage_entries(target, entries):
+        load.keep([of_target(load, target, it) for it in rejects])
+        refused |= {it.raw_id for it in rejects}
+    return len(refused)
+
+
+def _take_up(connection: Connection, load: Load, stopover: Place) -> int:
+    """Merge what has been staged before; how many entries are refused."""
+    for rejects in stopover.rejects(connection):
+        load.keep(rejects)
+    stopover.forget(connection)
+    return stopover.count_refused(connection)
+
+
+def of_target(load: Load, target: Target, reject: Reject) -> Reject:
     """A reject of the contract is this target's where the stream has others, which are not merged here."""
     is_only_one = len(load.reading.syncs) == 1
     return reject if reject.target or is_only_one else replace(reject, target=target.sync.target)

@@ -17,7 +17,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.pipeline.definition import Sync
 from strandline.source.stream import Source
-from strandline.warehouse import staging
+from strandline.warehouse import raw, staging
 
 
 def target_of(sync: Sync, *, sources: Sequence[type[Source]], rows: Dialect) -> Target:
@@ -30,13 +30,16 @@ def target_of(sync: Sync, *, sources: Sequence[type[Source]], rows: Dialect) -> 
         keys=sync.stream.source.natural_keys,
         keys_of={source.name: source.natural_keys for source in sources},
     )
-    staged = staging.staging_table(
-        sync.staging_name,
+    return Target(sync, conversion, _stage(sync, conversion, sync.staging_name), applied=0)
+
+
+def _stage(sync: Sync, conversion: Conversion, name: str) -> Table:
+    return staging.staging_table(
+        name,
         conversion.columns,
         has_custom=issubclass(sync.model, CustomFields),
         tie_break=sync.stream.tie_break_type,
     )
-    return Target(sync, conversion, staged, applied=0)
 
 
 @dataclass
@@ -61,6 +64,10 @@ class Target:
     def is_fact(self) -> bool:
         """Whether its rows are those of a fact."""
         return issubclass(self.sync.model, Fact)
+
+    def stage_apart(self) -> None:
+        """Stage where runs do not, so that what is there stays."""
+        self.staged = _stage(self.sync, self.conversion, raw.table_name(f"{self.sync.staging_name}__replay"))
 
     @property
     def fillable(self) -> list[str]:

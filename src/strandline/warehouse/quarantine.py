@@ -86,9 +86,9 @@ def keep(
             "target": reject.target,
             "raw_id": reject.raw_id,
             "source_id": reject.source_id,
-            "field": _storable(reject.field),
+            "field": storable(reject.field),
             "rule": reject.rule,
-            "reason": _storable(reject.reason),
+            "reason": storable(reject.reason),
             "run_id": run_id,
             "last_run_id": run_id,
             "version": versions.get(reject.target),
@@ -141,7 +141,7 @@ def note(
     return connection.execute(back, execution_options={"preserve_rowcount": True}).rowcount
 
 
-def _storable(words: str) -> str:
+def storable(words: str) -> str:
     """The words with what PostgreSQL cannot hold as text spelled out."""
     return words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 

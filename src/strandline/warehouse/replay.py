@@ -28,6 +28,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    inspect,
     literal,
     not_,
     or_,
@@ -53,18 +54,21 @@ from strandline.warehouse.previous import remembered
 from strandline.warehouse.staging import empty
 
 
-def _members(name: str) -> Table:
+def _members(name: str, *, on_commit: str = "DROP") -> Table:
     return Table(
         name,
         MetaData(),
         Column("source_id", Text, primary_key=True),
         prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
+        postgresql_on_commit=on_commit,
     )
 
 
 SCOPE: Final = _members("replay_scope")
 """The natural keys that are replayed, where it is not all of them."""
+
+HELD_SCOPE: Final = _members("replay_scope", on_commit="PRESERVE ROWS")
+"""The same, for as long as a replay takes that is many transactions; SQLite drops it all the same."""
 
 UNNAMED: Final = _members("replay_unnamed")
 """The members that no accepted record names any more."""
@@ -92,15 +96,32 @@ class Scope:
         return select(p.source_id).where(p.stream == stream, self.holds(p.source_id))
 
 
+def hold(connection: Connection, log: Log, scope: Scope) -> None:
+    """Note whose records are replayed, for all transactions to come until `release`."""
+    HELD_SCOPE.drop(connection, checkfirst=True)
+    _fill(connection, HELD_SCOPE, log, scope)
+
+
+def release(connection: Connection) -> None:
+    """Forget whose records are replayed."""
+    HELD_SCOPE.drop(connection, checkfirst=True)
+
+
 def choose(connection: Connection, log: Log, scope: Scope) -> None:
-    """Note whose records are replayed."""
-    SCOPE.create(connection)
+    """Note whose records are replayed, for this transaction, unless that is held."""
+    if not inspect(connection).has_table(SCOPE.name):
+        _fill(connection, SCOPE, log, scope)
+
+
+def _fill(connection: Connection, table: Table, log: Log, scope: Scope) -> None:
+    table.create(connection, checkfirst=False)
     if scope.keys is not None:
-        connection.execute(insert(SCOPE), [{"source_id": it} for it in dict.fromkeys(scope.keys)])
+        keys = [{"source_id": it} for it in dict.fromkeys(scope.keys)]
+        connection.execute(insert(table), keys)
     elif scope.since is not None:
         entry = log.raw.c
         read = select(entry.source_id).where(entry.fetched_at >= scope.since, entry.source_id.is_not(None))
-        connection.execute(insert(SCOPE).from_select(["source_id"], read.distinct()))
+        connection.execute(insert(table).from_select(["source_id"], read.distinct()))
     connection.execute(text("ANALYZE replay_scope"))
 
 

@@ -5,8 +5,8 @@
                    └▶ here ───┘   whoever is free
 
 A worker is a Python of its own, started anew, so nothing is shared with it but what goes through its pipes:
-pages there, parts back. It gets a page ahead of the one that it has, no more; when all have, the page is
-taken here. So what waits is bounded, and a core that is free is used.
+pages there, parts back. It gets some pages ahead of the one that it has, and no more; when all have, the page
+is taken here. So what waits is bounded, and a core that is free is used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from strandline.errors import WorkerDied
 from strandline.log import warn
 from strandline.pipeline.desk import Desk, Order
 from strandline.pipeline.intake import Part
-from strandline.pipeline.worker import Job, receive, send
+from strandline.pipeline.worker import Job, receive, send, write
 
 START: Final = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
@@ -39,6 +39,9 @@ START: Final = (
 """What a worker begins with. Of Ctrl-C, which reaches it too, the run decides what becomes."""
 AHEAD: Final = 8
 """So many pages a worker has at most: enough for the time in which this process stores a chunk."""
+
+WAITING: Final = 10
+"""So many pages a worker may be behind with, those included that are done already and wait for their turn."""
 
 PIPE_BYTES: Final = 1024 * 1024
 
@@ -81,25 +84,35 @@ def _widened(pipe: Any) -> Any:
 
 
 class _Worker:
-    """One worker process, and the thread that listens to it."""
+    """One worker process, and the threads that talk to it: a pipe holds a page or two, and who fills it waits
+    for the worker, which this process has no time for.
+    """
 
     def __init__(self, job: Job) -> None:
         self.is_ready = False
         self.has = 0
         """How many pages it has."""
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
         self._answers: SimpleQueue[bytes | None] = SimpleQueue()
-        """Pickled; None is its end."""
+        """Pickled. None is the end, of both."""
         self._process = subprocess.Popen(
             [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._orders = _widened(self._process.stdin)
-        listener = partial(self._listen, _widened(self._process.stdout))
-        self._listener = threading.Thread(target=listener, name="strandline-crew", daemon=True)
-        self._listener.start()
-        with suppress(BrokenPipeError):
-            self._orders.write(pickle.dumps(sys.path) + pickle.dumps(job))
+        talks = (
+            partial(self._tell, _widened(self._process.stdin), pickle.dumps(sys.path) + pickle.dumps(job)),
+            partial(self._listen, _widened(self._process.stdout)),
+        )
+        self._threads = [threading.Thread(target=it, name="strandline-crew", daemon=True) for it in talks]
+        for thread in self._threads:
+            thread.start()
+
+    def _tell(self, orders: IO[bytes], first: bytes) -> None:
+        with suppress(BrokenPipeError), orders:  # where it has ended, its answers tell
+            write(orders, first)
+            while (order := self._orders.get()) is not None:
+                send(orders, pickle.dumps(order, pickle.HIGHEST_PROTOCOL))
 
     def _listen(self, answers: IO[bytes]) -> None:
         with suppress(EOFError), BufferedReader(cast(RawIOBase, answers), PIPE_BYTES) as buffered:
@@ -124,8 +137,7 @@ class _Worker:
     def give(self, order: Order) -> None:
         """Let it take this page apart."""
         self.has += 1
-        with suppress(BrokenPipeError):  # it has ended, which its answers tell
-            send(self._orders, pickle.dumps(order, pickle.HIGHEST_PROTOCOL))
+        self._orders.put(order)
 
     def answer(self, *, wait: bool) -> Part | None:
         """What became of the first page that it has; None: it could not tell. Raises Empty without `wait`
@@ -154,14 +166,15 @@ class _Worker:
 
     def end(self) -> None:
         """Let it go, whatever it is doing."""
-        self._orders.close()
+        self._orders.put(None)
         self._process.terminate()
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._listener.join(PATIENCE)
+        for thread in self._threads:
+            thread.join(PATIENCE)
 
 
 class _Unfit(Exception):
@@ -200,7 +213,7 @@ class Crew:
 
     def done(self) -> Iterator[tuple[Order, Part]]:
         """The parts that nothing before them is missing of, as far as they are there. Raises WorkerDied."""
-        most = (AHEAD + 1) * len(self._workers)
+        most = WAITING * len(self._workers)
         while self._pending:
             try:
                 yield self._first(wait=len(self._pending) > most)

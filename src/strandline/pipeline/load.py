@@ -26,6 +26,7 @@ from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.effacement import entry_of
 from strandline.pipeline.intake import Chunk, Intake
+from strandline.pipeline.novelty import Novelty
 from strandline.pipeline.profile import COPY, RECORDS, SOURCE, Profile
 from strandline.pipeline.register import Register
 from strandline.pipeline.sieve import Sieve
@@ -105,12 +106,12 @@ class Load:
         self._suppression = Suppression(self.stream, targets, self._intake)
         glance = None if self.stream.cursor else self.stream.glance
         self._sieve = Sieve(self._intake, glance, self._latest_hashes) if glance else None
+        self._novelty = Novelty(connection, reading.raw)
         self._stager = Stager(database, connection)
         self._staff = staff
         self.profile = Profile()
         self._is_profiled = is_profiled
         self._started = datetime.now(UTC)
-        self._highest_key: str | None = None  # of a first read; every key lies behind ""
 
     def prepare(self) -> None:
         """Empty the stage, find the marks, and stage again what an earlier run stored and did not merge."""
@@ -121,7 +122,7 @@ class Load:
             self.last_raw_id = raw.last(self.connection, self.reading.raw)
             self._suppression.prepare(self.connection)
             self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
-        self._highest_key = None if self.last_raw_id else ""
+        self._novelty.begin(is_log_empty=not self.last_raw_id)
         if self._sieve is not None and self.last_raw_id:
             self._intake.sift = self._sieve.sift
         if self._intake.sift is not enumerate or self._suppression.is_needed:
@@ -302,46 +303,17 @@ class Load:
 
     def _append_new(self, chunk: Chunk) -> set[int] | None:
         """Append the payloads that differ from their key's latest; their raw_ids, or None if all do."""
-        table = self.reading.raw
-        keys = [entry[1] for entry in chunk.entries if entry[1] is not None]
-        known = self._sieve.known if self._sieve else {}
-        unknown = [key for key in keys if key not in known]
-        latest = (
-            {} if self._are_new(keys) else {**known, **raw.latest_hashes(self.connection, table, unknown)}
-        )
-        keyless = [entry[3] for entry in chunk.entries if entry[1] is None]
-        seen = raw.keyless_hashes(self.connection, table, keyless)
-        new, again = [], chunk.again
-        for entry in chunk.entries:
-            source_id, digest = entry[1], entry[3]
-            if source_id is None:
-                if digest in seen:
-                    again.append(entry)
-                    continue
-                seen.add(digest)
-            elif latest.get(source_id) == digest:
-                again.append(entry)
-                continue
-            else:
-                latest[source_id] = digest
-            new.append(entry)
-        raw.append(self.database, self.connection, table, new)
+        new = self._novelty.pick(chunk, self._sieve.known if self._sieve else {})
+        raw.append(self.database, self.connection, self.reading.raw, new)
         self._register.note(self.connection, chunk, new)
         self.last_raw_id = new[-1][0] if new else self.last_raw_id
         self.figures.stored += len(new)
-        self.figures.unchanged += len(again)
+        self.figures.unchanged += len(chunk.again)
         return None if len(new) == len(chunk.entries) else {entry[0] for entry in new}
 
     def _latest_hashes(self, keys: Sequence[str]) -> dict[str, bytes]:
         with self.connection.begin():
             return raw.latest_hashes(self.connection, self.reading.raw, keys)
-
-    def _are_new(self, keys: Sequence[str]) -> bool:
-        """Whether none of these keys can be in the log: a first read of ascending keys sees none again."""
-        if self._highest_key is None or not keys:
-            return False
-        before, self._highest_key = self._highest_key, max(self._highest_key, *keys)
-        return before < min(keys)
 
     def _stage(self, chunk: Chunk, *, kept: set[int] | None) -> None:
         """Stage what was stored, and note what was rejected of it; `kept` None means that all of it was."""

@@ -73,7 +73,12 @@ def _answer(desk: Desk, order: bytes) -> bytes:
 
 def send(pipe: IO[bytes], message: bytes) -> None:
     """Put a message into the pipe, its length before it."""
-    rest = memoryview(LENGTH.pack(len(message)) + message)
+    write(pipe, LENGTH.pack(len(message)) + message)
+
+
+def write(pipe: IO[bytes], message: bytes) -> None:
+    """Put these bytes into the pipe, in as many pieces as it takes."""
+    rest = memoryview(message)
     while rest:
         rest = rest[pipe.write(rest) :]
 

@@ -15,7 +15,9 @@ from strandline.pipeline.definition import Sync
 from strandline.pipeline.desk import Desk, Order
 from strandline.pipeline.intake import Intake
 from strandline.pipeline.load import Load
+from strandline.pipeline.replay import replay
 from strandline.pipeline.target import Target, target_of
+from strandline.pipeline.team import Team
 from strandline.testing import postgres
 from strandline.warehouse.database import Database
 
@@ -34,13 +36,13 @@ STORED = {
 def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Database, Database]]:
     """Two warehouses, which are to hold the same."""
     server, template = (request.getfixturevalue(it) for it in ("postgres_server", "warehouse_template"))
-    before, Load.chunk_records = Load.chunk_records, 10
+    before, Load.chunk_records, Team.slice_entries = (Load.chunk_records, Team.slice_entries), 10, 3
     with ExitStack() as opened:
         made = [Database(opened.enter_context(postgres.copy(server, template))) for _ in range(2)]
         yield made[0], made[1]
         for it in made:
             it.close()
-    Load.chunk_records = before
+    Load.chunk_records, Team.slice_entries = before
 
 
 def stored(database: Database) -> dict[str, list[str]]:
@@ -66,6 +68,26 @@ def test_a_run_with_workers_stores_what_one_without_stores(
 
     assert told[0] == told[1]
     assert stored(pair[0]) == stored(pair[1])
+
+
+@given(records=tools(min_size=30))
+@cases(3)
+def test_a_replay_with_workers_makes_what_one_without_makes(
+    pair: tuple[Database, Database], records: list[Given]
+) -> None:
+    """Of tables that are no longer what the raw log says."""
+    found = []
+    for database, workers in zip(pair, (0, 1), strict=True):
+        run(workshop, database, sources={"workshop": Workshop(records)}, workers=0)
+        right = stored(database)
+        with database.begin() as connection:
+            connection.execute(text("UPDATE warehouse.dim_tool SET label = '?' WHERE tool_key > 0"))
+            connection.execute(text("UPDATE warehouse.fact_tool_use SET minutes = minutes + 1"))
+        report = replay(workshop, database, workers=workers)
+        assert stored(database) == right
+        found.append([(it.status, it.replayed, it.rejected) for it in report.streams])
+
+    assert found[0] == found[1]
 
 
 def targets() -> list[Target]:

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from strandline.cli.fields import fields_app
-from strandline.cli.option import App, AsJson, DatabaseUrl, importing, stoppable
+from strandline.cli.option import App, AsJson, DatabaseUrl, Workers, importing, stoppable
 from strandline.cli.quarantine import quarantine_app
 from strandline.errors import EXIT_DONE, EXIT_FAILED, StrandlineError
 
@@ -38,10 +38,7 @@ def run(
     name: Annotated[str, typer.Argument(help="The pipeline's name.")],
     database_url: DatabaseUrl = None,
     app: App = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=0, help="How many processes help to read [env: STRANDLINE_WORKERS]."),
-    ] = None,
+    workers: Workers = None,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -84,12 +81,13 @@ def replay(
     ] = False,
     database_url: DatabaseUrl = None,
     app: App = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild from the raw log with today's contracts and mappers; no source is asked."""
     from strandline.cli import commands, output, progress
 
-    settings = commands.read_settings(database_url, app)
+    settings = commands.read_settings(database_url, app, workers=workers)
     with stoppable():
         with importing(settings.app):
             pipeline = commands.choose(name, settings)

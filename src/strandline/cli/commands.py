@@ -116,6 +116,7 @@ def replay(
             is_dry=is_dry,
             is_fresh=is_fresh,
             progress=progress,
+            workers=settings.workers,
         )
 
 

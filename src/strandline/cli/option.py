@@ -29,6 +29,10 @@ App = Annotated[
         "--app", help="The modules that declare the pipelines [env: STRANDLINE_APP; default: pipeline]."
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="How many processes help [env: STRANDLINE_WORKERS]."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

@@ -27,7 +27,7 @@ from typing import IO, Any, Final, cast
 
 from strandline.errors import WorkerDied
 from strandline.log import warn
-from strandline.pipeline.desk import Desk, Order
+from strandline.pipeline.desk import Again, Desk, Order
 from strandline.pipeline.intake import Part
 from strandline.pipeline.worker import Job, receive, send, write
 
@@ -92,7 +92,7 @@ class _Worker:
         self.is_ready = False
         self.has = 0
         """How many pages it has."""
-        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._orders: SimpleQueue[Order | Again | None] = SimpleQueue()
         self._answers: SimpleQueue[bytes | None] = SimpleQueue()
         """Pickled. None is the end, of both."""
         self._process = subprocess.Popen(
@@ -134,8 +134,8 @@ class _Worker:
             raise _Unfit(self._ending())
         self.is_ready = True
 
-    def give(self, order: Order) -> None:
-        """Let it take this page apart."""
+    def give(self, order: Order | Again) -> None:
+        """Let it take this page apart, or these entries."""
         self.has += 1
         self._orders.put(order)
 
@@ -183,9 +183,9 @@ class _Unfit(Exception):
 
 @dataclass
 class _Pending:
-    """A page that was given away, and what is known of it."""
+    """What was given away, and what is known of it."""
 
-    order: Order
+    order: Order | Again
     worker: _Worker | None = None
     part: Part | None = None
 
@@ -202,8 +202,8 @@ class Crew:
             with self._dismissed(worker):
                 worker.greet(wait=True)
 
-    def give(self, order: Order) -> None:
-        """Have this page taken apart, by whoever is free. Raises OrderBroken."""
+    def give(self, order: Order | Again) -> None:
+        """Have it taken apart, by whoever is free. Raises OrderBroken."""
         worker = self._free()
         if worker is None:
             self._pending.append(_Pending(order, part=self._desk.take(order)))
@@ -211,7 +211,7 @@ class Crew:
             worker.give(order)
             self._pending.append(_Pending(order, worker))
 
-    def done(self) -> Iterator[tuple[Order, Part]]:
+    def done(self) -> Iterator[tuple[Order | Again, Part]]:
         """The parts that nothing before them is missing of, as far as they are there. Raises WorkerDied."""
         most = WAITING * len(self._workers)
         while self._pending:
@@ -220,7 +220,7 @@ class Crew:
             except Empty:
                 return
 
-    def rest(self) -> Iterator[tuple[Order, Part]]:
+    def rest(self) -> Iterator[tuple[Order | Again, Part]]:
         """All parts that are still to come. Raises WorkerDied."""
         while self._pending:
             yield self._first(wait=True)
@@ -230,7 +230,7 @@ class Crew:
         for worker in self._workers:
             worker.end()
 
-    def _first(self, *, wait: bool) -> tuple[Order, Part]:
+    def _first(self, *, wait: bool) -> tuple[Order | Again, Part]:
         first = self._pending[0]
         try:
             part = first.part if first.worker is None else first.worker.answer(wait=wait)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from strandline.pipeline.effacement import Entry
 from strandline.pipeline.intake import Intake, Part
 from strandline.pipeline.target import Target
 from strandline.source.page import Page
@@ -28,8 +29,18 @@ class Order:
     first: int
 
 
+@dataclass(frozen=True)
+class Again:
+    """Entries of the raw log that are to be taken in again for one of the targets."""
+
+    entries: Sequence[tuple[Any, ...]]
+    """As `Entry` has them."""
+    target: int
+    """Which of the targets, counted from 0."""
+
+
 class Desk:
-    """Takes pages of one stream apart for these targets."""
+    """Takes pages of one stream apart for these targets, and entries that the raw log has of it."""
 
     def __init__(
         self, stream: Stream, targets: Sequence[Target], *, run_id: int, packs: Sequence[Pack] = ()
@@ -39,11 +50,14 @@ class Desk:
         self._intake = Intake(stream, self._targets, run_id=run_id)
         self._packs = packs
 
-    def take(self, order: Order) -> Part:
-        """What becomes of the page. Raises OrderBroken, and what a row raises that cannot be packed."""
-        self._intake.next_raw_id = order.first
+    def take(self, order: Order | Again) -> Part:
+        """What becomes of it. Raises OrderBroken, and what a row raises that cannot be packed."""
         try:
-            self._intake.take(order.page, order.number)
+            if isinstance(order, Again):
+                self._take_again(order)
+            else:
+                self._intake.next_raw_id = order.first
+                self._intake.take(order.page, order.number)
         finally:
             chunk = self._intake.empty()
             rows = [target.rows for target in self._targets]
@@ -53,3 +67,8 @@ class Desk:
             rows[place] = [(row[0], pack(row)) for row in rows[place]]
         entries = [(*it[:2], *it[3:7], *it[10:]) for it in chunk.entries]
         return Part(entries, chunk.rejects, chunk.unknown, rows)
+
+    def _take_again(self, order: Again) -> None:
+        targets = [self._targets[order.target]]
+        for entry in order.entries:
+            self._intake.take_again(Entry._make(entry), targets)

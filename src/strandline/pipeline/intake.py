@@ -192,14 +192,18 @@ class Intake:
             (*it[:2], payload, *it[2:6], run_id, number, fetched_at, *it[6:])
             for payload, it in zip(page.records, part.entries, strict=True)
         ]
-        chunk.rejects += part.rejects
         for shape, raw_ids in part.unknown.items():
             chunk.unknown.setdefault(shape, []).extend(raw_ids)
-        for target, rows in zip(self.targets, part.rows, strict=True):
-            target.rows += rows
+        self.add_again(part)
         if self.stream.cursor is not None:
             for entry in part.entries:
                 self._see(entry[4])
+
+    def add_again(self, part: Part) -> None:
+        """Take in what was made of entries of the raw log somewhere else, as `take_again` does."""
+        self.chunk.rejects += part.rejects
+        for target, rows in zip(self.targets, part.rows, strict=True):
+            target.rows += rows
 
     def take_again(self, entry: Any, targets: Sequence[Target]) -> None:
         """Take in an entry of the raw log for these targets, as `take` did when it was new."""

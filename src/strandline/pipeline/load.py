@@ -12,6 +12,7 @@ the raw log.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -35,6 +36,7 @@ from strandline.pipeline.suppression import Suppression
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import ALONE, Staff, Team, can_pack
 from strandline.source.drift import UNKNOWN
+from strandline.source.page import Page
 from strandline.source.stream import Source
 from strandline.warehouse import mark, quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
@@ -109,6 +111,7 @@ class Load:
         self._novelty = Novelty(connection, reading.raw)
         self._stager = Stager(database, connection)
         self._staff = staff
+        self._team = Team(self._intake, ALONE)
         self.profile = Profile()
         self._is_profiled = is_profiled
         self._started = datetime.now(UTC)
@@ -201,14 +204,12 @@ class Load:
         options = {"yield_per": raw.BATCH}
         with self.connection.execute(entries, execution_options=options) as found:
             for batch in found.partitions():
-                for entry in batch:
-                    self._intake.take_again(entry, [target])
+                self._team.take_again(batch, target)
                 self.taken_again += len(batch)
                 self.taken_up_to = batch[-1].raw_id
                 rejects = self._intake.empty().rejects
-                rows, target.rows = target.rows, []
+                yield rejects + self._stage_rows(target, target.rows, of=batch)
                 collect_young()
-                yield rejects + self._stager.stage(target, rows)
 
     def stage_tried(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
         """Stage entries of the quarantine; the field register learns of whom the contract accepts now."""
@@ -238,29 +239,39 @@ class Load:
         cursor = self.stream.cursor
         known = cursor.decode(self.mark_before) if cursor and self.mark_before else None
         pages = self.stream.read(source, cursor.since(known) if cursor else None)
-        team = Team(self._intake, self._staff if can_pack(self.database, self.targets) else ALONE)
-        try:
-            for page in self.profile.waiting(SOURCE, pages):
-                self.figures.pages += 1
-                self.figures.records += len(page.records)
-                self._store_each(team.take(page, self.figures.pages))
-                if self._is_profiled:
-                    self.profile.weigh(page, self.stream, self.targets)
-            self._store_each(team.finish())
-            self._store(is_end=True)
-        except OrderBroken:
-            self._take_mark_back()
-            raise
-        except SourceError:
-            # What has been read is kept, and an ordered stream goes on from there.
-            self._store_each(team.finish())
-            self._store(is_end=False)
-            raise
-        finally:
-            team.close()
-            pages.close()
+        with closing(pages), self.helped():
+            try:
+                self._read(pages)
+            except OrderBroken:
+                self._take_mark_back()
+                raise
+            except SourceError:
+                # What has been read is kept, and an ordered stream goes on from there.
+                self._store_each(self._team.finish())
+                self._store(is_end=False)
+                raise
         refusal.fail_on_unknown(self.stream, self._unknown)
         self._refuse_too_many()
+
+    @contextmanager
+    def helped(self) -> Iterator[None]:
+        """Let others help with what is taken in within the block, if anybody may."""
+        self._team = Team(self._intake, self._staff if can_pack(self.database, self.targets) else ALONE)
+        try:
+            yield
+        finally:
+            self._team.close()
+            self._team = Team(self._intake, ALONE)
+
+    def _read(self, pages: Iterator[Page]) -> None:
+        for page in self.profile.waiting(SOURCE, pages):
+            self.figures.pages += 1
+            self.figures.records += len(page.records)
+            self._store_each(self._team.take(page, self.figures.pages))
+            if self._is_profiled:
+                self.profile.weigh(page, self.stream, self.targets)
+        self._store_each(self._team.finish())
+        self._store(is_end=True)
 
     def _store_each(self, taken: Iterable[None]) -> None:
         """Store a chunk whenever what comes in has filled one."""
@@ -320,19 +331,23 @@ class Load:
         rejects = [it for it in chunk.rejects if kept is None or it.raw_id in kept]
         for target in self.targets:
             rows = target.rows if kept is None else [row for row in target.rows if row[0] in kept]
-            target.rows = []
-            unpack = partial(self._unpack, target, chunk) if any(map(staging.is_packed, rows)) else None
-            rejects += self._stager.stage(target, rows, unpack=unpack)
+            rejects += self._stage_rows(target, rows, of=map(entry_of, chunk.entries))
         self.keep(rejects)
         self._unknown = self._unknown or [it for it in rejects if it.rule == UNKNOWN][:1]
         self.figures.rejected += len({it.raw_id for it in rejects})
 
-    def _unpack(self, target: Target, chunk: Chunk, rows: Rows) -> Rows:
-        """The rows of the chunk's records anew; those of which some are packed."""
+    def _stage_rows(self, target: Target, rows: Rows, *, of: Iterable[Any]) -> list[Reject]:
+        """Stage the target's rows, made of these entries; what of them is refused."""
+        target.rows = []
+        unpack = partial(self._unpack, target, of) if any(map(staging.is_packed, rows)) else None
+        return self._stager.stage(target, rows, unpack=unpack)
+
+    def _unpack(self, target: Target, entries: Iterable[Any], rows: Rows) -> Rows:
+        """The rows of these entries anew; those of which some are packed."""
         wanted = {row[0] for row in rows}
-        for entry in chunk.entries:
-            if entry[0] in wanted:
-                self._intake.take_again(entry_of(entry), [target])
+        for entry in entries:
+            if entry.raw_id in wanted:
+                self._intake.take_again(entry, [target])
         self._intake.empty()
         anew, target.rows = target.rows, []
         return anew

@@ -20,6 +20,7 @@ from strandline.pipeline.load import Load
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
+from strandline.pipeline.team import staff_for
 from strandline.warehouse import raw, sample
 from strandline.warehouse.database import Database
 from strandline.warehouse.replay import Scope
@@ -36,17 +37,20 @@ def replay(
     is_dry: bool = False,
     is_fresh: bool = False,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> RunReport:
     """Bring what the pipeline fills to what its raw log says by today's contracts and mappers: all of it, or
     these models and streams, or in them the natural keys given or read since then. With `is_dry` nothing is
     kept: the report tells what would be, each target beside all others as they are. What a replay of the same
-    has staged that was stopped is gone on with, unless this one `is_fresh`.
+    has staged that was stopped is gone on with, unless this one `is_fresh`. So many `workers` help, as in a
+    run.
 
     Raises DeclarationError for a model or stream that the pipeline has not.
     """
     chosen = _choose(pipeline, models, streams)
     with collecting_by_hand(), database.connect() as connection:
         one_run = Run(pipeline, database, connection, progress or Silence())
+        one_run.staff = staff_for(workers, pipeline.sources)
         one_run.prepare(kind="dry replay" if is_dry else "replay")
         if not is_dry:
             resumption.stage_apart(one_run, chosen)

@@ -72,10 +72,11 @@ class Resumption:
     def stage(self, *, is_fresh: bool) -> None:
         """Stage what is not there."""
         reached, last = self._begin(is_fresh=is_fresh), self.load.last_raw_id
-        if reached:
-            missing = self.place.missing(self._entries(up_to=reached), self._log.raw)
-            self._stage(missing, after=0, up_to=reached, moves=False)
-        self._stage(self._entries(up_to=last), after=reached, up_to=last, moves=True)
+        with self.load.helped():
+            if reached:
+                missing = self.place.missing(self._entries(up_to=reached), self._log.raw)
+                self._stage(missing, after=0, up_to=reached, moves=False)
+            self._stage(self._entries(up_to=last), after=reached, up_to=last, moves=True)
 
     def clear(self) -> None:
         """Give the room back, unless the merge has failed."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from strandline.pipeline.crew import Crew, can_share, workers_here
-from strandline.pipeline.desk import Desk, Order
+from strandline.pipeline.desk import Again, Desk, Order
 from strandline.pipeline.intake import Intake, Part
 from strandline.pipeline.target import Target
 from strandline.pipeline.worker import Job
@@ -48,6 +48,9 @@ def staff_for(workers: int | None, sources: Iterable[type[Source]]) -> Staff:
 class Team:
     """Takes the pages of one stream in, one after the other, whoever takes them apart."""
 
+    slice_entries: ClassVar[int] = 1_000
+    """So many entries of the raw log are given away at once."""
+
     def __init__(self, intake: Intake, staff: Staff) -> None:
         self._intake = intake
         self._staff = staff
@@ -58,9 +61,7 @@ class Team:
         """Take the page, or have it taken; yields whenever a page has come into the intake. Raises
         OrderBroken and WorkerDied.
         """
-        if self._crew is None and self._staff.workers and self._records >= self._staff.after:
-            self._hire()
-        self._records += len(page.records)
+        self._count(len(page.records))
         if self._crew is None:
             self._intake.take(page, number)
             yield
@@ -68,6 +69,20 @@ class Team:
         self._crew.give(Order(page, number, self._intake.next_raw_id))
         self._intake.next_raw_id += len(page.records)
         yield from self._add(self._crew.done())
+
+    def take_again(self, entries: Sequence[Any], target: Target) -> None:
+        """Take entries of the raw log, as `Entry` has them, in for one of the targets. Raises WorkerDied."""
+        self._count(len(entries))
+        if self._crew is None:
+            for entry in entries:
+                self._intake.take_again(entry, [target])
+            return
+        place = next(place for place, it in enumerate(self._intake.targets) if it is target)
+        for first in range(0, len(entries), self.slice_entries):
+            few = entries[first : first + self.slice_entries]
+            self._crew.give(Again([tuple(it) for it in few], place))
+            self._add_again(self._crew.done())
+        self._add_again(self._crew.rest())
 
     def finish(self) -> Iterator[None]:
         """Take in what is still with the crew; yields as `take` does."""
@@ -79,10 +94,20 @@ class Team:
         if self._crew is not None:
             self._crew.close()
 
-    def _add(self, parts: Iterable[tuple[Order, Part]]) -> Iterator[None]:
+    def _add(self, parts: Iterable[tuple[Order | Again, Part]]) -> Iterator[None]:
         for order, part in parts:
+            assert isinstance(order, Order)
             self._intake.add(order.page, order.number, part)
             yield
+
+    def _add_again(self, parts: Iterable[tuple[Order | Again, Part]]) -> None:
+        for _, part in parts:
+            self._intake.add_again(part)
+
+    def _count(self, records: int) -> None:
+        if self._crew is None and self._staff.workers and self._records >= self._staff.after:
+            self._hire()
+        self._records += records
 
     def _hire(self) -> None:
         job = Job(

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from strandline.pipeline.intake import Chunk, Intake
+from strandline.pipeline.chunk import Chunk
+from strandline.pipeline.intake import Intake
 from strandline.pipeline.register import Register
 from strandline.warehouse import quarantine, release
 

@@ -27,8 +27,8 @@ from typing import IO, Any, Final, cast
 
 from strandline.errors import WorkerDied
 from strandline.log import warn
+from strandline.pipeline.chunk import Part
 from strandline.pipeline.desk import Again, Desk, Order
-from strandline.pipeline.intake import Part
 from strandline.pipeline.worker import Job, receive, send, write
 
 START: Final = (

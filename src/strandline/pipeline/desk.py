@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from strandline.pipeline.chunk import Part
 from strandline.pipeline.effacement import Entry
-from strandline.pipeline.intake import Intake, Part
+from strandline.pipeline.intake import Intake
 from strandline.pipeline.target import Target
 from strandline.source.page import Page
 from strandline.source.stream import Stream

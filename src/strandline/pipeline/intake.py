@@ -6,7 +6,7 @@ Nothing here touches the database. Records that fail are kept as entries as well
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,8 +16,9 @@ from xxhash import xxh3_128_digest
 from strandline.errors import RecordRejected
 from strandline.model.conversion import FAILURES
 from strandline.model.type import fits_in_utc
+from strandline.pipeline.chunk import Chunk, Part
 from strandline.pipeline.target import Target
-from strandline.source.census import Census, Shape
+from strandline.source.census import Census
 from strandline.source.contract import Record, show
 from strandline.source.cursor import CursorValue
 from strandline.source.extra import Extras
@@ -38,35 +39,6 @@ def _filled_by(operation: str, targets: Sequence[Target]) -> Sequence[Target]:
     if operation == raw.ERASED:
         return ()
     return [it for it in targets if it.is_fact] if operation == raw.FACTS else targets
-
-
-@dataclass
-class Chunk:
-    """What has been taken in since the last transaction; the rows for the targets are with them."""
-
-    entries: list[raw.Entry] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    again: list[raw.Entry] = field(default_factory=list)
-    """What the raw log held already."""
-    unknown: dict[Shape, list[int]] = field(default_factory=dict)
-    """Which entries carry what besides their contract."""
-    size: int = 0
-    """Bytes of the pages."""
-
-
-@dataclass
-class Part:
-    """What became of one page, wherever it was taken apart: what `Chunk` has of it."""
-
-    entries: list[raw.Entry]
-    """Without what the page says of all of them: (raw_id, source_id, hash, operation, cursor_value,
-    effective_at), and the tie-break where the stream has one. One for each record.
-    """
-    rejects: list[Reject]
-    unknown: dict[Shape, list[int]]
-    rows: list[list[tuple[Any, ...]]]
-    """For each target."""
 
 
 def _storable(stream: Stream) -> Reader:

@@ -23,10 +23,11 @@ from sqlalchemy import Connection, Select, Table, delete, select
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
 from strandline.pipeline import bygone, refusal
 from strandline.pipeline.admission import Admission
+from strandline.pipeline.chunk import Chunk
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.effacement import entry_of
-from strandline.pipeline.intake import Chunk, Intake
+from strandline.pipeline.intake import Intake
 from strandline.pipeline.novelty import Novelty
 from strandline.pipeline.profile import COPY, RECORDS, SOURCE, Profile
 from strandline.pipeline.register import Register

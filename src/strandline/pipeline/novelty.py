@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Table
 
-from strandline.pipeline.intake import Chunk
+from strandline.pipeline.chunk import Chunk
 from strandline.warehouse import raw
 
 

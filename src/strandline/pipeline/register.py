@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table
 
 from strandline.pipeline import rename
-from strandline.pipeline.intake import Chunk
+from strandline.pipeline.chunk import Chunk
 from strandline.source.census import MOST_EXAMPLES, WHOLE, Carrying, Census, Counted, Shape, Tally, sample
 from strandline.warehouse import raw, register
 

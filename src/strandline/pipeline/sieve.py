@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from xxhash import xxh3_128_digest
 
-from strandline.pipeline.intake import Chunk, Intake
+from strandline.pipeline.chunk import Chunk
+from strandline.pipeline.intake import Intake
 from strandline.source.glance import Glance
 
 LatestHashes = Callable[[Sequence[str]], dict[str, bytes]]

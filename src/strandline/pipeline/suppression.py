@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 from xxhash import xxh3_128_digest
 
+from strandline.pipeline.chunk import Chunk
 from strandline.pipeline.effacement import Effacer, Entry, entry_of
 from strandline.pipeline.former import FormerKeys
-from strandline.pipeline.intake import Chunk, Intake
+from strandline.pipeline.intake import Intake
 from strandline.pipeline.target import Target
 from strandline.source.cursor import CursorValue
 from strandline.source.stream import Stream

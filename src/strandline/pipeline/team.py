@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from strandline.pipeline.chunk import Part
 from strandline.pipeline.crew import Crew, can_share, workers_here
 from strandline.pipeline.desk import Again, Desk, Order
-from strandline.pipeline.intake import Intake, Part
+from strandline.pipeline.intake import Intake
 from strandline.pipeline.target import Target
 from strandline.pipeline.worker import Job
 from strandline.source.page import Page

@@ -151,9 +151,7 @@ class Bed:
 
 
 def found(database: Database, prefix: str) -> dict[str, list[Any]]:
-    """Everything but our own numbers. Of a key it tells whose version it is; one who is known by the key only
-    may be that or not be there, where only a record of before has named it.
-    """
+    """Everything but our own numbers. Of a key it tells whose version it is."""
     told: dict[str, list[Any]] = {}
     with database.connect() as connection:
         members = [dict(it) for it in connection.execute(select(DimGood.table())).mappings()]
@@ -162,7 +160,7 @@ def found(database: Database, prefix: str) -> dict[str, list[Any]]:
         told["rejects"] = sorted({tuple(it) for it in connection.execute(refused)}, key=repr)
         for table in TABLES:
             rows = connection.execute(select(table).where(table.c.source_id.startswith(prefix))).mappings()
-            shown = [_shown(dict(it), members) for it in rows if not it.get("is_inferred")]
+            shown = [_shown(dict(it), members) for it in rows]
             told[table.name] = sorted(shown, key=repr)
     return told
 
@@ -178,8 +176,8 @@ def _shown(row: dict[str, Any], members: Sequence[Mapping[str, Any]]) -> dict[st
 
 def _whose(version: Mapping[str, Any], missing: str | None) -> tuple[Any, ...]:
     if missing is not None:
-        return (missing.removeprefix("depot:"), "waited for")
-    return (version["source_id"], "waited for" if version["is_inferred"] else version["version"])
+        return (missing, "waited for")
+    return (version["source_id"], version["version"])
 
 
 @pytest.fixture(scope="module")

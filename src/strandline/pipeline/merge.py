@@ -8,17 +8,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, inspect, not_, select
+from sqlalchemy import Connection, and_, func, not_, select
 
-from strandline.model.base import models_below
-from strandline.model.bridge import Bridge
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact, facts_of
 from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import History, outriggers_of
 from strandline.model.revision import mapper_version
 from strandline.model.shrunken import shrunken_of
-from strandline.pipeline import aggregate, bygone, restage, retry
+from strandline.pipeline import aggregate, bygone, orphan, restage, retry
 from strandline.pipeline.load import Load
 from strandline.pipeline.target import Target
 from strandline.warehouse import (
@@ -222,6 +220,7 @@ def _merge_fact(
         has_lines=target.sync.has_lines,
         stage_again=lambda entries: load.stage_more(target, entries),
         replayed=None if load.replayed is None else load.replayed.holds,
+        orphans=orphan.orphans_of(load),
         run_id=run_id,
     )
     return merged.counts()
@@ -277,13 +276,14 @@ def _merge_dimension(
             retired=rebuild.RETIRED_KEYS if rebuilt else None,
             run_id=run_id,
         )
-        for it in _existing_facts_of(database, connection, model)
+        for it in orphan.existing_facts_of(database, connection, model)
     )
     if rebuilt:
         rebuild.remove(connection, batch)
     if is_laid_over:
-        removed += _remove_unnamed(database, connection, batch)
+        removed += orphan.remove_unnamed(database, connection, batch, orphans=orphan.orphans_of(load))
     inferred += _attach_outriggers(database, connection, log, target, run_id)
+    orphan.note(connection, load, target)
     more = {
         "filled": target.filled,
         "inferred": inferred,
@@ -295,19 +295,6 @@ def _merge_dimension(
     }
     more |= {"rejected": rejected} if rejected else {}
     return {**merged.counts(), **more}
-
-
-def _remove_unnamed(database: Database, connection: Connection, batch: event.Batch) -> int:
-    """Remove whom nothing names any more; how many versions."""
-    there = inspect(connection)
-    every: list[type[Dimension] | type[Bridge]] = [*models_below(Dimension), *models_below(Bridge)]
-    naming = [it for it in every if there.has_table(it.table().name, schema=database.schema_of(it.table()))]
-    return replay.remove_unnamed(
-        connection,
-        batch,
-        facts=_existing_facts_of(database, connection, batch.dimension),
-        naming=naming,
-    )
 
 
 def _refresh_hierarchies(connection: Connection, log: late.Log, target: Target, run_id: int) -> int:
@@ -381,17 +368,7 @@ def _who_may_wait(
     database: Database, connection: Connection, inferring: Iterable[type[Dimension]]
 ) -> list[type[Fact]]:
     """The facts that look at a dimension of which members are inferred."""
-    found = [it for dimension in inferring for it in _existing_facts_of(database, connection, dimension)]
-    return list(dict.fromkeys(found))
-
-
-def _existing_facts_of(
-    database: Database, connection: Connection, dimension: type[Dimension]
-) -> list[type[Fact]]:
-    """Those whose tables are there: a model may be declared that no pipeline of this warehouse fills."""
-    there = inspect(connection)
-    return [
-        it
-        for it in facts_of(dimension)
-        if there.has_table(it.table().name, schema=database.schema_of(it.table()))
+    found = [
+        it for dimension in inferring for it in orphan.existing_facts_of(database, connection, dimension)
     ]
+    return list(dict.fromkeys(found))

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from strandline.errors import DeclarationError, StrandlineError
+from strandline.model.dimension import Dimension
 from strandline.model.path import nearest
-from strandline.pipeline import merge, resumption
+from strandline.pipeline import aggregate, merge, orphan, resumption
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.load import Load
@@ -21,8 +23,9 @@ from strandline.pipeline.report import Progress, RunReport, Silence, StreamRepor
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import staff_for
-from strandline.warehouse import raw, sample
+from strandline.warehouse import ledger, lock, raw, sample
 from strandline.warehouse.database import Database
+from strandline.warehouse.orphan import Orphans
 from strandline.warehouse.replay import Scope
 
 
@@ -58,11 +61,17 @@ def replay(
             held = {
                 reading: told for reading in pipeline.readings if (told := _hold(one_run, reading, chosen))
             }
-            for sync in chosen:
-                for reading, told in held.items():
-                    if sync in reading.syncs:
-                        load = _load(one_run, reading, sync, _scope(sync, keys, since), is_dry=is_dry)
-                        _replay(one_run, load, told, is_dry=is_dry, is_fresh=is_fresh)
+            at_work = [(it, reading) for it in chosen for reading in held if it in reading.syncs]
+            orphans = Orphans()
+            if not is_dry and keys is None and since is None:
+                orphans = orphan.watch(database, connection, pipeline, [it for it, _ in at_work])
+            for sync, reading in at_work:
+                scope = _scope(sync, keys, since, orphans=orphans)
+                load = _load(one_run, reading, sync, scope, is_dry=is_dry)
+                _replay(one_run, load, held[reading], is_dry=is_dry, is_fresh=is_fresh)
+                if held[reading].status == "failed":
+                    orphans = orphan.give_up(orphans, sync.model)
+            _remove_orphans(one_run, orphans)
             if not is_dry:
                 one_run.build_aggregates()
         return one_run.report
@@ -85,9 +94,9 @@ def _choose(pipeline: Pipeline, models: Collection[str], streams: Collection[str
     ]
 
 
-def _scope(sync: Sync, keys: Sequence[str] | None, since: datetime | None) -> Scope:
+def _scope(sync: Sync, keys: Sequence[str] | None, since: datetime | None, *, orphans: Orphans) -> Scope:
     spell = sync.stream.source.natural_keys.encode
-    return Scope(None if keys is None else [spell(it) or it for it in keys], since)
+    return Scope(None if keys is None else [spell(it) or it for it in keys], since, orphans)
 
 
 def _hold(one_run: Run, reading: Reading, chosen: Sequence[Sync]) -> StreamReport | None:
@@ -128,6 +137,31 @@ def _replay(one_run: Run, load: Load, told: StreamReport, *, is_dry: bool, is_fr
     if told.rejected and told.status == "done":
         told.status = "partial"
     one_run.correct(told)
+
+
+def _remove_orphans(one_run: Run, orphans: Orphans) -> None:
+    """Remove whom nothing names any more that is replayed, and tell of it."""
+    for dimension in orphans.naming:
+        with one_run.connection.begin():
+            _remove_orphans_of(one_run, orphans, dimension)
+    if orphans.naming:
+        with one_run.connection.begin():
+            orphans.forget(one_run.connection)
+
+
+def _remove_orphans_of(one_run: Run, orphans: Orphans, dimension: type[Dimension]) -> None:
+    database, connection, report = one_run.database, one_run.connection, one_run.report
+    lock.share_and_take(connection, shared=(), exclusive=merge.written_with(dimension))
+    facts = orphan.existing_facts_of(database, connection, dimension)
+    removed, moved = orphans.remove(connection, dimension, facts=facts, run_id=report.run_id)
+    if not removed:
+        return
+    aggregate.watch_all(database, connection, dimension).renew(run_id=report.run_id)
+    told = next((it for it in report.targets if it.target == dimension.__name__), None)
+    if told is not None:
+        for name, rows in {"removed": removed, "facts_moved": moved}.items():
+            told.counts[name] = told.counts.get(name, 0) + rows
+        ledger.correct_target(connection, report.run_id, asdict(told))
 
 
 def _look(one_run: Run, load: Load, target: Target, told: StreamReport) -> None:

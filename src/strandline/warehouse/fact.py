@@ -47,6 +47,7 @@ from strandline.warehouse import (
 )
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
+from strandline.warehouse.orphan import Orphans
 from strandline.warehouse.resolution import Batch, resolve, resolved_rows
 
 
@@ -80,13 +81,15 @@ def merge(
     has_lines: bool,
     stage_again: Callable[[Select[Any]], None],
     replayed: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None = None,
+    orphans: Orphans | None = None,
     run_id: int,
 ) -> Merged:
     """Bring the fact up to what is staged. `sources` names, by reference, whose natural keys the staged ones
     are; `waiting` are the facts that may wait for a member that is inferred here; `is_key` says that the
     grain is the natural key, `has_lines` that a record has several rows, whose grain begins with it;
     `stage_again` stages what a select of entries of the raw log finds. In a replay everything is staged of
-    the natural keys for which `replayed` holds, and rows that nothing staged gives go.
+    the natural keys for which `replayed` holds, and rows that nothing staged gives go; `orphans` are to know
+    who is named.
 
     Staging the same records again changes nothing. The caller owns the transaction.
     """
@@ -95,8 +98,9 @@ def merge(
     # it does not matter which records came in one batch.
     contest = grain.Contest(fact, staged, log, run_id)
     rejected = grain.refuse_equal_lines(connection, contest) if has_lines else 0
-    rejected += _reject_missing(connection, batch)
-    inferred = _infer_missing(database, connection, batch)
+    orphans = orphans or Orphans()
+    rejected += _reject_missing(connection, batch, orphans)
+    inferred = _infer_missing(database, connection, batch, orphans)
     inferred += _ensure_groups(database, connection, batch, waiting)
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
@@ -198,19 +202,15 @@ def _ensure_groups(
     )
 
 
-def _infer_missing(database: Database, connection: Connection, batch: Batch) -> int:
-    return sum(
-        key.infer(
-            database,
-            connection,
-            dimension=reference.dimension,
-            source_system=batch.source_of(name),
-            members=batch.members(name),
-            run_id=batch.run_id,
-        )
-        for name, reference in batch.fact.references().items()
-        if reference.missing == "infer"
-    )
+def _infer_missing(database: Database, connection: Connection, batch: Batch, orphans: Orphans) -> int:
+    inferred = 0
+    for name, reference in batch.fact.references().items():
+        if reference.missing == "infer":
+            named: dict[str, Any] = {"source_system": batch.source_of(name), "members": batch.members(name)}
+            of = reference.dimension
+            inferred += key.infer(database, connection, dimension=of, **named, run_id=batch.run_id)
+            orphans.note(connection, of, **named)
+    return inferred
 
 
 def _welcome(connection: Connection, batch: Batch, waiting: Sequence[type[Fact]]) -> int:
@@ -229,19 +229,22 @@ def _welcome(connection: Connection, batch: Batch, waiting: Sequence[type[Fact]]
     )
 
 
-def _reject_missing(connection: Connection, batch: Batch) -> int:
+def _reject_missing(connection: Connection, batch: Batch, orphans: Orphans) -> int:
     return sum(
-        _reject(connection, batch, name, reference)
+        _reject(connection, batch, name, reference=reference, orphans=orphans)
         for name, reference in batch.fact.references().items()
         if reference.missing == "reject"
     )
 
 
-def _reject(connection: Connection, batch: Batch, name: str, reference: Reference) -> int:
+def _reject(
+    connection: Connection, batch: Batch, name: str, *, reference: Reference, orphans: Orphans
+) -> int:
     """Put the staged records whose member is not there into the quarantine, and off the stage."""
-    s, members = batch.staged.c, reference.dimension.table().c
+    s, member = batch.staged.c, reference.dimension.table()
     source = batch.source_of(name)
-    known = select(literal(1)).where(members.source_system == source, members.source_id == s[name]).exists()
+    is_named = (member.c.source_system == source, member.c.source_id == s[name])
+    known = exists().where(*is_named, not_(orphans.is_one(reference.dimension, member)))
     is_missing = and_(s[name].is_not(None), not_(s.is_deleted), ~known)
     why = func.concat(
         f"{batch.fact.__name__}.{name}: no member {source}:", s[name], f" in {reference.dimension.__name__}"

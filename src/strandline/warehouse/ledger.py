@@ -62,6 +62,13 @@ def note_target(connection: Connection, run_id: int, figures: Mapping[str, Any])
     connection.execute(insert(state.run_target).values(run_id=run_id, **figures))
 
 
+def correct_target(connection: Connection, run_id: int, figures: Mapping[str, Any]) -> None:
+    """Write a target's line anew: the run has done something more about it."""
+    noted = state.run_target.c
+    here = (noted.run_id == run_id, noted.stream == figures["stream"], noted.target == figures["target"])
+    connection.execute(update(state.run_target).where(*here).values(**figures))
+
+
 def exists(database: Database, connection: Connection) -> bool:
     """Whether strandline has ever run here."""
     return inspect(connection).has_table(state.run.name, schema=database.schemas.strandline)

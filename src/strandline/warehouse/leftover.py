@@ -20,7 +20,7 @@ from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import History
 from strandline.model.shrunken import shrunken_of
-from strandline.warehouse import bridge, hierarchy, key, replay
+from strandline.warehouse import bridge, hierarchy, key, orphan
 from strandline.warehouse.database import Database
 
 
@@ -115,7 +115,7 @@ class Leftovers:
             member = of.table().c[of.group_key()]
             _remove_unheld(connection, member, keys, [group], removed=removed)
         for dimension, keys in self.members.items():
-            naming = replay.naming_columns([*dimensions, *bridges], dimension)
+            naming = orphan.naming_columns([*dimensions, *bridges], dimension)
             _remove_members(connection, dimension, keys, naming, facts=facts, removed=removed)
         return removed
 

@@ -10,7 +10,7 @@ transaction ends, and what is right already is not written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -40,16 +40,15 @@ from sqlalchemy import (
 )
 
 from strandline.model.bridge import Bridge
-from strandline.model.column import ROLE, Outrigger
 from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
-from strandline.model.hierarchy import hierarchies_of
-from strandline.warehouse import hierarchy, key, quarantine, raw, state
+from strandline.warehouse import orphan, quarantine, raw, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import as_json
 from strandline.warehouse.event import Batch, differ
 from strandline.warehouse.late import LATE_MEMBER, Log
+from strandline.warehouse.orphan import Orphans
 from strandline.warehouse.previous import remembered
 from strandline.warehouse.staging import empty
 
@@ -80,6 +79,7 @@ class Scope:
 
     keys: Sequence[str] | None = None
     since: datetime | None = None
+    orphans: Orphans = field(default_factory=Orphans)
 
     @property
     def is_whole(self) -> bool:
@@ -238,7 +238,7 @@ def remove_unnamed(
     connection: Connection,
     batch: Batch,
     *,
-    facts: Iterable[type[Fact]],
+    facts: Sequence[type[Fact]],
     naming: Iterable[type[Dimension] | type[Bridge]],
 ) -> int:
     """Remove the unnamed that nothing asks to be known by their key, and let facts wait for them; how many.
@@ -247,43 +247,11 @@ def remove_unnamed(
     """
     if not connection.scalar(select(func.count()).select_from(UNNAMED)):
         return 0
-    facts = list(facts)
     member = batch.table.alias("unnamed")
-    needed = [
-        exists().where(key.points_at(fact, name, member))
-        for fact in facts
-        for name, reference in fact.references().items()
-        if reference.dimension is batch.dimension and reference.missing != "unknown"
-    ]
-    durable = member.c[batch.dimension.durable_key_column().name]
-    needed += [exists().where(column == durable) for column in naming_columns(naming, batch.dimension)]
     theirs = and_(member.c.source_system == batch.source_system, member.c.source_id == UNNAMED.c.source_id)
-    is_needed = exists().where(theirs, or_(false(), *needed))
+    columns = orphan.naming_columns(naming, batch.dimension)
+    is_needed = exists().where(theirs, orphan.is_needed(batch.dimension, member, facts=facts, naming=columns))
     connection.execute(delete(UNNAMED).where(is_needed))
-    gone = select(UNNAMED.c.source_id)
-    for fact in facts:
-        key.forget(
-            connection,
-            fact=fact,
-            dimension=batch.dimension,
-            source_system=batch.source_system,
-            members=gone,
-            run_id=batch.run_id,
-        )
-    table = batch.table.c
-    removed: int = connection.execute(
-        delete(batch.table).where(table.source_system == batch.source_system, table.source_id.in_(gone))
-    ).rowcount
-    for it in hierarchies_of(batch.dimension) if removed else ():
-        connection.execute(delete(it.table()))
-        hierarchy.fill(connection, it)
+    gone = orphan.Going(batch.dimension, batch.source_system, select(UNNAMED.c.source_id))
+    removed, _ = orphan.remove_members(connection, gone, facts=facts, run_id=batch.run_id)
     return removed
-
-
-def naming_columns(models: Iterable[Any], dimension: type[Dimension]) -> list[Column[Any]]:
-    """The columns that hold durable keys of the dimension's members."""
-    durable = dimension.durable_key_column().name
-    bridges = [it.table().c[durable] for it in models if issubclass(it, Bridge) and it.dimension is dimension]
-    dimensions = [it for it in models if issubclass(it, Dimension)]
-    outriggers = [column for it in dimensions for column in it.companions(Outrigger)]
-    return bridges + [column for column in outriggers if column.info[ROLE].dimension is dimension]

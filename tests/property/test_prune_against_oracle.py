@@ -105,6 +105,9 @@ def _assert_latest_are_there(bed: Bed, sent: list[Sent]) -> None:
 RANKS = [Change("a", 0, rank="x"), *(Change("a", it, rank="y") for it in (1, 2, 3))]
 
 
+NAMES = [Change("a", 0), Change("a", 3, nickname="x"), Change("a", 5, nickname="y")]
+
+
 @given(steps)
 @example([[Change("a", it, segment="xy"[it % 2], rank="xy"[it % 2]) for it in range(5)], PRUNE])
 @example([[Change("a", 1), Change("a", 2), Change("a", 4)], PRUNE, [Change("a", 3), Change("a", 0)]])
@@ -121,6 +124,10 @@ RANKS = [Change("a", 0, rank="x"), *(Change("a", it, rank="y") for it in (1, 2, 
 @example([RANKS, PRUNE, [Change("a", 5, rank="x")], [Change("a", 5, rank="y")]])
 @example([RANKS, [Change("a", 4, rank="x")], PRUNE, [Change("a", 4, rank="y")], [Change("a", 6, rank="y")]])
 @example([[Change("a", 0), Change("a", 5, nickname="x")], [Change("a", 3)], PRUNE, [Change("a", 4)]])
+@example([NAMES, PRUNE, [Change("a", 5, is_deleted=True)], [Change("a", 6)]])
+@example(
+    [NAMES, PRUNE, [Change("a", 6)], [Change("a", 6, is_deleted=True)], [Change("a", 5, is_deleted=True)]]
+)
 @cases(4)
 def test_what_is_pruned_stays_in_the_history(bed: Bed, steps: list[Step]) -> None:
     prefix, sent, moments = bed.begin(), list[Sent](), list[datetime]()
@@ -145,6 +152,22 @@ def test_what_is_pruned_stays_in_the_history(bed: Bed, steps: list[Step]) -> Non
     assert replay(people, bed.database).status in {"done", "partial"}
     assert bed.history(prefix) == naive_history(sent)
     assert bed.row_versions() == written
+
+
+def test_a_deletion_is_refused_only_where_nothing_else_is_left_of_its_key(bed: Bed) -> None:
+    """What a column that is overwritten was before nobody remembers then."""
+    prefix = bed.begin()
+    later, deletion = Change("a", 6), Change("a", 5, is_deleted=True)
+
+    def load(*changes: Change) -> list[Change]:
+        new = [(prefix + it.member, START + timedelta(minutes=it.minutes), it) for it in changes]
+        return [it for _, _, it in _load(bed, new)[1]]
+
+    load(*NAMES)
+    _prune(bed)
+    assert load(deletion) == [deletion]
+    assert load(later, replace(deletion, turn=1)) == []
+    assert load(replace(later, is_deleted=True)) == [replace(later, is_deleted=True)]
 
 
 def test_a_prune_leaves_little(bed: Bed) -> None:

@@ -8,7 +8,8 @@ cannot be put where it belongs, and becomes a reject.
 
 What a type 3 column was is known of its last change only. Where that lies behind the horizon, the column is
 taken to have been what the first record behind it says; a record that takes the place of another one could
-undo the change and bring an older one to light, so it becomes a reject as well.
+undo the change and bring an older one to light, so it becomes a reject as well. So does a deletion in the
+place of the only record behind the horizon, which would uncover what overwritten columns were before.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     Table,
     Text,
@@ -40,7 +42,7 @@ from sqlalchemy import (
 )
 
 from strandline.model.dimension import Dimension
-from strandline.warehouse import quarantine, state
+from strandline.warehouse import quarantine, raw, state
 from strandline.warehouse.late import Log
 from strandline.warehouse.staging import latest_first
 
@@ -118,7 +120,7 @@ def refuse(connection: Connection, member: Member, *, run_id: int) -> int:
     found = (
         select(s.raw_id, s.source_id, reason.label("reason"))
         .join(state.pruned_key, and_(p.stream == log.stream, p.source_id == s.source_id))
-        .where(or_(s.effective_at <= p.until, _may_undo(member)))
+        .where(or_(s.effective_at <= p.until, _may_undo(member), _may_uncover(member)))
     )
     refused = quarantine.note(
         connection, found, stream=log.stream, target=log.target, field="", rule=RULE, run_id=run_id
@@ -138,17 +140,70 @@ def _may_undo(member: Member) -> ColumnElement[bool]:
     """Whether a record takes the place of another, where a column remembers a change behind the horizon."""
     if not member.with_memory:
         return false()
-    s, v, noted = member.staged.c, member.table.alias("changed").c, state.reject.c
-    entry = member.log.raw.alias("entry").c
+    s, v = member.staged.c, member.table.alias("changed").c
+    has_changed = or_(*(v[f"{it.name}_changed_at"] > member.until for it in member.with_memory))
+    of_member = (v.source_system == member.log.source_system, v.source_id == s.source_id)
+    return and_(_is_new(member), _takes_place(member, member.staged), exists().where(*of_member, has_changed))
+
+
+def _may_uncover(member: Member) -> ColumnElement[bool]:
+    """Whether a deletion takes the place of what may be the only record behind the horizon: nobody remembers
+    what a column that is overwritten was before that one. What was read later does not count, so that it is
+    the same in a replay.
+    """
+    if not member.dimension.overwritten():
+        return false()
+    s, entry, more = member.staged.c, member.log.raw.alias("left"), member.staged.alias("more")
+    left = exists().where(
+        entry.c.raw_id <= member.applied,
+        entry.c.operation == raw.UPSERT,
+        member.log.accepted(entry),
+        _stays(member, entry),
+    )
+    # What takes the place of another one may be refused itself.
+    follows = exists().where(not_(more.c.is_deleted), _stays(member, more), not_(_takes_place(member, more)))
+    return and_(s.is_deleted, _is_new(member), _takes_place(member, member.staged), not_(left), not_(follows))
+
+
+def _stays(member: Member, other: FromClause) -> ColumnElement[bool]:
+    """Whether another record of the key lies behind the horizon, whatever becomes of the staged one, and no
+    deletion at its moment.
+    """
+    s, o = member.staged.c, other.c
+    entry, gone = member.log.raw.alias("tombstone").c, member.staged.alias("gone").c
+    tombstones = (
+        exists().where(
+            it.source_id == o.source_id, it.effective_at == o.effective_at, it.raw_id < s.raw_id, is_one
+        )
+        for it, is_one in ((entry, entry.operation == raw.DELETE), (gone, gone.is_deleted))
+    )
+    return and_(
+        o.source_id == s.source_id,
+        o.raw_id < s.raw_id,
+        o.effective_at > member.until,
+        o.effective_at != s.effective_at,
+        not_(or_(*tombstones)),
+    )
+
+
+def _is_new(member: Member) -> ColumnElement[bool]:
+    """Whether a staged record has not been merged before."""
+    s, noted = member.staged.c, state.reject.c
     is_released = exists().where(
         noted.stream == member.log.stream, noted.raw_id == s.raw_id, noted.state == state.RELEASED
     )
-    is_new = or_(s.raw_id > member.applied, is_released)
-    of_key = (entry.source_id == s.source_id, entry.raw_id <= member.applied, entry.raw_id != s.raw_id)
-    has_changed = or_(*(v[f"{it.name}_changed_at"] > member.until for it in member.with_memory))
-    of_member = (v.source_system == member.log.source_system, v.source_id == s.source_id)
-    takes_place = exists().where(*of_key, entry.effective_at == s.effective_at)
-    return and_(is_new, takes_place, exists().where(*of_member, has_changed))
+    return or_(s.raw_id > member.applied, is_released)
+
+
+def _takes_place(member: Member, staged: FromClause) -> ColumnElement[bool]:
+    """Whether a staged record takes effect when another one of its key did."""
+    s, entry = staged.c, member.log.raw.alias("entry").c
+    return exists().where(
+        entry.source_id == s.source_id,
+        entry.raw_id <= member.applied,
+        entry.raw_id != s.raw_id,
+        entry.effective_at == s.effective_at,
+    )
 
 
 def stage_versions(connection: Connection, member: Member, *, members: Select[Any]) -> None:

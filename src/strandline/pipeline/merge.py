@@ -59,12 +59,14 @@ def merge(
     restage.stage(connection, load, target, log)
     tried, leaving = retry.take_in(connection, load, target)
     bygone.refuse(connection, target, log, run_id=run_id)
-    latest = late.reached(connection, staged=target.staged, log=log)
+    span = late.span(connection, target.staged)
+    latest, log = late.reached(log, span), replace(log, earliest_staged=span and span[0])
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
     audit.begin(database, connection)
     if issubclass(model, Fact) and model.restates_history:
         _stage_history(connection, log, load, target, with_deleted=model.__deletes__ == "reverse")
+        log = replace(log, earliest_staged=None)  # old entries may be there now
     watch = _watch(database, connection, load, target)
     if issubclass(model, Fact):
         counts = _merge_fact(database, connection, model, log, load, target, run_id)

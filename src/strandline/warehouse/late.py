@@ -68,6 +68,14 @@ class Log:
     applied: int
     latest: datetime | None = None
     """No entry up to there took effect later; None: that is not known."""
+    earliest_staged: datetime | None = None
+    """Nothing that is staged took effect before; None: that is not known."""
+
+    @property
+    def is_outrun(self) -> bool:
+        """Whether all that is staged lies behind everything that has been applied, as most batches do."""
+        latest, earliest = self.latest, self.earliest_staged
+        return latest is not None and earliest is not None and latest < earliest
 
     def reaches(self, moment: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether an entry that has been applied can have taken effect at that moment or later: what lies
@@ -110,7 +118,7 @@ def find(connection: Connection, *, staged: Table, log: Log, with_deleted: bool 
     `with_deleted` so does whoever has a staged deletion.
     """
     LATE_MEMBER.create(connection)
-    if log.applied == 0:
+    if log.applied == 0 or (log.is_outrun and not with_deleted):
         return 0
     known = _known(log, staged.c.source_id)
     moment = staged.c.effective_at
@@ -141,17 +149,23 @@ def forget_superseded(connection: Connection, *, staged: Table, log: Log) -> Non
 
     A fact keeps no history, so the latest word stands, in whatever order the words arrive.
     """
-    if log.applied > 0:
+    if log.applied > 0 and not log.is_outrun:
         is_outdone = is_superseded(staged, log, by=staged.c.source_id)
         connection.execute(delete(staged).where(log.reaches(staged.c.effective_at), is_outdone))
 
 
-def reached(connection: Connection, *, staged: Table, log: Log) -> datetime | None:
+def span(connection: Connection, staged: Table) -> tuple[datetime, datetime] | None:
+    """The first and the last moment at which anything staged took effect; None where nothing is staged."""
+    moment = staged.c.effective_at
+    first, last = connection.execute(select(func.min(moment), func.max(moment))).one()
+    return None if first is None else (first, last)
+
+
+def reached(log: Log, staged: tuple[datetime, datetime] | None) -> datetime | None:
     """The latest moment at which anything took effect, with what is staged; None where that is not known."""
     if log.applied > 0 and log.latest is None:
         return None
-    latest = connection.scalar(select(func.max(staged.c.effective_at)))
-    return max(it for it in (log.latest, latest, NEVER) if it is not None)
+    return max(it for it in (log.latest, staged and staged[1], NEVER) if it is not None)
 
 
 def _known(log: Log, source_id: ColumnElement[Any]) -> ScalarSelect[Any]:

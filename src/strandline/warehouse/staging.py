@@ -102,5 +102,13 @@ def analyze(database: Database, connection: Connection, table: Table, *, columns
     if is_sqlite(connection):
         return
     # Values of every column are sorted for it: the three that events are made of take a quarter of the time.
-    only = f" ({', '.join(columns)})" if columns else ""
-    connection.execute(text(f"ANALYZE {database.qualified(table)}{only}"))
+    if not columns:
+        connection.execute(text(f"ANALYZE {database.qualified(table)}"))
+        return
+    # Nearly all of them are unique, which a tenth of the usual sample tells as well.
+    connection.execute(
+        text(
+            f"SET LOCAL default_statistics_target = 10; ANALYZE {database.qualified(table)}"
+            f" ({', '.join(columns)}); SET LOCAL default_statistics_target TO DEFAULT"
+        )
+    )

@@ -130,3 +130,21 @@ def test_what_was_exported_comes_back(harbour: Harbour) -> None:
     nothing = say("restore", ".")
     assert nothing.code == 2
     assert "there are no files of strandline prune --export" in nothing.error
+
+
+def test_versions_that_stay_of_an_older_mapper_are_told_until_they_are_restored(
+    harbour: Harbour, tmp_path: Path
+) -> None:
+    """What a replay has brought to the new mapper is not all of the table then."""
+    say, folder = harbour.project.strandline, str(tmp_path / "archive")
+    say("prune", "fleet", "--older-than", "0d", "--export", folder)
+    assert say("status", "--json").document["out_of_reach"] == []
+    harbour.project.edit("fleet.py", 'flag = field("flag")', 'flag = field("flag", using=str.lower)')
+    replayed = say("replay", "fleet", "--json").document
+    status = say("status", "--json").document
+
+    told = {"pipeline": "fleet", "stream": "harbour.ships", "target": "DimShip", "natural_keys": 1}
+    assert (status["outdated"], status["out_of_reach"], replayed["out_of_reach"]) == ([], [told], [told])
+    assert "DimShip has versions of an older mapper" in say("status").stdout
+    say("restore", folder)
+    assert say("replay", "fleet", "--json").document["out_of_reach"] == []

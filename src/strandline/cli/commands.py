@@ -130,6 +130,8 @@ class Status:
     marks: list[dict[str, Any]]
     outdated: list[dict[str, Any]]
     """The targets that are in part of an older mapper or contract."""
+    out_of_reach: list[dict[str, Any]]
+    """The targets that stay so in part after a replay: what they were made of was pruned."""
     rejects: list[dict[str, Any]] | None
     expectations: list[dict[str, Any]] | None = None
     """What these runs have looked at that is expected."""
@@ -146,11 +148,11 @@ def status(
     """Read the ledger; empty where strandline has never run. Raises DeclarationError for a pipeline that
     never ran where others did.
     """
-    from strandline.warehouse import expectation, ledger, reject
+    from strandline.warehouse import expectation, ledger, prune, reject
 
     with looking(database_url) as there:
         if there is None:
-            return Status([], [], [], [] if with_rejects else None, [] if with_expectations else None)
+            return Status([], [], [], [], [] if with_rejects else None, [] if with_expectations else None)
         database, connection = there
         known = ledger.pipelines(connection)
         if name is not None and known and name not in known:
@@ -163,6 +165,7 @@ def status(
             shown,
             ledger.marks(connection),
             ledger.outdated(connection, pipeline=name),
+            prune.of_before(connection, pipeline=name),
             reject.find(database, connection, reject.Choice(), limit=20) if with_rejects else None,
             expectation.results(database, connection, numbers) if with_expectations else None,
         )

@@ -152,6 +152,7 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
             sys.stderr.write(f"error: {stream['error']}\n")
             if stream.get("hint"):
                 sys.stderr.write(f"  hint: {stream['hint']}\n")
+    _print_out_of_reach(out, run.get("out_of_reach") or [])
     if run.get("samples"):
         out.print(table(run["samples"], columns=SAMPLE_COLUMNS, title="For example"))
     if any(stream["rejected"] for stream in run["streams"]):
@@ -226,8 +227,9 @@ REJECT_COLUMNS = {
 def print_status(status: Any, *, as_json: bool) -> None:
     """The last runs, the marks and the rejects."""
     if as_json:
-        shown = {"runs": status.runs, "marks": status.marks, "outdated": status.outdated}
+        always = ("runs", "marks", "outdated", "out_of_reach")
         asked = {"rejects": status.rejects, "expectations": status.expectations}
+        shown = {name: getattr(status, name) for name in always}
         print_json({**shown, **{name: it for name, it in asked.items() if it is not None}})
         return
     out = console()
@@ -241,10 +243,22 @@ def print_status(status: Any, *, as_json: bool) -> None:
             f" --model {it['target']}",
             soft_wrap=True,
         )
+    _print_out_of_reach(out, status.out_of_reach)
     if status.expectations is not None:
         print_expectations(out, status.expectations)
     if status.rejects is not None:
         print_rejects(out, status.rejects)
+
+
+def _print_out_of_reach(out: Console, found: Sequence[Mapping[str, Any]]) -> None:
+    """What stays of an older mapper."""
+    for it in found:
+        keys = it["natural_keys"]
+        out.print(
+            f"{it['target']} has versions of an older mapper or contract that no replay changes: entries of"
+            f" {keys:,} natural key{'' if keys == 1 else 's'} of {it['stream']} were pruned.",
+            soft_wrap=True,
+        )
 
 
 def print_expectations(out: Console, expectations: Sequence[Mapping[str, Any]]) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.dimension import Dimension
@@ -23,7 +24,7 @@ from strandline.pipeline.report import Progress, RunReport, Silence, StreamRepor
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import staff_for
-from strandline.warehouse import ledger, lock, raw, sample
+from strandline.warehouse import ledger, lock, prune, raw, sample
 from strandline.warehouse.database import Database
 from strandline.warehouse.orphan import Orphans
 from strandline.warehouse.replay import Scope
@@ -74,6 +75,7 @@ def replay(
             _remove_orphans(one_run, orphans)
             if not is_dry:
                 one_run.build_aggregates()
+            one_run.report.out_of_reach = _out_of_reach(one_run, [it for it, _ in at_work])
         return one_run.report
 
 
@@ -137,6 +139,14 @@ def _replay(one_run: Run, load: Load, told: StreamReport, *, is_dry: bool, is_fr
     if told.rejected and told.status == "done":
         told.status = "partial"
     one_run.correct(told)
+
+
+def _out_of_reach(one_run: Run, replayed: Sequence[Sync]) -> list[dict[str, Any]]:
+    """The dimensions of these that have versions of an older mapper all the same."""
+    at_work = {(it.stream.qualified_name, it.target) for it in replayed}
+    with one_run.connection.begin():
+        found = prune.of_before(one_run.connection)
+    return [it for it in found if (it["stream"], it["target"]) in at_work]
 
 
 def _remove_orphans(one_run: Run, orphans: Orphans) -> None:

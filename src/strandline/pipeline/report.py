@@ -100,6 +100,10 @@ class RunReport:
     error: str | None = None
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Of a replay that only looks: some of the values that would be others."""
+    out_of_reach: list[dict[str, Any]] = field(default_factory=list)
+    """Of a replay: the dimensions of which versions stay as an older mapper has made them, for what they were
+    made of was pruned.
+    """
     profile: list[dict[str, Any]] | None = None
     """If it was asked for: the seconds that each stream took, by part, and last what was no stream's."""
 

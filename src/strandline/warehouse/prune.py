@@ -210,10 +210,21 @@ def begin(connection: Connection, cut: Cut, *, exported_to: str | None, run_id: 
         up_to=cut.applied,
         entries=0,
         exported_to=exported_to,
+        versions=_versions(connection, cut),
         run_id=run_id,
     )
     number: int = connection.execute(line.returning(state.prune.c.prune_id)).scalar_one()
     return number
+
+
+def _versions(connection: Connection, cut: Cut) -> dict[str, str | None]:
+    """Of which mapper and contract the rows of each dimension are; None: of several."""
+    mark = state.applied_mark.c
+    names = [it.__name__ for it in cut.dimensions]
+    found = select(mark.target, case((mark.version == mark.newest, mark.version)).label("version")).where(
+        mark.stream == cut.stream, mark.target.in_(names)
+    )
+    return {it.target: it.version for it in connection.execute(found)}
 
 
 def delete_batch(
@@ -259,6 +270,32 @@ def applied_marks(connection: Connection, stream: str) -> dict[str, int]:
     mark = state.applied_mark.c
     found = connection.execute(select(mark.target, mark.raw_id).where(mark.stream == stream))
     return {row.target: row.raw_id for row in found}
+
+
+def of_before(connection: Connection, *, pipeline: str | None = None) -> list[dict[str, Any]]:
+    """The dimensions of which versions from before a horizon are of an older mapper or contract, which no
+    replay changes: pipeline, stream and target, and how many natural keys of the stream have a horizon.
+    """
+    mark, run, p, key = state.applied_mark.c, state.run.c, state.prune.c, state.pruned_key.c
+    lacking = select(key.stream, func.count().label("keys")).group_by(key.stream).subquery("lacking")
+    marks = (
+        select(run.pipeline, mark.stream, mark.target, mark.newest, lacking.c["keys"])
+        .join(lacking, lacking.c.stream == mark.stream)
+        .join(state.run, run.run_id == mark.run_id)
+        .order_by(mark.stream, mark.target)
+    )
+    if pipeline is not None:
+        marks = marks.where(run.pipeline == pipeline)
+    pruned = connection.execute(select(p.stream, p.versions).where(p.versions.is_not(None))).all()
+    return [
+        {"pipeline": it.pipeline, "stream": it.stream, "target": it.target, "natural_keys": it[4]}
+        for it in connection.execute(marks)
+        if any(
+            it.target in versions and versions[it.target] != it.newest
+            for stream, versions in pruned
+            if stream == it.stream
+        )
+    ]
 
 
 def prunes(connection: Connection, streams: Iterable[str]) -> list[dict[str, Any]]:

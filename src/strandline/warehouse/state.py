@@ -237,6 +237,7 @@ prune = Table(
     Column("up_to", BigInteger, nullable=False, comment="The last entry that was in all targets"),
     Column("entries", BigInteger, nullable=False, comment="How many are gone"),
     Column("exported_to", Text, comment="The folder that has them; NULL: none has"),
+    Column("versions", JSON_VALUE, comment="By dimension: of which mapper and contract its rows were then"),
     Column("run_id", BigInteger, nullable=False),
     _now("pruned_at"),
     comment="What was taken out of the raw logs for its age",

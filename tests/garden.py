@@ -118,13 +118,18 @@ def plant(number: int, **said: Any) -> dict[str, Any]:
 
 
 def load(
-    database: Database, api: ScriptedApi, name: str = "unordered", *, rejects: Rejects | None = None
+    database: Database,
+    api: ScriptedApi,
+    name: str = "unordered",
+    *,
+    rejects: Rejects | None = None,
+    full: bool = False,
 ) -> RunReport:
     """One run of one stream."""
     pipeline = Pipeline("garden")
     pipeline.sync(Garden.streams()[name], GardenPlant, rejects=rejects)
     with Garden(settings=GardenSettings(base_url=api.url)) as source:
-        return run(pipeline, database, sources={"garden": source})
+        return run(pipeline, database, sources={"garden": source}, full=full)
 
 
 def count(database: Database, table: str) -> int:

@@ -87,6 +87,21 @@ def test_pages_before_a_failure_are_kept_also_when_they_fill_no_chunk(
     assert (mark(warehouse, "ordered"), count(warehouse, "raw.garden_ordered")) == ("00:10", 10)
 
 
+def test_a_full_run_finds_what_the_filter_has_hidden(warehouse: Database, api: ScriptedApi) -> None:
+    api.serve("/ordered", [plant(minute) for minute in (1, 2, 9)], since_field="changed")
+    load(warehouse, api, "ordered")
+    api.serve("/ordered", [plant(minute) for minute in (1, 2, 5, 9)], since_field="changed")
+    assert load(warehouse, api, "ordered").streams[0].stored == 0
+
+    report = load(warehouse, api, "ordered", full=True)
+    assert "since" not in api.requests_to("/ordered")[-1].query
+    assert (report.status, report.streams[0].stored, report.streams[0].unchanged) == ("done", 1, 3)
+    assert (mark(warehouse, "ordered"), count(warehouse, "warehouse.dim_plant")) == ("00:09", 4)
+    with warehouse.connect() as connection:
+        kinds = connection.scalars(text("SELECT kind FROM strandline.run ORDER BY run_id")).all()
+    assert kinds == ["run", "run", "full run"]
+
+
 def test_an_order_that_does_not_hold_takes_the_mark_back(warehouse: Database, api: ScriptedApi) -> None:
     """Nothing is merged; what was stored stays in the log."""
     api.serve("/ordered", [plant(1)], since_field="changed")

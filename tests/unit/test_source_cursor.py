@@ -130,6 +130,13 @@ def test_a_cursor_that_changed_its_type_says_so() -> None:
         Cursor("at").advance(5, highest=NOON, run_start=NOON)
 
     assert "--full" in str(caught.value.hint)
+    assert Cursor("at").advance(5, highest=NOON, run_start=NOON, is_full=True) == NOON
+
+
+def test_a_full_read_lowers_no_mark() -> None:
+    cursor = Cursor("version", lag=timedelta(0))
+
+    assert cursor.advance(5, highest=3, run_start=NOON, is_full=True) == 5
 
 
 @given(moments | st.dates() | st.integers() | st.text())

@@ -38,6 +38,9 @@ def run(
     name: Annotated[str, typer.Argument(help="The pipeline's name.")],
     database_url: DatabaseUrl = None,
     app: App = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read everything, wherever the read marks stand.")
+    ] = False,
     workers: Workers = None,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went.")] = False,
     as_json: AsJson = False,
@@ -51,7 +54,7 @@ def run(
             pipeline = commands.choose(name, settings)
         gc.enable()
         with progress.shown(sys.stderr) as shown:
-            report = commands.run(pipeline, settings, profile=profile, progress=shown)
+            report = commands.run(pipeline, settings, full=full, profile=profile, progress=shown)
     output.print_run(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 

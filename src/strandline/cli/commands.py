@@ -82,12 +82,16 @@ def find(settings: Settings) -> list[Any]:
     return list(discovery.find(settings.app, folder=Path.cwd()).values())
 
 
-def run(pipeline: Any, settings: Settings, *, profile: bool = False, progress: Any) -> Any:
+def run(
+    pipeline: Any, settings: Settings, *, full: bool = False, profile: bool = False, progress: Any
+) -> Any:
     """Run the pipeline; its report."""
     from strandline.pipeline.run import run as run_pipeline
 
     with warehouse(settings) as database:
-        return run_pipeline(pipeline, database, progress=progress, workers=settings.workers, profile=profile)
+        return run_pipeline(
+            pipeline, database, progress=progress, full=full, workers=settings.workers, profile=profile
+        )
 
 
 def replay(

@@ -76,6 +76,7 @@ class Load:
         run_id: int,
         report: Callable[[Figures], None],
         staff: Staff = ALONE,
+        is_full: bool = False,
         is_profiled: bool = False,
     ) -> None:
         self.database = database
@@ -114,6 +115,7 @@ class Load:
         self._staff = staff
         self._team = Team(self._intake, ALONE)
         self.profile = Profile()
+        self._reads_all = is_full
         self._is_profiled = is_profiled
         self._started = datetime.now(UTC)
 
@@ -233,12 +235,14 @@ class Load:
         return refusal.versions(self.stream, self.targets)
 
     def read(self, source: Source) -> None:
-        """Read the stream from its mark to its end, store what is new and move the mark.
+        """Read the stream from its mark to its end, or all of it, store what is new and move the mark.
 
         Raises the SourceError that fits, and TooManyRejects when nothing may be merged.
         """
         cursor = self.stream.cursor
-        known = cursor.decode(self.mark_before) if cursor and self.mark_before else None
+        known = (
+            cursor.decode(self.mark_before) if cursor and self.mark_before and not self._reads_all else None
+        )
         pages = self.stream.read(source, cursor.since(known) if cursor else None)
         with closing(pages), self.helped():
             try:
@@ -371,7 +375,7 @@ class Load:
             return
         before = cursor.decode(self.mark_before) if self.mark_before else None
         highest = self._suppression.highest(self._intake.highest)
-        reached = cursor.advance(before, highest=highest, run_start=self._started)
+        reached = cursor.advance(before, highest=highest, run_start=self._started, is_full=self._reads_all)
         if reached is not None:
             self.mark_after = cursor.encode(reached)
             mark.move_read(

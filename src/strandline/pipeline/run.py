@@ -45,10 +45,12 @@ def run(
     *,
     sources: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
+    full: bool = False,
     workers: int | None = None,
     profile: bool = False,
 ) -> RunReport:
-    """Bring everything that the pipeline fills up to its sources; running again changes nothing.
+    """Bring everything that the pipeline fills up to its sources; running again changes nothing. With `full`
+    the sources are read from their beginning, wherever the read marks stand.
 
     `sources` gives sources that are set up already, by name; the others are made from their settings. So many
     `workers`, processes of their own, take records through contract and mapper; unless told, as many as the
@@ -60,8 +62,12 @@ def run(
         ready = _open(pipeline.sources, sources or {}, opened)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
-        one_run.staff, one_run.is_profiled = staff_for(workers, pipeline.sources), profile
-        one_run.prepare()
+        one_run.staff, one_run.is_full, one_run.is_profiled = (
+            staff_for(workers, pipeline.sources),
+            full,
+            profile,
+        )
+        one_run.prepare(kind="full run" if full else "run")
         with one_run.recorded():
             loads = [
                 one_run.read(reading, ready[reading.stream.source_name]) for reading in pipeline.readings
@@ -104,6 +110,7 @@ class Run:
         self.progress = progress
         self.staff = ALONE
         """Who helps to read."""
+        self.is_full = False
         self.is_profiled = False
         self._profiles: dict[str, Profile] = {}
         self.report: RunReport
@@ -203,6 +210,7 @@ class Run:
             run_id=self.report.run_id,
             report=lambda figures: self._tell(reading, figures),
             staff=self.staff,
+            is_full=self.is_full,
             is_profiled=self.is_profiled,
         )
         self._profiles[reading.stream.qualified_name] = load.profile

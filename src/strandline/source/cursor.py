@@ -102,15 +102,20 @@ class Cursor:
         return _NOTHING if self.inclusive or self.precision is Precision.MICROSECOND else self.precision.value
 
     def advance(
-        self, mark: CursorValue | None, *, highest: CursorValue | None, run_start: datetime
+        self,
+        mark: CursorValue | None,
+        *,
+        highest: CursorValue | None,
+        run_start: datetime,
+        is_full: bool = False,
     ) -> CursorValue | None:
         """The mark after a run: never lower than before, never past run start − lag (where the cursor
-        is a time).
+        is a time). Where everything was read a mark of another type counts for nothing.
         """
         if highest is None:
             return mark
         reached = self._within_lag(highest, run_start)
-        if mark is None:
+        if mark is None or (is_full and type(mark) is not type(reached)):
             return reached
         if type(mark) is not type(reached):
             raise DeclarationError(

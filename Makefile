@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly mutants check lint types layers coverage bench format clean
+.PHONY: help demo test nightly mutants check lint types layers coverage bench bench-check format clean
 
 VENV := .venv
 STAMP := $(VENV)/.synced
@@ -21,7 +21,7 @@ unexport UV_CACHE_DIR
 endif
 
 help: ## Show these commands
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(STAMP) ## Load a star schema from two sample APIs, twice, and look at it
 	@$(BIN)/strandline demo
@@ -55,8 +55,11 @@ coverage: $(STAMP) ## The tests, and what they do not reach
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: $(STAMP) ## Measure against a hand-written script
+bench: $(STAMP) ## Measure against what is written by hand, in some minutes
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-check: $(STAMP) ## Does a load cost more than it did? Counted, not timed
+	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
 format: $(STAMP) ## Let the tools write what they can
 	$(BIN)/ruff check --fix .

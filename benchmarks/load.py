@@ -26,7 +26,7 @@ CONTESTANTS = ("handwritten", "strandline")
 
 @dataclass(frozen=True)
 class Loads:
-    """What the trials cost, those of a run with nothing new apart."""
+    """What the trials cost, those of a run with nothing new apart, with a bare script beside it."""
 
     trials: Sequence[Trial]
     no_op: Sequence[Trial]
@@ -34,23 +34,24 @@ class Loads:
 
 def measure(*, sizes: tuple[int, int], rounds: int) -> Loads:
     """Load a small and a large set in turns, and then nothing new."""
-    with _ground(list(sizes)) as ground:
-        return Loads(*_measure(ground, sizes=sizes, rounds=rounds))
+    with ground(list(sizes)) as made:
+        return Loads(*_measure(made, sizes=sizes, rounds=rounds))
 
 
 def _measure(ground: Ground, *, sizes: tuple[int, int], rounds: int) -> tuple[list[Trial], list[Trial]]:
-    _turn(ground, sizes[0])  # compiles every import, and is not counted
+    turn(ground, sizes[0])  # compiles every import, and is not counted
     trials: list[Trial] = []
     no_op: list[Trial] = []
     for _ in range(rounds):
         for records in sizes:
-            trials += map(_tell, _turn(ground, records))
-        no_op.append(_tell(trial.measure("strandline", ground, records=sizes[1], new=False)))
+            trials += map(_tell, turn(ground, records))
+        idle = (trial.measure(it, ground, records=sizes[1], new=False) for it in ("bare", "strandline"))
+        no_op += map(_tell, idle)
     ground.drop()
     return trials, no_op
 
 
-def _turn(ground: Ground, records: int) -> list[Trial]:
+def turn(ground: Ground, records: int) -> list[Trial]:
     """One trial of each contestant; the last one's database stays."""
     done, sums = [], set()
     for contestant in CONTESTANTS:
@@ -71,7 +72,8 @@ def _tell(done: Trial) -> Trial:
 
 
 @contextmanager
-def _ground(sizes: list[int]) -> Iterator[Ground]:
+def ground(sizes: list[int]) -> Iterator[Ground]:
+    """A server of PostgreSQL, and one of the API with so many customers each."""
     with tempfile.TemporaryDirectory(prefix="strandline-bench-") as folder, _api(sizes) as api:
         server = embedded.start(Path(folder, "warehouse"))
         address = make_url(server.url).set(drivername="postgresql")

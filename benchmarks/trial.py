@@ -85,6 +85,8 @@ def command(contestant: str, ground: Ground, *, url: str) -> tuple[list[str], di
     settings["PYTHONPYCACHEPREFIX"] = str(ground.bytecode)
     if contestant == "handwritten":
         return [sys.executable, "-m", "benchmarks.handwritten", url, ground.database], settings
+    if contestant == "bare":
+        return [sys.executable, "-m", "benchmarks.bare", ground.database], settings
     settings |= {"STRANDLINE_ERP__BASE_URL": url, "STRANDLINE_DATABASE_URL": ground.database}
     return STRANDLINE, settings
 

@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly mutants check lint types layers coverage bench bench-check format clean
+.PHONY: help demo test nightly mutants check lint types layers coverage bench bench-full bench-check format clean
 
 VENV := .venv
 STAMP := $(VENV)/.synced
@@ -57,6 +57,9 @@ coverage: $(STAMP) ## The tests, and what they do not reach
 
 bench: $(STAMP) ## Measure against what is written by hand, in some minutes
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-full: $(STAMP) ## The same in the sizes that figures are told of, in an hour or more
+	@$(BIN)/python -m benchmarks --full $(ARGS)
 
 bench-check: $(STAMP) ## Does a load cost more than it did? Counted, not timed
 	@$(BIN)/python -m benchmarks.guard $(ARGS)

@@ -1,4 +1,4 @@
-"""`make bench`: the suites that are named, or loads and growth; prints medians and says which targets hold.
+"""`make bench`: the suites that are named, or most; prints medians, says which targets hold, writes a report.
 
 Machines have moods, so contestants take turns, figures are medians and only ratios mean anything.
 """
@@ -11,11 +11,46 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import case, custom, growth, load, machine, order, replay, result, snapshot, timing, unchanged
+from benchmarks import (
+    case,
+    custom,
+    growth,
+    load,
+    machine,
+    order,
+    replay,
+    report,
+    result,
+    snapshot,
+    timing,
+    unchanged,
+)
 from benchmarks.result import Target
 
-SUITES: Final = ("load", "growth", "snapshot", "facts", "unchanged", "replay", "custom")
-DEFAULT: Final = ("load", "growth")
+SUITES: Final = ("load", "growth", "snapshot", "increment", "facts", "unchanged", "replay", "custom")
+DEFAULT: Final = SUITES[:-1]
+
+SIZES: Final = {
+    "small": 20_000,
+    "large": 200_000,
+    "versions": 100_000,
+    "times": 10,
+    "members": 200_000,
+    "facts": 500_000,
+    "records": 100_000,
+}
+"""For some minutes."""
+
+FULL_SIZES: Final = {
+    "small": 100_000,
+    "large": 1_000_000,
+    "versions": 100_000,
+    "times": 100,
+    "members": 1_000_000,
+    "facts": 5_000_000,
+    "records": 1_000_000,
+}
+"""For an hour or more."""
 
 
 def main() -> int:
@@ -35,28 +70,29 @@ def main() -> int:
             targets += outcome.targets
             content[name] = outcome.as_json()
         content = {"machine": machine.describe(case.address(server)), **content}
-    if options.keep:
-        print(f"kept in {result.keep(options.keep, content)}")
+    kept = result.keep(options.keep, content)
+    print(f"kept in {kept}, and told in {report.write(content, kept)}")
     return 0 if all(target.holds for target in targets) else 1
 
 
 def _merges(server: str, options: argparse.Namespace) -> dict[str, Callable[[], timing.Outcome]]:
     """The suites that time a merge, of those that were asked for."""
-    rounds = options.rounds
+    members, records, rounds = options.members, options.records, options.rounds
     every: dict[str, Callable[[], timing.Outcome]] = {
         "growth": lambda: growth.measure(
             server,
-            sizes=(options.versions, 10 * options.versions),
-            changes=options.versions // 20,
+            sizes=(options.versions, options.times * options.versions),
+            changes=options.versions // 10,
             rounds=rounds,
         ),
-        "snapshot": lambda: snapshot.measure(server, members=options.members, rounds=rounds),
+        "snapshot": lambda: snapshot.measure(server, snapshot.snapshot(members), rounds=rounds),
+        "increment": lambda: snapshot.measure(server, snapshot.increment(members), rounds=rounds),
         "facts": lambda: order.measure(
             server, facts=options.facts, versions=options.facts * 6 // 25, rounds=rounds
         ),
-        "unchanged": lambda: unchanged.measure(server, records=options.records, rounds=rounds),
-        "custom": lambda: custom.measure(server, records=options.records, rounds=rounds),
-        "replay": lambda: replay.measure(server, records=options.records, rounds=rounds),
+        "unchanged": lambda: unchanged.measure(server, records=records, rounds=rounds),
+        "custom": lambda: custom.measure(server, records=records, rounds=rounds),
+        "replay": lambda: replay.measure(server, records=records, rounds=rounds),
     }
     return {name: measure for name, measure in every.items() if name in options.suites}
 
@@ -64,15 +100,24 @@ def _merges(server: str, options: argparse.Namespace) -> dict[str, Callable[[], 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", default=list(DEFAULT), help=", ".join(SUITES))
-    parser.add_argument("--large", type=int, default=200_000, help="load: customers of the large load")
-    parser.add_argument("--small", type=int, default=20_000, help="load: customers of the small load")
-    parser.add_argument("--versions", type=int, default=200_000, help="growth: of the small dimension")
-    parser.add_argument("--members", type=int, default=1_000_000, help="snapshot: members of the dimension")
-    parser.add_argument("--facts", type=int, default=5_000_000, help="facts: how many")
-    parser.add_argument("--records", type=int, default=100_000, help="unchanged, replay, custom: records")
+    parser.add_argument("--full", action="store_true", help="the sizes that figures are told of")
+    for name, what in (
+        ("small", "load: customers of the small load"),
+        ("large", "load: customers of the large load"),
+        ("versions", "growth: of the small dimension"),
+        ("times", "growth: how much larger the large dimension is"),
+        ("members", "snapshot, increment: members of the dimension"),
+        ("facts", "facts: how many"),
+        ("records", "unchanged, replay, custom: records"),
+    ):
+        said = f"{what}; {SIZES[name]:,}, or {FULL_SIZES[name]:,}"
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=said)
     parser.add_argument("--rounds", type=int, default=3, help="trials of each")
-    parser.add_argument("--keep", metavar="NAME", help="write benchmarks/results/NAME.json")
+    parser.add_argument("--keep", metavar="NAME", default="latest", help="write benchmarks/results/NAME.*")
     options = parser.parse_args()
+    for name, size in (FULL_SIZES if options.full else SIZES).items():
+        if getattr(options, name) is None:
+            setattr(options, name, size)
     unknown = sorted(set(options.suites) - set(SUITES))
     if unknown:
         parser.error(f"no suite of the name {', '.join(unknown)}; there are {', '.join(SUITES)}")

@@ -17,7 +17,7 @@ from benchmarks.star import DimProduct, DimSeller, DimShop, accounts, orders
 from benchmarks.timing import Outcome, Timing, at_most, note, ratio
 from strandline import Database, Dimension
 
-LIMIT: Final = 1.5
+LIMIT: Final = 1.0
 VERSIONS: Final = 3
 """Of each account."""
 OWN: Final = "handwritten.fact_order"

@@ -17,9 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.mutation.mutant import MUTANTS, Mutant
+from tests.mutation import mutant as of_merge
+from tests.mutation import prune as of_prune
+from tests.mutation.mutant import Mutant
 
 from strandline.testing import postgres
 
@@ -37,6 +40,13 @@ TESTS = (
     "tests/property/test_lines_against_oracle.py",
     "tests/property/test_history_against_oracle.py",
 )
+PRUNES = (
+    "tests/property/test_prune_rule_against_oracle.py",
+    "tests/property/test_prune_against_oracle.py",
+    "tests/integration/test_prune.py",
+)
+TESTS_OF = {"prune": PRUNES, "horizon": PRUNES}
+"""The tests of modules that are no part of the merge."""
 HISTORIES = "300"
 CASES = "3"
 
@@ -55,12 +65,12 @@ def copy_of(package: Path, folder: Path, mutant: Mutant) -> Path:
     return source
 
 
-def killer(source: Path, url: str) -> str | None:
-    """The first test that fails on this package; None if all pass."""
+def killer(source: Path, url: str, tests: Sequence[str]) -> str | None:
+    """The first of these tests that fails on this package; None if all pass."""
     command = [
         *(sys.executable, "-m", "pytest", "-x", "-q", "-m", "nightly or not nightly", "--no-header"),
         *("--database-url", url, "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no"),
-        *("--hypothesis-profile", "first_failure", *TESTS),
+        *("--hypothesis-profile", "first_failure", *tests),
     ]
     environment = {**os.environ, "PYTHONPATH": str(source), "HISTORIES": HISTORIES, "CASES": CASES}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -72,14 +82,16 @@ def killer(source: Path, url: str) -> str | None:
 
 def main(modules: list[str]) -> int:
     """Try the mutants of these modules, or all; how many survive decides the exit code."""
-    chosen = [mutant for mutant in MUTANTS if not modules or mutant.module in modules]
+    every = of_merge.MUTANTS + of_prune.MUTANTS
+    chosen = [mutant for mutant in every if not modules or mutant.module in modules]
     survivors = 0
     with postgres.temporary_server() as server:
         url = server.render_as_string(hide_password=False)
         for number, mutant in enumerate(chosen, 1):
             began = time.monotonic()
             with tempfile.TemporaryDirectory() as folder:
-                by = killer(copy_of(ROOT / "src" / "strandline", Path(folder), mutant), url)
+                source = copy_of(ROOT / "src" / "strandline", Path(folder), mutant)
+                by = killer(source, url, TESTS_OF.get(mutant.module, TESTS))
             survivors += by is None
             told = f"killed by {by}" if by else "SURVIVES"
             took = time.monotonic() - began

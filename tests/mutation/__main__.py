@@ -1,4 +1,4 @@
-"""Break the merge on purpose, one condition at a time, and see whether a test notices.
+"""Break the merge and the prune on purpose, one condition at a time, and see whether a test notices.
 
     make mutants                      every mutant
     make mutants ARGS="late key"      those of these modules

@@ -124,6 +124,7 @@ NAMES = [Change("a", 0), Change("a", 3, nickname="x"), Change("a", 5, nickname="
 @example([RANKS, PRUNE, [Change("a", 5, rank="x")], [Change("a", 5, rank="y")]])
 @example([RANKS, [Change("a", 4, rank="x")], PRUNE, [Change("a", 4, rank="y")], [Change("a", 6, rank="y")]])
 @example([[Change("a", 0), Change("a", 5, nickname="x")], [Change("a", 3)], PRUNE, [Change("a", 4)]])
+@example([[Change("a", 0)], [*(Change("a", it, is_deleted=True) for it in (0, 3))], PRUNE, [Change("a", 2)]])
 @example([NAMES, PRUNE, [Change("a", 5, is_deleted=True)], [Change("a", 6)]])
 @example(
     [NAMES, PRUNE, [Change("a", 6)], [Change("a", 6, is_deleted=True)], [Change("a", 5, is_deleted=True)]]
@@ -155,9 +156,10 @@ def test_what_is_pruned_stays_in_the_history(bed: Bed, steps: list[Step]) -> Non
 
 
 def test_a_deletion_is_refused_only_where_nothing_else_is_left_of_its_key(bed: Bed) -> None:
-    """What a column that is overwritten was before nobody remembers then."""
+    """What a column that is overwritten was before nobody remembers then. What is refused is not left."""
     prefix = bed.begin()
-    later, deletion = Change("a", 6), Change("a", 5, is_deleted=True)
+    broken, later = Change("a", 6, budget="much"), Change("a", 6)
+    deletion = Change("a", 5, is_deleted=True)
 
     def load(*changes: Change) -> list[Change]:
         new = [(prefix + it.member, START + timedelta(minutes=it.minutes), it) for it in changes]
@@ -165,7 +167,7 @@ def test_a_deletion_is_refused_only_where_nothing_else_is_left_of_its_key(bed: B
 
     load(*NAMES)
     _prune(bed)
-    assert load(deletion) == [deletion]
+    assert load(broken) + load(deletion) == [broken, deletion]
     assert load(later, replace(deletion, turn=1)) == []
     assert load(replace(later, is_deleted=True)) == [replace(later, is_deleted=True)]
 

@@ -120,7 +120,7 @@ def refuse(connection: Connection, member: Member, *, run_id: int) -> int:
     found = (
         select(s.raw_id, s.source_id, reason.label("reason"))
         .join(state.pruned_key, and_(p.stream == log.stream, p.source_id == s.source_id))
-        .where(or_(s.effective_at <= p.until, _may_undo(member), _may_uncover(member)))
+        .where(or_(s.effective_at <= p.until, _may_undo(member, member.staged), _may_uncover(member)))
     )
     refused = quarantine.note(
         connection, found, stream=log.stream, target=log.target, field="", rule=RULE, run_id=run_id
@@ -136,14 +136,15 @@ def refuse(connection: Connection, member: Member, *, run_id: int) -> int:
     return refused
 
 
-def _may_undo(member: Member) -> ColumnElement[bool]:
+def _may_undo(member: Member, staged: FromClause) -> ColumnElement[bool]:
     """Whether a record takes the place of another, where a column remembers a change behind the horizon."""
     if not member.with_memory:
         return false()
-    s, v = member.staged.c, member.table.alias("changed").c
+    s, v = staged.c, member.table.alias("changed").c
     has_changed = or_(*(v[f"{it.name}_changed_at"] > member.until for it in member.with_memory))
     of_member = (v.source_system == member.log.source_system, v.source_id == s.source_id)
-    return and_(_is_new(member), _takes_place(member, member.staged), exists().where(*of_member, has_changed))
+    is_new, takes_place = _is_new(member, staged), _takes_place(member, staged)
+    return and_(is_new, takes_place, exists().where(*of_member, has_changed))
 
 
 def _may_uncover(member: Member) -> ColumnElement[bool]:
@@ -160,9 +161,9 @@ def _may_uncover(member: Member) -> ColumnElement[bool]:
         member.log.accepted(entry),
         _stays(member, entry),
     )
-    # What takes the place of another one may be refused itself.
-    follows = exists().where(not_(more.c.is_deleted), _stays(member, more), not_(_takes_place(member, more)))
-    return and_(s.is_deleted, _is_new(member), _takes_place(member, member.staged), not_(left), not_(follows))
+    follows = exists().where(not_(more.c.is_deleted), _stays(member, more), not_(_may_undo(member, more)))
+    is_new, takes_place = _is_new(member, member.staged), _takes_place(member, member.staged)
+    return and_(s.is_deleted, is_new, takes_place, not_(left), not_(follows))
 
 
 def _stays(member: Member, other: FromClause) -> ColumnElement[bool]:
@@ -186,9 +187,9 @@ def _stays(member: Member, other: FromClause) -> ColumnElement[bool]:
     )
 
 
-def _is_new(member: Member) -> ColumnElement[bool]:
+def _is_new(member: Member, staged: FromClause) -> ColumnElement[bool]:
     """Whether a staged record has not been merged before."""
-    s, noted = member.staged.c, state.reject.c
+    s, noted = staged.c, state.reject.c
     is_released = exists().where(
         noted.stream == member.log.stream, noted.raw_id == s.raw_id, noted.state == state.RELEASED
     )

@@ -4,14 +4,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import not_, or_, select, text
+from sqlalchemy.orm import Session, aliased
 from tests.property.test_custom_against_oracle import DimSpare, Kit, kit
 
+from strandline.errors import DeclarationError
 from strandline.pipeline import run
 from strandline.warehouse.database import Database
 
-AT = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
+AT_ONCE = datetime(2026, 1, 1, tzinfo=UTC)
+AT = AT_ONCE.isoformat()
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -30,6 +32,12 @@ def filled(request: pytest.FixtureRequest) -> Database:
     return database
 
 
+def come_in(database: Database, record: str) -> None:
+    source = Kit()
+    source.records = [record.encode()]
+    assert run(kit, database, sources={"kit": source}).status == "done"
+
+
 def found(database: Database, condition: object) -> list[str]:
     query = select(DimSpare.source_id).where(condition, DimSpare.key > 0).order_by(DimSpare.source_id)  # type: ignore[arg-type]  # a condition
     with database.connect() as connection, Session(connection) as session:
@@ -44,6 +52,44 @@ def test_rows_are_found_by_value_and_by_name(filled: Database) -> None:
     assert found(filled, DimSpare.has_custom("is new")) == ["a"]
     assert found(filled, DimSpare.custom("region").as_string() == "US") == ["b"]
     assert found(filled, DimSpare.custom("price").as_numeric(30, 2) > 1) == ["a", "b"]
+
+
+def test_a_row_without_custom_fields_has_none(filled: Database) -> None:
+    """What is not so is so for a row that has nothing at all, as for any other that has it not."""
+    come_in(filled, f'{{"id": "d", "at": "{AT}"}}')
+
+    assert found(filled, not_(DimSpare.custom_is(region="EU"))) == ["b", "c", "d"]
+    assert found(filled, ~DimSpare.has_custom("price")) == ["c", "d"]
+    assert found(filled, or_(DimSpare.custom_is(region="US"), ~DimSpare.has_custom("region"))) == ["b", "d"]
+
+
+def test_a_number_is_asked_of_numbers_only(filled: Database) -> None:
+    come_in(filled, f'{{"id": "d", "at": "{AT}", "price": "on request"}}')
+
+    assert found(filled, DimSpare.custom_number("price") > Decimal("2.5")) == ["a"]
+    assert found(filled, DimSpare.custom_number("price").is_(None)) == ["c", "d"]
+
+
+def test_a_value_is_the_whole_of_it(filled: Database) -> None:
+    come_in(filled, f'{{"id": "d", "at": "{AT}", "tags": ["old", "new"], "region": "E"}}')
+
+    assert found(filled, DimSpare.custom_is(tags=["old", "new"])) == ["d"]
+    assert found(filled, DimSpare.custom_is(tags=["old"])) == []
+    assert found(filled, DimSpare.custom_is(region=None)) == ["c"]
+    assert found(filled, DimSpare.custom_is(price=Decimal("12.50"))) == ["a"]
+
+
+def test_an_alias_is_asked_about_itself(filled: Database) -> None:
+    other = aliased(DimSpare)
+    query = select(other.source_id).where(other.custom_is(region="EU"), other.has_custom("price"))
+    with filled.connect() as connection, Session(connection) as session:
+        assert list(session.scalars(query)) == ["a"]
+
+
+@pytest.mark.parametrize(("asked", "told"), [({}, "no field"), ({"region": AT_ONCE}, "no JSON value")])
+def test_what_cannot_be_asked_is_told_at_once(asked: dict[str, object], told: str) -> None:
+    with pytest.raises(DeclarationError, match=told):
+        DimSpare.custom_is(**asked)
 
 
 def test_what_json_cannot_hold_does_not_stop_a_run(filled: Database) -> None:

@@ -12,17 +12,22 @@ member show the same; a row of a fact has what the record carries that it was ma
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Index, Table, and_, literal
+from sqlalchemy import ColumnElement, Float, Index, Numeric, Table, false, func, literal
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import JSON, Boolean, Text
+from typing_extensions import override
 
+from strandline.errors import DeclarationError
 from strandline.model.column import ROLE
 
 CUSTOM_FIELDS: Final = "custom_fields"
@@ -47,15 +52,23 @@ class CustomFields:
 
     @classmethod
     def custom(cls, name: str) -> ColumnElement[Any]:
-        """The value of a field: take it `.as_string()`, `.as_numeric(18, 2)` or `.as_boolean()`."""
+        """The value of a field, of whatever type: take it `.as_string()` or `.as_boolean()` to compare it."""
         column: ColumnElement[Any] = cls.custom_fields[(name, "value")]
         return column
 
     @classmethod
+    def custom_number(cls, name: str) -> ColumnElement[Decimal]:
+        """The value of a field where it is a number; NULL where it is anything else, or there is none."""
+        return _Number(_column(cls), name)
+
+    @classmethod
     def custom_is(cls, **values: Any) -> ColumnElement[bool]:
-        """Whether the fields have these values; the column's index answers it."""
-        held = (_Holds(_column(cls), json.dumps({name: {"value": it}}), name) for name, it in values.items())
-        return and_(*held)
+        """Whether the fields have these values, deprecated or not; the column's index answers it. Raises
+        DeclarationError for what is no JSON value.
+        """
+        if not values:
+            raise DeclarationError("custom_is(): no field", hint='custom_is(region="EU")')
+        return _Holds(_column(cls), values)
 
     @classmethod
     def has_custom(cls, name: str) -> ColumnElement[bool]:
@@ -72,52 +85,113 @@ def index_custom_fields(table: Table) -> None:
 
 
 def _column(cls: type[Any]) -> ColumnElement[Any]:
-    column: ColumnElement[Any] = cls.__table__.c[CUSTOM_FIELDS]
+    column: ColumnElement[Any] = cls.custom_fields  # of an alias, too
     return column
 
 
-class _Holds(FunctionElement[bool]):
+class _Condition(FunctionElement[bool]):
+    """What is false, and not NULL, where a row has no custom fields at all."""
+
     type = Boolean()
+
+    @override
+    def operate(self, op: Any, *other: Any, **options: Any) -> Any:
+        if op is operators.inv:  # only here, for an index answers it as it stands
+            return func.coalesce(self, false()).operate(op, *other, **options)
+        return super().operate(op, *other, **options)
+
+
+class _Holds(_Condition):
     inherit_cache = True
-    name = "holds_custom_field"
+    name = "holds_custom_fields"
 
-    def __init__(self, column: ColumnElement[Any], document: str, name: str) -> None:
-        super().__init__(column, literal(document, Text), literal(_path(name, "value"), Text))
+    def __init__(self, column: ColumnElement[Any], values: Mapping[str, Any]) -> None:
+        spelled = (f'{_json(name)}: {{"value": {_json(it, of=name)}}}' for name, it in values.items())
+        # A part of a list or object is in it, and is not it: these are compared besides.
+        whole = [literal(name, Text) for name, it in values.items() if isinstance(it, list | tuple | dict)]
+        super().__init__(column, literal(f"{{{', '.join(spelled)}}}", Text), *whole)
 
 
-class _Has(FunctionElement[bool]):
-    type = Boolean()
+class _Has(_Condition):
     inherit_cache = True
     name = "has_custom_field"
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
-        super().__init__(column, literal(name, Text), literal(_path(name), Text))
+        super().__init__(column, literal(name, Text))
 
 
-def _path(*names: str) -> str:
-    """The way to a value as SQLite spells it."""
-    return "$" + "".join(f".{json.dumps(name, ensure_ascii=False)}" for name in names)
+class _Number(FunctionElement[Decimal]):
+    type = Numeric().with_variant(Float(asdecimal=True), "sqlite")  # whose JSON has no exact numbers
+    inherit_cache = True
+    name = "custom_number"
+
+    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+        super().__init__(column, literal(name, Text))
+
+
+def _json(value: Any, *, of: str = "") -> str:
+    """The value as JSON, numbers with all their digits."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_json(it, of=of) for it in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_json(str(key))}: {_json(it, of=of)}' for key, it in value.items())}}}"
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(
+            f"custom_is({of}={value!r}): no JSON value",
+            hint="Give it as the source sends it, as a text, say.",
+        ) from error
+
+
+def _parts(element: FunctionElement[Any], compiler: SQLCompiler, options: dict[str, Any]) -> list[str]:
+    return [compiler.process(it, **options) for it in element.clauses]
 
 
 @compiles(_Holds)
 def _contains(element: _Holds, compiler: SQLCompiler, **options: Any) -> str:
-    column, document, _ = (compiler.process(it, **options) for it in element.clauses)
-    return f"{column} @> CAST({document} AS jsonb)"
+    column, document, *whole = _parts(element, compiler, options)
+    document = f"CAST({document} AS jsonb)"
+    same = (f"{column} -> {name} -> 'value' = {document} -> {name} -> 'value'" for name in whole)
+    return f"({' AND '.join([f'{column} @> {document}', *same])})"
 
 
 @compiles(_Holds, "sqlite")
-def _extracts(element: _Holds, compiler: SQLCompiler, **options: Any) -> str:
-    column, document, path = (compiler.process(it, **options) for it in element.clauses)
-    return f"json_extract({column}, {path}) IS json_extract({document}, {path})"
+def _has_the_same(element: _Holds, compiler: SQLCompiler, **options: Any) -> str:
+    column, document, *_ = _parts(element, compiler, options)
+    type_of = "replace(json_type({0}.value, '$.value'), 'real', 'integer')".format
+    value_of = "json_extract({0}.value, '$.value')".format
+    same = " AND ".join(f"{it('held')} IS {it('wanted')}" for it in (type_of, value_of))
+    held = f"json_each({column}) AS held WHERE held.key = wanted.key AND {same}"
+    missing = f"json_each({document}) AS wanted WHERE NOT EXISTS (SELECT 1 FROM {held})"  # noqa: S608  # as compiled
+    return f"(NOT EXISTS (SELECT 1 FROM {missing}))"  # noqa: S608  # as compiled
 
 
 @compiles(_Has)
 def _exists(element: _Has, compiler: SQLCompiler, **options: Any) -> str:
-    column, name, _ = (compiler.process(it, **options) for it in element.clauses)
-    return f"{column} ? {name}"
+    column, name = _parts(element, compiler, options)
+    return f"({column} ? {name})"
 
 
 @compiles(_Has, "sqlite")
-def _has_type(element: _Has, compiler: SQLCompiler, **options: Any) -> str:
-    column, _, path = (compiler.process(it, **options) for it in element.clauses)
-    return f"json_type({column}, {path}) IS NOT NULL"
+def _has_key(element: _Has, compiler: SQLCompiler, **options: Any) -> str:
+    column, name = _parts(element, compiler, options)
+    return f"(EXISTS (SELECT 1 FROM json_each({column}) AS held WHERE held.key = {name}))"  # noqa: S608  # as compiled
+
+
+@compiles(_Number)
+def _number(element: _Number, compiler: SQLCompiler, **options: Any) -> str:
+    column, name = _parts(element, compiler, options)
+    value = f"{column} -> {name} -> 'value'"
+    told = f"{column} -> {name} ->> 'value'"
+    return f"(CASE WHEN jsonb_typeof({value}) = 'number' THEN CAST({told} AS numeric) END)"
+
+
+@compiles(_Number, "sqlite")
+def _float(element: _Number, compiler: SQLCompiler, **options: Any) -> str:
+    column, name = _parts(element, compiler, options)
+    is_number = "json_type(held.value, '$.value') IN ('integer', 'real')"
+    held = f"json_each({column}) AS held WHERE held.key = {name} AND {is_number}"
+    return f"(SELECT json_extract(held.value, '$.value') FROM {held})"  # noqa: S608  # as compiled

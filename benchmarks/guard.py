@@ -28,6 +28,7 @@ from benchmarks import case, erp, load
 from benchmarks.erp import Erp, bodies, checked
 from benchmarks.replay import plain
 from strandline import run
+from strandline.pipeline.load import Load
 from strandline.warehouse.database import Database
 
 KEPT: Final = Path(__file__).parent / "guard.json"
@@ -95,14 +96,16 @@ def compare(costs: Sequence[Cost], kept: Mapping[str, float]) -> Comparison:
 
 
 def statements(server: str) -> list[Cost]:
-    """How many statements a first load sends, a run with nothing new, and one with changes."""
+    """How many statements a first load sends, a run with nothing new, one with changes, and a chunk more."""
     pages = bodies(RECORDS)
     found = []
     with case.database(server, "guard") as made:
         for name, given in (("a first load", pages), ("nothing new", pages), ("changes", _changed())):
             sent = _sent(made, given)
             found.append(Cost(f"statements: {name}", "statements", sent, 1.0))
-    return found
+    with case.database(server, "guard") as made:
+        chunks = _sent(made, bodies(RECORDS + Load.chunk_records)) - found[0].found
+    return [*found, Cost("statements: a chunk more", "statements", chunks, 1.0)]
 
 
 def _changed() -> list[bytes]:

@@ -9,6 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+OTHERS: Final = ("handwritten", "bare", "parse and hash")
+"""The contestants that are not strandline."""
+
 WIDTH: Final = 720
 LABEL: Final = 260
 BAR: Final = 18
@@ -117,7 +120,7 @@ def _bars(timings: Sequence[Mapping[str, Any]]) -> list[Bar]:
     for it in timings:
         groups.setdefault((it["contestant"], it["rows"]), []).append(it["seconds"])
     return [
-        Bar(f"{who}, {size if isinstance(size, str) else format(size, ',')}", seconds, who != "handwritten")
+        Bar(f"{who}, {size if isinstance(size, str) else format(size, ',')}", seconds, who not in OTHERS)
         for (who, size), seconds in groups.items()
     ]
 

@@ -303,7 +303,7 @@ def gone(tank: str, hours: int) -> Sent:
 @example([[Sent("a", 3 * MONTH, litres=3)], [Sent("a", 0, litres=1)], [Sent("c", 0), gone("a", MONTH)]])
 @example([[Sent("a", 0), Sent("c", 2 * MONTH)], [Sent("c", 2 * MONTH + 1), gone("c", 2 * MONTH)],
           [gone("c", 2 * MONTH + 1)], [Sent("c", 2 * MONTH + 1)]])  # fmt: skip
-@cases(12)
+@cases(6)
 def test_the_latest_word_in_a_period_stands_and_missing_ones_are_repeated_in_whatever_order(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:

@@ -55,7 +55,7 @@ def stored(database: Database) -> dict[str, list[str]]:
 
 
 @given(records=tools(min_size=30))
-@cases(3)
+@cases(2)
 def test_a_run_with_workers_stores_what_one_without_stores(
     pair: tuple[Database, Database], records: list[Given]
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_run_with_workers_stores_what_one_without_stores(
 
 
 @given(records=tools(min_size=30))
-@cases(3)
+@cases(2)
 def test_a_replay_with_workers_makes_what_one_without_makes(
     pair: tuple[Database, Database], records: list[Given]
 ) -> None:

@@ -120,12 +120,12 @@ class _Worker:
                 self._answers.put(receive(buffered))
         self._answers.put(None)
 
-    def has_room(self) -> bool:
-        """Whether it can be given a page. Raises _Unfit."""
+    def has_room(self, ahead: int) -> bool:
+        """Whether it has less than so many pages. Raises _Unfit."""
         if not self.is_ready:
             with suppress(Empty):
                 self.greet(wait=False)
-        return self.is_ready and self.has < AHEAD
+        return self.is_ready and self.has < ahead
 
     def greet(self, *, wait: bool) -> None:
         """Hear whether it is ready. Raises Empty without `wait` while it is not, and _Unfit."""
@@ -202,9 +202,9 @@ class Crew:
             with self._dismissed(worker):
                 worker.greet(wait=True)
 
-    def give(self, order: Order | Again) -> None:
-        """Have it taken apart, by whoever is free. Raises OrderBroken."""
-        worker = self._free()
+    def give(self, order: Order | Again, *, ahead: int = AHEAD) -> None:
+        """Have it taken apart, by whoever is free: a worker has so many at most. Raises OrderBroken."""
+        worker = self._free(ahead)
         if worker is None:
             self._pending.append(_Pending(order, part=self._desk.take(order)))
         else:
@@ -240,10 +240,10 @@ class Crew:
         self._pending.popleft()
         return first.order, self._desk.take(first.order) if part is None else part
 
-    def _free(self) -> _Worker | None:
+    def _free(self, ahead: int) -> _Worker | None:
         for worker in list(self._workers):
             with self._dismissed(worker):
-                if worker.has_room():
+                if worker.has_room(ahead):
                     return worker
         return None
 

@@ -79,9 +79,13 @@ class Team:
                 self._intake.take_again(entry, [target])
             return
         place = next(place for place, it in enumerate(self._intake.targets) if it is target)
-        for first in range(0, len(entries), self.slice_entries):
-            few = entries[first : first + self.slice_entries]
-            self._crew.give(Again([tuple(it) for it in few], place))
+        size = self.slice_entries
+        slices = [entries[first : first + size] for first in range(0, len(entries), size)]
+        # All wait for the last of them, so each gets its share at once; a worker, who packs, takes longer.
+        share = round(len(slices) / (self._staff.workers + 1.5))
+        for number, few in enumerate(slices):
+            ahead = share if number < share * self._staff.workers else 0
+            self._crew.give(Again([tuple(it) for it in few], place), ahead=ahead)
             self._add_again(self._crew.done())
         self._add_again(self._crew.rest())
 

@@ -38,6 +38,13 @@ class NaturalKeys:
         """The natural key's text in the one spelling that stands for all, or None if there is no key."""
         return encode(value) if self.are_exact else encode(self._spell(value))
 
+    def read(self, value: object) -> str | None:
+        """The natural key that any value of a record spells, or None where it spells none."""
+        try:
+            return self.encode(value)
+        except ValueError:
+            return None
+
     def _spell(self, value: object) -> object:
         if isinstance(value, tuple | list):
             return [self._spell(part) for part in value]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, inspect, select
+from sqlalchemy import Connection, exists, func, select
 
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact, facts_of
@@ -67,16 +67,15 @@ def kept(
 def _referring(
     database: Database, connection: Connection, meant: Meant, dimension: type[Dimension]
 ) -> dict[str, int]:
-    there, found = inspect(connection), dict[str, int]()
+    found = dict[str, int]()
     member = dimension.table().alias("member")
     mine = (member.c.source_system == meant.source_name, member.c.source_id == meant.source_id)
-    for fact in facts_of(dimension):
+    for fact in database.present(connection, facts_of(dimension)):
         table = fact.table()
-        if there.has_table(table.name, schema=database.schema_of(table)):
-            for name in _roles(fact, dimension):
-                points = exists().where(*mine, key.points_at(fact, name, member))
-                rows = select(func.count()).select_from(table).where(points)
-                found[f"{table.name}.{name}"] = connection.scalar(rows) or 0
+        for name in _roles(fact, dimension):
+            points = exists().where(*mine, key.points_at(fact, name, member))
+            rows = select(func.count()).select_from(table).where(points)
+            found[f"{table.name}.{name}"] = connection.scalar(rows) or 0
     return found
 
 

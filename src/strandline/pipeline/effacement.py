@@ -29,6 +29,7 @@ from strandline.source.leaf import Leaf, Place
 from strandline.source.stream import Stream
 from strandline.warehouse import raw
 from strandline.warehouse.mention import OWN, WHOLE, Named
+from strandline.warehouse.pseudonym import Former
 from strandline.warehouse.staging import OWN_COLUMNS
 
 NOTHING: Final = b"null"
@@ -156,7 +157,7 @@ class Effacer:
                 found += [place.place for place in at] or [()]
         return found
 
-    def mentions_of(self, named: Sequence[Named]) -> list[Mention]:
+    def mentions_of(self, named: Iterable[Named | Former]) -> list[Mention]:
         """Where these may be named, as the mappers know it."""
         wanted = {(it.dimension, it.source_system) for it in named}
         return [it for it in self.mentions if (it.dimension, it.source) in wanted]
@@ -259,10 +260,7 @@ class Effacer:
 
 
 def _is_key(payload: bytes, place: Leaf, keys: NaturalKeys, source_id: str) -> bool:
-    try:
-        return keys.encode(leaf.value_of(payload, place)) == source_id
-    except ValueError:
-        return False
+    return keys.read(leaf.value_of(payload, place)) == source_id
 
 
 def _names(value: Any, source_id: str, one: Mention) -> bool:

@@ -104,8 +104,7 @@ class FormerKeys:
 
     @property
     def _mentions(self) -> list[Mention]:
-        wanted = {(it.dimension, it.source_system) for it in self._others}
-        return [it for it in self.effacer.mentions if (it.dimension, it.source) in wanted]
+        return self.effacer.mentions_of(self._others)
 
     def _is_former(self, key: str, seen: dict[str, bool]) -> bool:
         if key not in seen:
@@ -120,7 +119,7 @@ class FormerKeys:
         for it in leaves:
             if it.path in places:
                 value = leaf.value_of(entry.payload, it)
-                keys |= {key for one in spellings if (key := _encoded(one, value)) is not None}
+                keys |= {key for one in spellings if (key := one.read(value)) is not None}
         for target in self.targets:
             columns = [it for it in self._mentions if it.target == target.sync.target]
             for row in self.effacer.rows(target, entry) if columns else ():
@@ -151,14 +150,6 @@ class FormerKeys:
         latest = select(log.payload).where(log.source_id == entry.source_id).order_by(log.raw_id.desc())
         found = connection.scalar(latest.limit(1))
         return None if found is None else bytes(found)
-
-
-def _encoded(keys: Any, value: Any) -> str | None:
-    try:
-        found: str | None = keys.encode(value)
-    except ValueError:
-        return None
-    return found
 
 
 def _keys(value: Any, it: Mention) -> Iterator[str]:

@@ -261,12 +261,13 @@ class Load:
     @contextmanager
     def helped(self) -> Iterator[None]:
         """Let others help with what is taken in within the block, if anybody may."""
+        alone = self._team
         self._team = Team(self._intake, self._staff if can_pack(self.database, self.targets) else ALONE)
         try:
             yield
         finally:
             self._team.close()
-            self._team = Team(self._intake, ALONE)
+            self._team = alone
 
     def _read(self, pages: Iterator[Page]) -> None:
         for page in self.profile.waiting(SOURCE, pages):

@@ -278,7 +278,7 @@ def _merge_dimension(
             retired=rebuild.RETIRED_KEYS if rebuilt else None,
             run_id=run_id,
         )
-        for it in orphan.existing_facts_of(database, connection, model)
+        for it in database.present(connection, facts_of(model))
     )
     if rebuilt:
         rebuild.remove(connection, batch)
@@ -370,7 +370,5 @@ def _who_may_wait(
     database: Database, connection: Connection, inferring: Iterable[type[Dimension]]
 ) -> list[type[Fact]]:
     """The facts that look at a dimension of which members are inferred."""
-    found = [
-        it for dimension in inferring for it in orphan.existing_facts_of(database, connection, dimension)
-    ]
-    return list(dict.fromkeys(found))
+    facts = dict.fromkeys(fact for dimension in inferring for fact in facts_of(dimension))
+    return database.present(connection, facts)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-from sqlalchemy import Connection, exists, inspect, not_, select
+from sqlalchemy import Connection, exists, not_, select
 
 from strandline.model.base import models_below
 from strandline.model.bridge import Bridge
@@ -29,7 +29,7 @@ def watch(
     dimensions = [it for it in pipeline.models if issubclass(it, Dimension)]
     with connection.begin():
         schema.prepare(database, connection, models=[], others=[orphan.NAMED])
-        models = list(_there(database, connection))
+        models = _naming(database, connection)
         whole = [it for it in dimensions if _is_whole(database, connection, it, replayed)]
         orphans = Orphans({it: orphan.naming_columns(models, it) for it in whole})
         orphans.forget(connection)  # those of a replay that was stopped
@@ -40,7 +40,7 @@ def _is_whole(
     database: Database, connection: Connection, dimension: type[Dimension], replayed: Collection[Sync]
 ) -> bool:
     """Whether all is replayed, and can be, that has ever filled the dimension or what names its members."""
-    there = [*_there(database, connection), *existing_facts_of(database, connection, dimension)]
+    there = [*_naming(database, connection), *database.present(connection, facts_of(dimension))]
     names = [it.__name__ for it in there if not issubclass(it, Bridge) and may_name(it, dimension)]
     mark, pruned = state.applied_mark.c, state.pruned_key.c
     filling = {
@@ -92,27 +92,12 @@ def remove_unnamed(database: Database, connection: Connection, batch: Batch, *, 
     return replay.remove_unnamed(
         connection,
         batch,
-        facts=existing_facts_of(database, connection, batch.dimension),
-        naming=list(_there(database, connection)),
+        facts=database.present(connection, facts_of(batch.dimension)),
+        naming=_naming(database, connection),
     )
 
 
-def existing_facts_of(
-    database: Database, connection: Connection, dimension: type[Dimension]
-) -> list[type[Fact]]:
-    """Those whose tables are there: a model may be declared that no pipeline of this warehouse fills."""
-    there = inspect(connection)
-    return [
-        it
-        for it in facts_of(dimension)
-        if there.has_table(it.table().name, schema=database.schema_of(it.table()))
-    ]
-
-
-def _there(database: Database, connection: Connection) -> Iterator[type[Dimension] | type[Bridge]]:
-    """The dimensions and bridges whose tables are there."""
-    there = inspect(connection)
+def _naming(database: Database, connection: Connection) -> list[type[Dimension] | type[Bridge]]:
+    """What names members beside facts: the dimensions and bridges whose tables are there."""
     every: list[type[Dimension] | type[Bridge]] = [*models_below(Dimension), *models_below(Bridge)]
-    for it in every:
-        if there.has_table(it.table().name, schema=database.schema_of(it.table())):
-            yield it
+    return database.present(connection, every)

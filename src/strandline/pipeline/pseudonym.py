@@ -93,14 +93,9 @@ def _with(payload: bytes, it: Leaf, before: str, token: str, effacer: Effacer) -
     """What the value becomes; None where it does not hold the key."""
     value = leaf.value_of(payload, it)
     keys = {one.keys for one in effacer.mentions} | {effacer.stream.source.natural_keys}
-    for one in keys:
-        try:
-            is_key = one.encode(value) == before
-        except ValueError:
-            continue
-        if is_key:
-            written = payload[it.start : it.start + 1]
-            return json.dumps(token).encode() if written == b'"' else token.encode()
+    if any(one.read(value) == before for one in keys):
+        written = payload[it.start : it.start + 1]
+        return json.dumps(token).encode() if written == b'"' else token.encode()
     now = re.sub(rf"(?<!\w){re.escape(before)}(?!\w)", token, value) if isinstance(value, str) else value
     return None if now == value else json.dumps(now).encode()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 
 from strandline.model.base import models_below
 from strandline.model.bridge import Bridge
@@ -97,19 +97,14 @@ def _rename_rows(
     dimensions: Sequence[type[Dimension]],
     syncs: Iterable[Sync],
 ) -> dict[str, int]:
-    there = inspect(connection)
-
-    def has(model: Any) -> bool:
-        return there.has_table(model.table().name, schema=database.schema_of(model.table()))
-
     changed: dict[str, int] = {}
     for dimension in dimensions:
         _add(changed, dimension, known.of_members(connection, dimension))
-        for fact in filter(has, facts_of(dimension)):
+        for fact in database.present(connection, facts_of(dimension)):
             for name, reference in fact.references().items():
                 if reference.dimension is dimension and reference.remembers:
                     _add(changed, fact, known.of_waiting(connection, fact, missing_column(name)))
-    for bridge in filter(has, models_below(Bridge)):
+    for bridge in database.present(connection, models_below(Bridge)):
         if bridge.dimension in dimensions:
             _add(changed, bridge, known.of_groups(connection, bridge))
     names = {it.__name__ for it in dimensions}

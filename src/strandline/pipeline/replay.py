@@ -15,6 +15,7 @@ from typing import Any
 
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.dimension import Dimension
+from strandline.model.fact import facts_of
 from strandline.model.path import nearest
 from strandline.pipeline import aggregate, merge, orphan, resumption
 from strandline.pipeline.collector import collecting_by_hand
@@ -162,7 +163,7 @@ def _remove_orphans(one_run: Run, orphans: Orphans) -> None:
 def _remove_orphans_of(one_run: Run, orphans: Orphans, dimension: type[Dimension]) -> None:
     database, connection, report = one_run.database, one_run.connection, one_run.report
     lock.share_and_take(connection, shared=(), exclusive=merge.written_with(dimension))
-    facts = orphan.existing_facts_of(database, connection, dimension)
+    facts = database.present(connection, facts_of(dimension))
     removed, moved = orphans.remove(connection, dimension, facts=facts, run_id=report.run_id)
     if not removed:
         return

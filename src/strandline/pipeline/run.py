@@ -62,11 +62,8 @@ def run(
         ready = _open(pipeline.sources, sources or {}, opened)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
-        one_run.staff, one_run.is_full, one_run.is_profiled = (
-            staff_for(workers, pipeline.sources),
-            full,
-            profile,
-        )
+        one_run.staff = staff_for(workers, pipeline.sources)
+        one_run.is_full, one_run.is_profiled = full, profile
         one_run.prepare(kind="full run" if full else "run")
         with one_run.recorded():
             loads = [

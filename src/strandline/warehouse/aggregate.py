@@ -23,7 +23,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
-    MetaData,
     Select,
     SelectBase,
     Table,
@@ -33,7 +32,6 @@ from sqlalchemy import (
     false,
     func,
     insert,
-    inspect,
     literal,
     select,
     text,
@@ -49,7 +47,7 @@ from strandline.model.aggregate import Aggregate, declared_query
 from strandline.model.fact import Fact
 from strandline.model.group import comparable, kind_of, same_group
 from strandline.model.prepared import Prepared
-from strandline.warehouse import raw, state
+from strandline.warehouse import raw, state, temporary
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 
@@ -137,8 +135,9 @@ def _fresh_table(aggregate: type[Aggregate]) -> Table:
 
 def _temporary(name: str, columns: Sequence[Column[Any]]) -> Table:
     copied = [Column(it.name, it.type) for it in columns]
-    return Table(
-        raw.table_name(name), MetaData(), *copied, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
+    return temporary.table(
+        raw.table_name(name),
+        *copied,
     )
 
 
@@ -267,13 +266,8 @@ def built(
         return []
     noted = select(state.aggregate.c.aggregate, state.aggregate.c.digest)
     known: Mapping[str, str] = {row.aggregate: row.digest for row in connection.execute(noted)}
-    catalog = inspect(connection)
-    return [
-        it
-        for it in wanted
-        if known.get(it.__name__) == digest(connection, it)
-        and catalog.has_table(it.table().name, schema=database.schema_of(it.table()))
-    ]
+    same = (it for it in wanted if known.get(it.__name__) == digest(connection, it))
+    return database.present(connection, same)
 
 
 def build(connection: Connection, aggregate: type[Aggregate], *, run_id: int) -> int:

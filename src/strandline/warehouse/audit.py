@@ -14,8 +14,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    MetaData,
-    Table,
     case,
     func,
     insert,
@@ -25,17 +23,14 @@ from sqlalchemy import (
 )
 
 from strandline.model.audit import COMPLETE, WITH_REJECTS, DimAudit, special_loads
-from strandline.warehouse import state
+from strandline.warehouse import state, temporary
 from strandline.warehouse.database import Database
 from strandline.warehouse.late import Log
 from strandline.warehouse.sequence import reserve
 
-CURRENT = Table(
+CURRENT = temporary.table(
     "audit_current",
-    MetaData(),
     Column("audit_key", BigInteger),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """The key of this transaction's merge."""
 

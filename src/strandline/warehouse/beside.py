@@ -17,7 +17,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    MetaData,
     Select,
     Table,
     and_,
@@ -36,7 +35,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.expectation import Model
 from strandline.model.fact import Fact
 from strandline.model.mini import History
-from strandline.warehouse import key
+from strandline.warehouse import key, temporary
 from strandline.warehouse.event import event_table
 from strandline.warehouse.late import LATE_MEMBER
 
@@ -87,13 +86,10 @@ def find(connection: Connection, model: Model, merged: Merged) -> Table | None:
     if not wanted:
         return None
     columns = [Column(it.name, it.type) for it in model.table().primary_key]
-    found = Table(
+    found = temporary.table(
         f"beside_{model.table().name}"[:63],
-        MetaData(),
         *columns,
         Column(IS_WRITTEN, Boolean),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
     )
     found.create(connection)
     for rows in wanted:

@@ -16,9 +16,7 @@ from sqlalchemy import (
     Column,
     Connection,
     FromClause,
-    MetaData,
     Select,
-    Table,
     Text,
     and_,
     case,
@@ -34,19 +32,16 @@ from strandline.model.bridge import MEMBERS, WEIGHT, Bridge, parse, special_grou
 from strandline.model.column import NOT_APPLICABLE_KEY, ROLE, UNKNOWN_KEY, GroupKey
 from strandline.model.dimension import SPECIAL_SOURCE
 from strandline.model.fact import Fact
-from strandline.warehouse import key
+from strandline.warehouse import key, temporary
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 from strandline.warehouse.outrigger import Touched
 
-MEMBER: Final = Table(
+MEMBER: Final = temporary.table(
     "bridge_member",
-    MetaData(),
     Column("group_key", BigInteger, primary_key=True, autoincrement=False),
     Column("source_id", Text, primary_key=True),
     Column("weight", WEIGHT),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """The members of the groups that are new."""
 

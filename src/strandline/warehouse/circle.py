@@ -13,9 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    MetaData,
     Select,
-    Table,
     Text,
     and_,
     delete,
@@ -24,7 +22,7 @@ from sqlalchemy import (
 )
 
 from strandline.model.hierarchy import Hierarchy
-from strandline.warehouse import quarantine, state
+from strandline.warehouse import quarantine, state, temporary
 from strandline.warehouse.late import Log
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.raw import UPSERT
@@ -39,18 +37,14 @@ Told = tuple[str, str, bytes]
 nothing new.
 """
 
-TEMPORARY: Final[dict[str, Any]] = {"prefixes": ["TEMPORARY"], "postgresql_on_commit": "DROP"}
-
-NODE = Table(
+NODE = temporary.table(
     "hierarchy_node",
-    MetaData(),
     Column("durable_key", BigInteger, primary_key=True, autoincrement=False),
     Column("source_id", Text),
     Column("parent_key", BigInteger, comment="the durable key of the parent, if it is there"),
     Column("is_there", Boolean),
     Column("is_affected", Boolean, comment="below one whose place has changed; the others stand above them"),
     Column("is_cut", Boolean, comment="stands above itself"),
-    **TEMPORARY,
 )
 """The members whose rows are worked out, and everybody above them."""
 

@@ -17,9 +17,7 @@ from typing import Any, Final
 from sqlalchemy import (
     Column,
     Connection,
-    MetaData,
     Select,
-    Table,
     Text,
     and_,
     case,
@@ -38,29 +36,19 @@ from sqlalchemy import (
 
 from strandline.model.custom import CUSTOM_FIELDS, JSON_FIELDS
 from strandline.model.dimension import Dimension
-from strandline.warehouse import state
+from strandline.warehouse import state, temporary
 from strandline.warehouse.dialect import as_json, each_field, field_seen, fields_of, moment_text
 from strandline.warehouse.event import Batch, differ, written
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.staging import latest_first
 
-MEMBER_FIELDS: Final = Table(
+MEMBER_FIELDS: Final = temporary.members(
     "custom_fields_of_member",
-    MetaData(),
-    Column("source_id", Text, primary_key=True),
     Column("fields", JSON_FIELDS),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """What the fields of the staged members are, all records taken together."""
 
-ALONE: Final = Table(
-    "custom_fields_alone",
-    MetaData(),
-    Column("source_id", Text, primary_key=True),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
+ALONE: Final = temporary.members("custom_fields_alone")
 """The members with one staged record, behind all that they had."""
 
 

@@ -7,13 +7,13 @@ password is told in one way, wherever it happens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, Table, create_engine, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, inspect, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -29,6 +29,16 @@ LOOKS_LIKE = (
     f"Correct {diagnosis.SETTING}; it looks like postgresql://user:password@host:5432/database,"
     " special characters of the password written as %40 for @, %2F for /, %3A for :."
 )
+
+
+class Model(Protocol):
+    """Whatever has a table."""
+
+    def table(self) -> Table:
+        """Its table."""
+
+
+M = TypeVar("M", bound=Model)
 
 
 class Database:
@@ -92,6 +102,13 @@ class Database:
     def schema_of(self, table: Table) -> str | None:
         """What the schema of the table is called in this database."""
         return self.schemas.model_dump().get(table.schema, table.schema) if table.schema else None
+
+    def present(self, connection: Connection, models: Iterable[M]) -> list[M]:
+        """Those of these models whose tables are there: one may be declared that no pipeline of this
+        warehouse fills.
+        """
+        there = inspect(connection)
+        return [it for it in models if there.has_table(it.table().name, schema=self.schema_of(it.table()))]
 
     @contextmanager
     def named_errors(self) -> Iterator[None]:

@@ -2,9 +2,8 @@
 
 Every statement of the engine is written once, with SQLAlchemy, in forms that both understand. What only reads
 differently is compiled by SQLite's own compiler in `sqlite`: now(), concat(), clock_timestamp(), IS DISTINCT
-FROM of rows, UNLOGGED, exact numbers, moments in UTC. Temporary tables end with their transaction on both:
-give them `prefixes=["TEMPORARY"], postgresql_on_commit="DROP"`. For what remains there is `is_sqlite`, and
-this is all of it:
+FROM of rows, UNLOGGED, exact numbers, moments in UTC. The tables of `temporary` end with their transaction on
+both. For what remains there is `is_sqlite`, and this is all of it:
 
     copy      COPY                             INSERT of many rows
     lock      advisory locks                   none: one process, one writer

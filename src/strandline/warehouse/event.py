@@ -26,7 +26,6 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Integer,
-    MetaData,
     Select,
     Table,
     Text,
@@ -45,7 +44,7 @@ from sqlalchemy import (
 )
 
 from strandline.model.dimension import Dimension
-from strandline.warehouse import audit
+from strandline.warehouse import audit, temporary
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.staging import latest_first
 
@@ -53,9 +52,8 @@ from strandline.warehouse.staging import latest_first
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
 def event_table() -> Table:
     """The events of one merge, in a table that lives as long as its transaction."""
-    return Table(
+    return temporary.table(
         "scd_event",
-        MetaData(),
         Column("raw_id", BigInteger),
         Column("source_id", Text),
         Column("effective_at", DateTime(timezone=True)),
@@ -73,8 +71,6 @@ def event_table() -> Table:
         Column("was_inferred", Boolean),
         Column("is_rebuilt", Boolean, comment="worked out from all records of the member"),
         Column("kept_key", BigInteger, comment="of the version that survives a rebuild as this one"),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
     )
 
 

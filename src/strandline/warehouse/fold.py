@@ -23,7 +23,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
-    MetaData,
     Numeric,
     Select,
     Table,
@@ -47,7 +46,7 @@ from sqlalchemy import (
 
 from strandline.model.column import NOT_APPLICABLE_KEY, Lag
 from strandline.model.milestone import AccumulatingSnapshot, predecessors
-from strandline.warehouse import late, quarantine, state
+from strandline.warehouse import late, quarantine, state, temporary
 from strandline.warehouse.event import differ
 from strandline.warehouse.staging import latest_first
 
@@ -57,29 +56,23 @@ OWN_COLUMNS = ("raw_id", "source_id", "effective_at", "is_deleted", "is_last")
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
 def folded_table(fact: type[AccumulatingSnapshot]) -> Table:
     """The staged records, each with the milestones as they stand after it."""
-    return Table(
+    return temporary.table(
         "fact_folded",
-        MetaData(),
         Column("raw_id", BigInteger),
         Column("source_id", Text),
         Column("effective_at", DateTime(timezone=True)),
         Column("is_deleted", Boolean),
         Column("is_last", Boolean, comment="of its key's records"),
         *(Column(f"now_{name}", fact.table().c[name].type) for name in fact.following()),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
     )
 
 
-MISORDERED = Table(
+MISORDERED = temporary.table(
     "fact_misordered",
-    MetaData(),
     Column("raw_id", BigInteger),
     Column("source_id", Text),
     Column("reason", Text),
     Column("field", Text),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """Of each key the first record that cannot stand."""
 

@@ -24,7 +24,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    MetaData,
     Select,
     Table,
     Text,
@@ -41,18 +40,15 @@ from sqlalchemy import (
 )
 
 from strandline.model.fact import Fact
-from strandline.warehouse import late, quarantine, raw, state
+from strandline.warehouse import late, quarantine, raw, state, temporary
 from strandline.warehouse.staging import latest_first
 
 RULE: Final = late.GRAIN_RULE
 LINES_RULE: Final = "lines"
 
-RELEASED: Final = Table(
+RELEASED: Final = temporary.table(
     "grain_released",
-    MetaData(),
     Column("raw_id", BigInteger, primary_key=True),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """The entries whose record may stand again, for the one that had outdone it has moved."""
 

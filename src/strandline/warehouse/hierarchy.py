@@ -22,7 +22,6 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Integer,
-    MetaData,
     Select,
     Table,
     Text,
@@ -42,31 +41,30 @@ from sqlalchemy import (
 
 from strandline.model.dimension import SPECIAL_SOURCE
 from strandline.model.hierarchy import Hierarchy, special_rows
-from strandline.warehouse import circle
-from strandline.warehouse.circle import NODE, TEMPORARY
+from strandline.warehouse import circle, temporary
+from strandline.warehouse.circle import NODE
 from strandline.warehouse.event import differ
 from strandline.warehouse.late import Log
 
-SEED = Table("hierarchy_seed", MetaData(), Column("source_id", Text, primary_key=True), **TEMPORARY)
+SEED = temporary.table(
+    "hierarchy_seed",
+    Column("source_id", Text, primary_key=True),
+)
 """The members whose own place has changed."""
 
-PLACE = Table(
+PLACE = temporary.table(
     "hierarchy_place",
-    MetaData(),
     Column("descendant_durable_key", BigInteger, primary_key=True, autoincrement=False),
     Column("ancestor_durable_key", BigInteger, primary_key=True, autoincrement=False),
     Column("depth", Integer),
     Column("is_root", Boolean),
     Column("is_cut", Boolean),
-    **TEMPORARY,
 )
 """The rows that the affected members should have."""
 
-PARENT = Table(
+PARENT = temporary.table(
     "hierarchy_parent",
-    MetaData(),
     Column("durable_key", BigInteger),
-    **TEMPORARY,
 )
 """Who may have become a leaf, or be none any more."""
 

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    MetaData,
     Select,
     Subquery,
     Table,
@@ -38,18 +37,15 @@ from strandline.model.dimension import BEGINNING, Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
 from strandline.model.mini import outriggers_of
-from strandline.warehouse import audit, hierarchy, mini
+from strandline.warehouse import audit, hierarchy, mini, temporary
 from strandline.warehouse.database import Database
 from strandline.warehouse.sequence import reserve
 
-INFERRED = Table(
+INFERRED = temporary.table(
     "key_inferred",
-    MetaData(),
     Column("dimension", Text),
     Column("first", BigInteger),
     Column("last", BigInteger),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """The keys of the members that were inferred in this transaction, in a row each time; it is there if some
 were.

@@ -13,15 +13,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     FromClause,
-    MetaData,
     ScalarSelect,
     Select,
     Table,
-    Text,
     and_,
     delete,
     exists,
@@ -34,7 +31,7 @@ from sqlalchemy import (
     true,
 )
 
-from strandline.warehouse import raw, state
+from strandline.warehouse import raw, state, temporary
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -47,13 +44,7 @@ MILESTONE_RULE: Final = "milestone"
 RELATIVE: Final = (GRAIN_RULE, MILESTONE_RULE)
 """The rules that other records decide on: what breaks them is told by the log again each time."""
 
-LATE_MEMBER = Table(
-    "late_member",
-    MetaData(),
-    Column("source_id", Text, primary_key=True),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
+LATE_MEMBER = temporary.members("late_member")
 """The members of one merge whose history has to be rebuilt."""
 
 

@@ -5,11 +5,11 @@ They are noted while its records can still be read, and go when nobody else has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, Table, delete, exists, inspect, not_, or_, select
+from sqlalchemy import Column, Connection, Select, Table, delete, exists, not_, or_, select
 
 from strandline.model.base import models_below
 from strandline.model.bridge import Bridge
@@ -100,9 +100,9 @@ class Leftovers:
 
     def remove(self, database: Database, connection: Connection) -> dict[Table, int]:
         """Remove what nobody has any more; how many rows, by table."""
-        dimensions = list(_there(database, connection, models_below(Dimension)))
-        facts = list(_there(database, connection, models_below(Fact)))
-        bridges = list(_there(database, connection, models_below(Bridge)))
+        dimensions = database.present(connection, models_below(Dimension))
+        facts = database.present(connection, models_below(Fact))
+        bridges = database.present(connection, models_below(Bridge))
         removed: dict[Table, int] = {}
         for combination, keys in self.combinations.items():
             holders = _holders_of_combination(combination, dimensions, facts)
@@ -123,13 +123,6 @@ class Leftovers:
         table = of.table().c
         members = select(table[of.member_key()]).where(table[of.group_key()].in_(list(groups)))
         self._add(connection, self.members, of.dimension, members)
-
-
-def _there(database: Database, connection: Connection, models: Iterable[Any]) -> Iterator[Any]:
-    catalog = inspect(connection)
-    for it in models:
-        if catalog.has_table(it.table().name, schema=database.schema_of(it.table())):
-            yield it
 
 
 def _holders_of_combination(

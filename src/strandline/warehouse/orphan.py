@@ -39,7 +39,7 @@ from strandline.model.column import ROLE, Outrigger
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
-from strandline.warehouse import hierarchy, key
+from strandline.warehouse import hierarchy, key, temporary
 
 NAMED: Final = Table(
     "replay__named",
@@ -51,13 +51,7 @@ NAMED: Final = Table(
     comment="Who was named in the replay that goes on",
 )
 
-GOING: Final = Table(
-    "orphan_going",
-    MetaData(),
-    Column("source_id", Text, primary_key=True),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
+GOING: Final = temporary.members("orphan_going")
 """The orphans of one source that go."""
 
 

@@ -23,10 +23,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Date,
-    MetaData,
     Select,
     Table,
-    Text,
     and_,
     case,
     delete,
@@ -45,18 +43,15 @@ from sqlalchemy import (
 from strandline.model.column import Reference
 from strandline.model.period import DELETED_IN, IS_FILLED, PeriodicSnapshot, steps
 from strandline.model.prepared import Finder, Prepared
+from strandline.warehouse import temporary
 from strandline.warehouse.event import differ
 from strandline.warehouse.staging import latest_first
 
-TOUCHED = Table(
+TOUCHED = temporary.members(
     "snapshot_touched",
-    MetaData(),
-    Column("source_id", Text, primary_key=True),
     Column("first_period", Date, comment="the first that is staged"),
     Column("first_is_deleted", Boolean),
     Column("since", Date, comment="the last row before it, if there is one"),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """The things that something is staged of."""
 
@@ -116,13 +111,10 @@ def step_table(fact: type[PeriodicSnapshot], days: tuple[str, ...]) -> Table:
     """Periods with the keys that a row of each of them has, as a table of one transaction."""
     period = Column(fact.period_column().name, Date, primary_key=True)
     keys = [Column(name, BigInteger) for name in days]
-    return Table(
+    return temporary.table(
         "snapshot_step",
-        MetaData(),
         period,
         *keys,
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
     )
 
 
@@ -132,8 +124,9 @@ def filling_table(fact: type[PeriodicSnapshot]) -> Table:
     columns = [
         Column(it.name, it.type) for it in fact.table().c if it.name not in ("created_at", "updated_at")
     ]
-    return Table(
-        "snapshot_filling", MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
+    return temporary.table(
+        "snapshot_filling",
+        *columns,
     )
 
 

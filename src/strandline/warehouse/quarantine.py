@@ -20,7 +20,6 @@ from sqlalchemy import (
     Connection,
     FromClause,
     LargeBinary,
-    MetaData,
     Select,
     Table,
     Text,
@@ -37,20 +36,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from strandline.warehouse import late, state
+from strandline.warehouse import late, state, temporary
 from strandline.warehouse.copy import copy
 
 NO_VERSIONS: Final[Mapping[str, str]] = {}
 PLACE: Final = (state.reject.c.stream, state.reject.c.raw_id, state.reject.c.target)
 
-SENT_AGAIN: Final = Table(
+SENT_AGAIN: Final = temporary.table(
     "sent_again",
-    MetaData(),
     Column("source_id", Text),
     Column("payload_hash", LargeBinary),
     Column("raw_id", BigInteger, comment="Behind the entry that it repeats"),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """The records of a chunk that were in the raw log already."""
 

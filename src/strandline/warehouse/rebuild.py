@@ -22,9 +22,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    MetaData,
-    Table,
-    Text,
     and_,
     delete,
     func,
@@ -40,29 +37,21 @@ from sqlalchemy import (
 from strandline.model.column import UNKNOWN_KEY, GroupKey, Outrigger
 from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import BEGINNING
+from strandline.warehouse import temporary
 from strandline.warehouse.dialect import just_after
 from strandline.warehouse.event import Batch, differ, numbered, written
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.previous import remembered
 
-RETIRED = Table(
+RETIRED = temporary.table(
     "scd_retired",
-    MetaData(),
     Column("key", BigInteger, primary_key=True, autoincrement=False),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """The versions that go when the facts have moved away from them."""
 
 RETIRED_KEYS = select(RETIRED.c.key)
 
-WITHDRAWN = Table(
-    "scd_withdrawn",
-    MetaData(),
-    Column("source_id", Text, primary_key=True),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
+WITHDRAWN = temporary.members("scd_withdrawn")
 """The late members that have no version any more."""
 
 WITHDRAWN_MEMBERS = select(WITHDRAWN.c.source_id)

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    MetaData,
     Select,
     Table,
     and_,
@@ -33,16 +32,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from strandline.warehouse import raw, state
+from strandline.warehouse import raw, state, temporary
 from strandline.warehouse.event import differ
 from strandline.warehouse.late import RELATIVE
 
-TRIED: Final = Table(
+TRIED: Final = temporary.table(
     "quarantine_tried",
-    MetaData(),
     Column("raw_id", BigInteger, primary_key=True),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """The entries of the raw log that are tried again in a merge."""
 

@@ -15,13 +15,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
-    MetaData,
     Select,
     Table,
-    Text,
     and_,
     delete,
     exists,
@@ -43,7 +40,7 @@ from strandline.model.bridge import Bridge
 from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
-from strandline.warehouse import orphan, quarantine, raw, state
+from strandline.warehouse import orphan, quarantine, raw, state, temporary
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import as_json
 from strandline.warehouse.event import Batch, differ
@@ -52,24 +49,13 @@ from strandline.warehouse.orphan import Orphans
 from strandline.warehouse.previous import remembered
 from strandline.warehouse.staging import empty
 
-
-def _members(name: str, *, on_commit: str = "DROP") -> Table:
-    return Table(
-        name,
-        MetaData(),
-        Column("source_id", Text, primary_key=True),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit=on_commit,
-    )
-
-
-SCOPE: Final = _members("replay_scope")
+SCOPE: Final = temporary.members("replay_scope")
 """The natural keys that are replayed, where it is not all of them."""
 
-HELD_SCOPE: Final = _members("replay_scope", on_commit="PRESERVE ROWS")
+HELD_SCOPE: Final = temporary.members("replay_scope", on_commit="PRESERVE ROWS")
 """The same, for as long as a replay takes that is many transactions; SQLite drops it all the same."""
 
-UNNAMED: Final = _members("replay_unnamed")
+UNNAMED: Final = temporary.members("replay_unnamed")
 """The members that no accepted record names any more."""
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Column,
     Connection,
     FromClause,
-    MetaData,
     Select,
     Table,
     and_,
@@ -32,7 +31,7 @@ from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.fact import Fact
 from strandline.model.milestone import AccumulatingSnapshot
 from strandline.model.period import IS_FILLED
-from strandline.warehouse import audit, bridge, fold, key
+from strandline.warehouse import audit, bridge, fold, key, temporary
 from strandline.warehouse.dialect import as_json
 
 
@@ -62,7 +61,10 @@ class Batch:
 def _resolved_table(fact: type[Fact]) -> Table:
     calculated = ("created_at", "updated_at")
     columns = [Column(it.name, it.type) for it in fact.table().c if it.name not in calculated]
-    return Table("fact_resolved", MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+    return temporary.table(
+        "fact_resolved",
+        *columns,
+    )
 
 
 def resolve(connection: Connection, batch: Batch) -> Table:

@@ -14,9 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    MetaData,
     Table,
-    Text,
     and_,
     delete,
     exists,
@@ -28,17 +26,13 @@ from sqlalchemy import (
 )
 
 from strandline.errors import WarehouseError
-from strandline.warehouse import horizon, mention, state
+from strandline.warehouse import horizon, mention, state, temporary
 from strandline.warehouse.copy import copy
 from strandline.warehouse.mention import WHOLE
 
-BACK: Final = Table(
+BACK: Final = temporary.members(
     "restored_key",
-    MetaData(),
-    Column("source_id", Text, primary_key=True),
     Column("entries", BigInteger, nullable=False),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
 """How many entries of each key have come back in a transaction."""
 
@@ -47,12 +41,9 @@ def restore(connection: Connection, log: Table, *, entries: Sequence[tuple[Any, 
     """Put the entries, in the order of the log's columns, back into it; how many were not there. Raises
     WarehouseError for what this warehouse never read. The caller owns the transaction.
     """
-    given = Table(
+    given = temporary.table(
         "restored",
-        MetaData(),
         *(Column(it.name, it.type, primary_key=it.name == "raw_id", autoincrement=False) for it in log.c),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
     )
     given.create(connection)
     BACK.create(connection)

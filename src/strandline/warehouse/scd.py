@@ -119,10 +119,8 @@ def _open(database: Database, connection: Connection, batch: Batch) -> tuple[int
     first_key = reserve(database, connection, batch.key, versions)
     names, rows = _opened_rows(batch, first_key)
     opening = insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows)
-    if _is_new(connection, batch):
-        with index.built_afterwards(database, connection, batch.table, rows=versions):
-            connection.execute(opening)
-    else:
+    is_worth_it = versions >= index.WORTHWHILE and _is_new(connection, batch)
+    with index.built_afterwards(database, connection, batch.table, rows=versions if is_worth_it else 0):
         connection.execute(opening)
     return members, versions
 

@@ -1,12 +1,12 @@
-"""Temporary tables, which end with their transaction: done away with earlier, where it goes on with another
-merge.
+"""Temporary tables, which end with their transaction on both databases, or are done away with earlier, where
+it goes on with another merge.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, MetaData, Table, Text, text
 
 from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.sqlite import TEMPORARY_TABLES
@@ -14,6 +14,16 @@ from strandline.warehouse.sqlite import TEMPORARY_TABLES
 ON_POSTGRESQL: Final = """
     SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'
 """
+
+
+def table(name: str, *columns: Column[Any], on_commit: str = "DROP") -> Table:
+    """A temporary table with these columns."""
+    return Table(name, MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit=on_commit)
+
+
+def members(name: str, *more: Column[Any], on_commit: str = "DROP") -> Table:
+    """A temporary table of members by their natural keys, and of what is known of each."""
+    return table(name, Column("source_id", Text, primary_key=True), *more, on_commit=on_commit)
 
 
 def drop_all(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Connection, event
 from tests.property.test_history_against_oracle import (
     MEMBERS,
     Bed,
@@ -87,10 +87,11 @@ def _breaking(database: Database, *, after: int) -> Iterator[None]:
     """Break off after so many statements."""
     seen = 0
 
-    def count(*_: Any) -> None:
+    def count(_: Connection, cursor: Any, *__: Any) -> None:
         nonlocal seen
         seen += 1
         if seen > after:
+            cursor.close()  # SQLAlchemy gives the connection up with it still open, and Python would warn
             raise Crash
 
     event.listen(database.engine, "before_cursor_execute", count)

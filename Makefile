@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly mutants check lint types layers coverage bench bench-full bench-check format clean
+.PHONY: help demo test nightly mutants check lint types layers coverage bench bench-full bench-peers bench-check format clean
 
 VENV := .venv
 STAMP := $(VENV)/.synced
@@ -60,6 +60,9 @@ bench: $(STAMP) ## Measure against what is written by hand, in some minutes
 
 bench-full: $(STAMP) ## The same in the sizes that figures are told of, in an hour or more
 	@$(BIN)/python -m benchmarks --full $(ARGS)
+
+bench-peers: $(STAMP) ## Measure against other tools, each in an environment of its own, in half an hour
+	@$(BIN)/python -m benchmarks peers-load peers-snapshot peers-facts $(ARGS)
 
 bench-check: $(STAMP) ## Does a load cost more than it did? Counted, not timed
 	@$(BIN)/python -m benchmarks.guard $(ARGS)

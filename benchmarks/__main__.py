@@ -25,10 +25,14 @@ from benchmarks import (
     timing,
     unchanged,
 )
+from benchmarks.peers import facts as peers_facts
+from benchmarks.peers import load as peers_load
+from benchmarks.peers import snapshot as peers_snapshot
 from benchmarks.result import Target
 
-SUITES: Final = ("load", "growth", "snapshot", "increment", "facts", "unchanged", "replay", "custom")
-DEFAULT: Final = SUITES[:-1]
+DEFAULT: Final = ("load", "growth", "snapshot", "increment", "facts", "unchanged", "replay")
+PEERS: Final = ("peers-load", "peers-snapshot", "peers-facts")
+SUITES: Final = (*DEFAULT, "custom", *PEERS)
 
 SIZES: Final = {
     "small": 20_000,
@@ -93,6 +97,11 @@ def _merges(server: str, options: argparse.Namespace) -> dict[str, Callable[[], 
         "unchanged": lambda: unchanged.measure(server, records=records, rounds=rounds),
         "custom": lambda: custom.measure(server, records=records, rounds=rounds),
         "replay": lambda: replay.measure(server, records=records, rounds=rounds),
+        "peers-load": lambda: peers_load.measure(records=records, rounds=rounds),
+        "peers-snapshot": lambda: peers_snapshot.measure(server, members=members, rounds=rounds),
+        "peers-facts": lambda: peers_facts.measure(
+            server, facts=min(options.facts, peers_facts.MOST), rounds=rounds
+        ),
     }
     return {name: measure for name, measure in every.items() if name in options.suites}
 
@@ -106,9 +115,9 @@ def _options() -> argparse.Namespace:
         ("large", "load: customers of the large load"),
         ("versions", "growth: of the small dimension"),
         ("times", "growth: how much larger the large dimension is"),
-        ("members", "snapshot, increment: members of the dimension"),
-        ("facts", "facts: how many"),
-        ("records", "unchanged, replay, custom: records"),
+        ("members", "snapshot, increment, peers-snapshot: members"),
+        ("facts", "facts, peers-facts: how many"),
+        ("records", "unchanged, replay, custom, peers-load: records"),
     ):
         said = f"{what}; {SIZES[name]:,}, or {FULL_SIZES[name]:,}"
         parser.add_argument(f"--{name}", type=int, metavar="N", help=said)

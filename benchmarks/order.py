@@ -29,7 +29,7 @@ def measure(server: str, *, facts: int, versions: int, rounds: int) -> Outcome:
     """Time both, in turns."""
     timings = []
     with database(server, "facts") as made:
-        case = _staged(made, facts=facts, members=versions // VERSIONS)
+        case = staged(made, facts=facts, members=versions // VERSIONS)
         for round_ in range(rounds + 1):
             done = _turn(case, facts)
             timings += done if round_ else []  # the first fills caches and compiles statements
@@ -39,13 +39,14 @@ def measure(server: str, *, facts: int, versions: int, rounds: int) -> Outcome:
 
 
 def _turn(case: Case, facts: int) -> list[Timing]:
-    done, found = zip(_by_hand(case, facts), _by_strandline(case, facts), strict=True)
+    done, found = zip(_by_hand(case, facts), by_strandline(case, facts), strict=True)
     if len(set(found)) > 1:
         raise RuntimeError(f"the contestants loaded different facts: {found}")
     return list(done)
 
 
-def _staged(made: Database, *, facts: int, members: int) -> Case:
+def staged(made: Database, *, facts: int, members: int) -> Case:
+    """The dimensions, and the orders on the stage; the fact is empty, and another one like it."""
     account = prepare(made, accounts)
     history.build(account, members=members, versions=VERSIONS)
     case = prepare(made, orders)
@@ -117,7 +118,9 @@ def _by_hand(case: Case, facts: int) -> tuple[Timing, object]:
     return _timing(case, "handwritten", statements(statement), facts, table=OWN)
 
 
-def _by_strandline(case: Case, facts: int) -> tuple[Timing, object]:
+def by_strandline(case: Case, facts: int) -> tuple[Timing, object]:
+    """What a run does with what is staged; and what both must agree on."""
+
     def work(connection: Connection) -> object:
         return case.merge(connection, last_raw_id=facts)
 

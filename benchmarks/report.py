@@ -9,8 +9,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-OTHERS: Final = ("handwritten", "bare", "parse and hash")
-"""The contestants that are not strandline."""
+OTHERS: Final = (
+    *("handwritten", "bare", "parse and hash"),
+    *("dlt", "dbt", "meltano", "pygrametl", "SQLMesh"),
+)
+"""How the contestants that are not strandline begin."""
 
 WIDTH: Final = 720
 LABEL: Final = 260
@@ -49,6 +52,7 @@ def write(content: Mapping[str, Any], path: Path) -> Path:
         plot.write_text(svg(bars, title=name))
         parts.append(f"## {name}\n\n![{name}: seconds, median and spread]({plot.name})\n\n{table(bars)}")
         parts.append(_targets(suite["targets"]))
+        parts += [f"{who} was not run: {why}." for who, why in suite.get("not_run", {}).items()]
     report = path.with_suffix(".md")
     report.write_text("\n\n".join(parts) + "\n")
     return report
@@ -120,9 +124,17 @@ def _bars(timings: Sequence[Mapping[str, Any]]) -> list[Bar]:
     for it in timings:
         groups.setdefault((it["contestant"], it["rows"]), []).append(it["seconds"])
     return [
-        Bar(f"{who}, {size if isinstance(size, str) else format(size, ',')}", seconds, who not in OTHERS)
+        Bar(
+            f"{who}, {size if isinstance(size, str) else format(size, ',')}",
+            seconds,
+            not who.startswith(OTHERS),
+        )
         for (who, size), seconds in groups.items()
     ]
+
+
+def _label(who: str, size: int | str) -> str:
+    return f"{who}, {size if isinstance(size, str) else format(size, ',')}"
 
 
 def _targets(targets: Iterable[Mapping[str, Any]]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import median
 
 from rich.box import SIMPLE
@@ -32,6 +32,8 @@ class Outcome:
     """What the rows are."""
     timings: Sequence[Timing]
     targets: Sequence[Target]
+    not_run: Mapping[str, str] = field(default_factory=dict)
+    """Who could not take part, and why."""
 
     def as_json(self) -> dict[str, object]:
         """Everything, for the file that is kept."""
@@ -40,6 +42,7 @@ class Outcome:
             "targets": [asdict(it) | {"found": round(it.found, 3)} for it in self.targets],
             "medians": [asdict(it) for it in medians(self.timings)],
             "timings": [asdict(it) for it in self.timings],
+            "not_run": dict(self.not_run),
         }
 
 
@@ -73,6 +76,11 @@ def at_most(name: str, limit: float, found: float) -> Target:
     return Target(name, f"at most {limit}", found, found <= limit)
 
 
+def at_least(name: str, limit: float, found: float) -> Target:
+    """A ratio that must not be smaller."""
+    return Target(name, f"at least {limit}", found, found >= limit)
+
+
 def show(outcome: Outcome) -> None:
     """Print the medians, and what they were meant to be."""
     figures = Table(title=outcome.suite, title_justify="left", box=SIMPLE)
@@ -83,5 +91,7 @@ def show(outcome: Outcome) -> None:
         figures.add_row(it.contestant, f"{it.rows:,}", f"{it.seconds:.3f}")
     console = Console()
     console.print(figures)
+    for who, why in outcome.not_run.items():
+        console.print(f"{who} was not run: {why}", markup=False)
     for target in outcome.targets:
         tell(console, target)

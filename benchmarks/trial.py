@@ -79,10 +79,15 @@ class Trial:
     peak_mb: float
 
 
+def surroundings(ground: Ground) -> dict[str, str]:
+    """The environment of every contestant: no import is compiled while the clock runs."""
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return settings | {"PYTHONPYCACHEPREFIX": str(ground.bytecode)}
+
+
 def command(contestant: str, ground: Ground, *, url: str) -> tuple[list[str], dict[str, str]]:
     """What to start, and with which environment, to load the customers at this URL."""
-    settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    settings["PYTHONPYCACHEPREFIX"] = str(ground.bytecode)
+    settings = surroundings(ground)
     if contestant == "handwritten":
         return [sys.executable, "-m", "benchmarks.handwritten", url, ground.database], settings
     if contestant == "bare":
@@ -94,6 +99,13 @@ def command(contestant: str, ground: Ground, *, url: str) -> tuple[list[str], di
 def measure(contestant: str, ground: Ground, *, records: int, new: bool = True) -> Trial:
     """Let the contestant load that many customers and see what it took. Raises RuntimeError when it fails."""
     arguments, environment = command(contestant, ground, url=f"{ground.api}/{records}")
+    return timed(contestant, arguments, environment=environment, records=records if new else 0)
+
+
+def timed(
+    contestant: str, arguments: Sequence[str], *, environment: Mapping[str, str], records: int
+) -> Trial:
+    """Start the contestant and see what it took until it ended. Raises RuntimeError when it fails."""
     began = time.perf_counter()
     code, usage = _run(arguments, environment)
     seconds = time.perf_counter() - began
@@ -102,7 +114,7 @@ def measure(contestant: str, ground: Ground, *, records: int, new: bool = True) 
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
     return Trial(
         contestant,
-        records if new else 0,
+        records,
         seconds=round(seconds, 3),
         cpu_seconds=round(usage.ru_utime + usage.ru_stime, 3),
         peak_mb=round(usage.ru_maxrss * unit / 1e6, 1),
@@ -126,8 +138,13 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
 
 def check(contestant: str, ground: Ground, *, records: int) -> object:
     """A sum over what was loaded. Raises RuntimeError unless every record is there once."""
+    return checked(contestant, ground, records=records, statement=LOADED[contestant])
+
+
+def checked(contestant: str, ground: Ground, *, records: int, statement: str) -> object:
+    """The same of whoever loaded, by a statement that says raw records, rows, keys and the sum."""
     with psycopg.connect(ground.database) as connection:
-        found = connection.execute(LOADED[contestant].encode()).fetchone()
+        found = connection.execute(statement.encode()).fetchone()
     if found is None or found[:3] != (records, records, records):
         raise RuntimeError(f"{contestant} loaded {found} of {records} records")
     return found[3]

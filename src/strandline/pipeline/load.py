@@ -63,7 +63,7 @@ class Figures:
 class Load:
     """One pass over one stream. The caller holds the stream's lock."""
 
-    chunk_records: ClassVar[int] = 10_000
+    chunk_records: ClassVar[int] = 8_000
     chunk_bytes: ClassVar[int] = 16 * 1024 * 1024
 
     def __init__(

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from strandline.cli.fields import fields_app
+from strandline.cli.marks import marks_app
 from strandline.cli.option import App, AsJson, DatabaseUrl, Workers, importing, stoppable
 from strandline.cli.quarantine import quarantine_app
 from strandline.errors import EXIT_DONE, EXIT_FAILED, StrandlineError
@@ -30,6 +31,7 @@ app = typer.Typer(
 database_app = typer.Typer(help="The embedded PostgreSQL of this folder.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(fields_app, name="fields")
+app.add_typer(marks_app, name="marks")
 app.add_typer(database_app, name="database")
 
 

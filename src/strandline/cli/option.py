@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import sys
@@ -70,6 +71,14 @@ def _place(error: Exception) -> str:
     here = f"{os.getcwd()}{os.sep}"
     own = [it for it in frames if it.filename.startswith(here) and "site-packages" not in it.filename]
     return f"{(own or frames)[-1].filename}:{(own or frames)[-1].lineno}"
+
+
+def user() -> str:
+    """Who types; in a container nobody may know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _stop(_signum: int, _frame: object) -> None:

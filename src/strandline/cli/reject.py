@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from strandline.cli import commands, output
+from strandline.cli import commands, option, output
 from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.pipeline import release as releasing
@@ -134,15 +133,7 @@ def discard(database_url: str | None, reject_ids: Sequence[int], *, reason: str)
     with commands.looking(database_url) as there:
         if there is None:
             raise DeclarationError("quarantine: nothing has run here yet", hint="Type: strandline run NAME")
-        return reject.discard(there[1], reject_ids, reason=reason, by=_user())
-
-
-def _user() -> str:
-    """Who types; in a container nobody may know."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+        return reject.discard(there[1], reject_ids, reason=reason, by=option.user())
 
 
 def trends(database_url: str | None, choice: Choice, *, days: int) -> list[dict[str, Any]]:

@@ -156,6 +156,19 @@ class Cursor:
             )
         return value
 
+    def typed(self, text: str, kind: type) -> CursorValue:
+        """What somebody has typed, as a value of this type. Raises ValueError, which says what is wrong."""
+        if kind is int:
+            return int(text)
+        if kind is date:
+            return date.fromisoformat(text)
+        if kind is datetime:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is None:
+                raise ValueError(f"{text!r} has no zone: type {moment.isoformat()}Z for UTC")
+            return moment
+        return text
+
     def encode(self, value: CursorValue) -> str:
         """The value as text that says its type: "datetime:2026-03-04T05:06:07+00:00", "date:…",
         "int:…", "str:…".

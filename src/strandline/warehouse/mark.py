@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, inspect, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from strandline.warehouse import state
+from strandline.warehouse.database import Database
+
+BY_HAND: Final = 0
+"""The run that has moved a mark, where none has."""
 
 
 def read_up_to(connection: Connection, stream: str) -> str | None:
@@ -40,6 +44,24 @@ def put_read_back(connection: Connection, stream: str, *, mark: str | None, run_
         connection.execute(state.read_mark.delete().where(state.read_mark.c.stream == stream))
     else:
         move_read(connection, stream, mark=mark, run_id=run_id)
+
+
+def put_by_hand(connection: Connection, stream: str, *, mark: str | None, reason: str, by: str) -> str | None:
+    """Set the read mark, or take it away, and note why; what it was before."""
+    before = read_up_to(connection, stream)
+    put_read_back(connection, stream, mark=mark, run_id=BY_HAND)
+    noted = {"stream": stream, "before": before, "after": mark, "reason": reason, "changed_by": by}
+    connection.execute(state.mark_change.insert(), noted)
+    return before
+
+
+def changes(database: Database, connection: Connection, stream: str) -> list[dict[str, Any]]:
+    """What was done to the stream's read mark by hand, the latest first."""
+    noted = state.mark_change
+    if not inspect(connection).has_table(noted.name, schema=database.schemas.strandline):
+        return []  # a warehouse from before
+    found = select(noted).where(noted.c.stream == stream).order_by(noted.c.change_id.desc())
+    return [dict(row) for row in connection.execute(found).mappings()]
 
 
 def applied_up_to(connection: Connection, stream: str, target: str) -> tuple[int, list[str]]:

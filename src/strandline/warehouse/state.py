@@ -130,9 +130,22 @@ read_mark = Table(
     OWN_TABLES,
     _key("stream"),
     Column("mark", Text, nullable=False, comment="The high-water mark, with its type: datetime:2026-03-01T…"),
-    Column("run_id", BigInteger, nullable=False),
+    Column("run_id", BigInteger, nullable=False, comment="0: it was set by hand"),
     _now("moved_at"),
     comment="How far each source has been read",
+)
+
+mark_change = Table(
+    "mark_change",
+    OWN_TABLES,
+    Column("change_id", BigKey, Identity(), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("before", Text, comment="NULL: there was none"),
+    Column("after", Text, comment="NULL: it was taken away, and the next run reads everything"),
+    Column("reason", Text, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    _now("changed_at"),
+    comment="Read marks that were set by hand, and why",
 )
 
 applied_mark = Table(

@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly mutants check lint types layers coverage bench bench-full bench-peers bench-check format clean
+.PHONY: help compiled demo test nightly mutants check lint types layers coverage bench bench-full bench-peers bench-check format clean
 
 VENV := .venv
 STAMP := $(VENV)/.synced
@@ -26,7 +26,7 @@ help: ## Show these commands
 demo: $(STAMP) ## Load a star schema from two sample APIs, twice, and look at it
 	@$(BIN)/strandline demo
 
-test: $(STAMP) ## Run the tests, on real servers
+test: compiled ## Run the tests, on real servers
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 check: lint types layers coverage ## All that must pass before a merge
@@ -42,7 +42,7 @@ types: $(STAMP) ## Types, strictly; an example's as its user would check them
 layers: $(STAMP) ## Who may import whom
 	$(BIN)/lint-imports --no-cache --no-logo
 
-nightly: $(STAMP) ## Thousands of random histories, with crashes, against a plain loop; and every property on more cases
+nightly: compiled ## Thousands of random histories, with crashes, against a plain loop; and every property on more cases
 	@HISTORIES=$(or $(HISTORIES),5000) $(BIN)/pytest -m nightly -n auto --dist worksteal -q $(ARGS)
 	@CASES=$(or $(CASES),4) $(BIN)/pytest tests/property tests/end_to_end/test_crash.py -n auto --dist worksteal -q $(ARGS)
 
@@ -75,8 +75,12 @@ clean: ## Remove what can be made again; the embedded warehouse in .strandline s
 	rm -rf $(VENV) .uv-cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
 
 $(STAMP): pyproject.toml uv.lock | $(OWN_UV)
-	@$(UV) sync --frozen --quiet $(if $(OWN_UV),--inexact)
+	@$(UV) sync --frozen --quiet --compile-bytecode $(if $(OWN_UV),--inexact)
 	@touch $@
+
+# A test starts hundreds of processes, and each would compile all that it imports where Python may not keep it.
+compiled: $(STAMP)
+	-@$(BIN)/python -m compileall -q src tests
 
 # Only where no uv is on the PATH.
 $(VENV)/bin/uv:

@@ -1,5 +1,8 @@
 """A project of a user: gauges from a file, whose source filters by the time of change."""
 
+import json
+import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,15 +21,24 @@ class Gauge(Record):
     at: AwareDatetime
 
 
+def _is_between(line: bytes, since: datetime | None, until: datetime | None) -> bool:
+    at = datetime.fromisoformat(json.loads(line)["at"])
+    return (since is None or since <= at) and (until is None or at <= until)
+
+
 class Harbour(Source):
     """The harbour."""
 
     @stream(Gauge, key="id", cursor=Cursor("at"))
-    def gauges(self, since: datetime | None) -> Pages:
-        """Those that have changed since; says which filter it got."""
+    def gauges(self, since: datetime | None, until: datetime | None) -> Pages:
+        """Those that have changed between; says which filter it got, and is killed where a file says so."""
         Path("asked.txt").write_text(str(since))
-        lines = Path("gauges.jsonl").read_bytes().splitlines()
+        with Path("windows.txt").open("a") as windows:
+            windows.write(f"{since:%d %H} to {until:%d %H}\n" if since and until else "\n")
+        lines = [it for it in Path("gauges.jsonl").read_bytes().splitlines() if _is_between(it, since, until)]
         yield Page(lines, 1, "GET gauges", status=200, fetched_at=datetime.now(UTC), size=1)
+        if until and Path("killed.txt").exists() and f"{until:%d}" == Path("killed.txt").read_text():
+            os.kill(os.getpid(), signal.SIGKILL)
 
     @stream(Gauge, key="id")
     def buoys(self) -> Pages:

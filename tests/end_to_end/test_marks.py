@@ -1,4 +1,4 @@
-"""`strandline marks` as a user types it."""
+"""`strandline marks` and `strandline backfill` as a user types them."""
 
 import json
 import shutil
@@ -85,3 +85,29 @@ def test_what_cannot_be_set_is_a_usage_error(project: Project) -> None:
     assert refused.code == 2
     assert "typed as in 2026-03-01T00:00:00Z" in refused.error
     assert project.strandline("marks", "show", "harbour.gauge").code == 2
+
+
+def test_a_backfill_that_was_killed_goes_on_behind_its_last_piece(project: Project) -> None:
+    levels = [f'{{"id": {it}, "height": {it}, "at": "2026-02-0{it}T00:00:00Z"}}' for it in range(1, 7)]
+    (project.folder / "gauges.jsonl").write_text("\n".join(levels))
+    (project.folder / "killed.txt").write_text("04")
+    (project.folder / "windows.txt").unlink()
+    wanted = ("backfill", "harbour.gauges", "--from", "2026-02-01", "--to", "2026-02-06", "--chunk", "day")
+    assert project.strandline(*wanted).code == -9
+    (project.folder / "killed.txt").unlink()
+
+    report = project.strandline(*wanted, "--json").document
+    windows = [f"0{it} 00 to 0{it + 1} 00" for it in (1, 2, 3, 3, 4, 5)]
+    assert (project.folder / "windows.txt").read_text().splitlines() == windows
+    assert (report["kind"], report["status"]) == ("backfill", "done")
+    (told,) = report["streams"]
+    assert (told["resumed"], told["mark_after"]) == (3, MARK)
+    assert project.strandline("marks", "export").document == {"marks": {"harbour.gauges": MARK}}
+    counted = project.strandline("status", "--json").document["runs"][0]
+    assert counted["targets"][0]["counts"]["members"] == 6 - 1  # the first of them was there
+
+
+def test_a_backfill_tells_what_it_cannot_read(project: Project) -> None:
+    refused = project.strandline("backfill", "harbour.gauges", "--from", "2026-02-01", "--chunk", "month")
+    assert refused.code == 2
+    assert "--chunk: 'month' is neither a time nor a number" in refused.error

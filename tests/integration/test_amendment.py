@@ -21,7 +21,6 @@ GAUGES, BUOYS = "harbour.gauges", "harbour.buoys"
         (GAUGES, None, False, "to what?"),
         (GAUGES, "2026-03-01T12:00:00Z", True, "a mark, or --none?"),
         (GAUGES, "yesterday", False, "'yesterday' is no mark of the cursor at"),
-        (GAUGES, "2026-03-01", False, "has no zone: type 2026-03-01T00:00:00Z"),
         (GAUGES, "4711", False, "'4711' is no mark of the cursor at"),
         ("harbour.gauge", None, True, "no pipeline here reads 'harbour.gauge'"),
         (BUOYS, "1", False, "has no cursor"),
@@ -33,6 +32,12 @@ def test_what_is_typed_is_refused_with_what_to_type(
     with pytest.raises(DeclarationError, match=says) as refused:
         marks.given(PIPELINES, name, value, is_none=is_none)
     assert refused.value.hint
+
+
+def test_a_moment_without_a_zone_is_utc() -> None:
+    assert marks.given(PIPELINES, GAUGES, "2026-03-01", is_none=False) == {
+        GAUGES: "datetime:2026-03-01T00:00:00+00:00"
+    }
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"marks": [1]}', '{"marks": {"a": 1}}'])

@@ -62,6 +62,37 @@ def run(
 
 
 @app.command()
+def backfill(
+    stream: Annotated[str, typer.Argument(help="The stream, as in crm.customers.")],
+    since: Annotated[str, typer.Option("--from", help="From where, as in 2026-03-01; UTC unless told.")],
+    until: Annotated[str | None, typer.Option("--to", help="Up to where; up to now unless told.")] = None,
+    chunk: Annotated[
+        str | None, typer.Option("--chunk", help="A piece at a time: day, week, 12h, 7d, or 1000 numbers.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin over, also where a backfill of the same was stopped.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    app: App = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a part of a stream once more; its read mark stays where it is."""
+    from strandline.cli import backfill, commands, output, progress
+
+    settings = commands.read_settings(database_url, app, workers=workers)
+    with stoppable():
+        with importing(settings.app):
+            pipelines = commands.find(settings)
+        wanted = backfill.read(pipelines, stream, since=since, until=until, chunk=chunk)
+        gc.enable()
+        with progress.shown(sys.stderr) as shown:
+            report = backfill.fill(pipelines, settings, stream, wanted, is_fresh=fresh, progress=shown)
+    output.print_run(report, as_json=as_json)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
 def replay(
     name: Annotated[str, typer.Argument(help="The pipeline's name.")],
     model: Annotated[

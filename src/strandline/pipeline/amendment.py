@@ -99,9 +99,14 @@ def encoded(stream: Stream, text: str) -> str:
     """The mark that somebody has typed, with its type. Raises DeclarationError where it is none of the
     stream's.
     """
+    return cursor_of(stream).encode(value(stream, text))
+
+
+def value(stream: Stream, text: str) -> CursorValue:
+    """What somebody has typed, as a value of the stream's cursor, or DeclarationError."""
     cursor, kind = cursor_of(stream), stream.cursor_type or str
     try:
-        return cursor.encode(cursor.typed(text, kind))
+        return cursor.typed(text, kind)
     except ValueError as error:
         raise DeclarationError(
             f"{stream.qualified_name}: {text!r} is no mark of the cursor {cursor.field}: {error}",

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
-from strandline.pipeline import bygone, refusal
+from strandline.pipeline import bygone, refusal, window
 from strandline.pipeline.admission import Admission
 from strandline.pipeline.chunk import Chunk
 from strandline.pipeline.collector import collect_young
@@ -36,6 +36,7 @@ from strandline.pipeline.stager import Rows, Stager
 from strandline.pipeline.suppression import Suppression
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import ALONE, Staff, Team, can_pack
+from strandline.pipeline.window import Backfill, Window
 from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
@@ -101,6 +102,8 @@ class Load:
         """How many entries of the raw log have been staged again."""
         self.taken_up_to = 0
         """The last of them."""
+        self.backfill: Backfill | None = None
+        """What is read instead of what is new, beside the marks."""
         self.stopover: Place | None = None
         """Where a replay has staged its entries before it merges; None: it stages while it does."""
         self._unknown: list[Reject] = []  # the first that was refused for what its contract does not name
@@ -239,24 +242,26 @@ class Load:
 
         Raises the SourceError that fits, and TooManyRejects when nothing may be merged.
         """
-        cursor = self.stream.cursor
-        known = (
-            cursor.decode(self.mark_before) if cursor and self.mark_before and not self._reads_all else None
-        )
-        pages = self.stream.read(source, cursor.since(known) if cursor else None)
-        with closing(pages), self.helped():
-            try:
-                self._read(pages)
-            except OrderBroken:
-                self._take_mark_back()
-                raise
-            except SourceError:
-                # What has been read is kept, and an ordered stream goes on from there.
-                self._store_each(self._team.finish())
-                self._store(is_end=False)
-                raise
+        for since, until in self._windows():
+            self._intake.highest = None
+            with closing(self.stream.read(source, since, until)) as pages, self.helped():
+                try:
+                    self._read(pages)
+                except OrderBroken:
+                    self._take_mark_back()
+                    raise
+                except SourceError:
+                    # What has been read is kept, and an ordered stream goes on from there.
+                    self._store_each(self._team.finish())
+                    self._store(is_end=False)
+                    raise
         refusal.fail_on_unknown(self.stream, self._unknown)
         self._refuse_too_many()
+
+    def _windows(self) -> Iterable[Window]:
+        if self.backfill is not None:
+            return self.backfill.left()
+        return [window.of_new(self.stream, self.mark_before, self._started, is_full=self._reads_all)]
 
     @contextmanager
     def helped(self) -> Iterator[None]:
@@ -371,6 +376,9 @@ class Load:
 
     def _move_mark(self, *, is_end: bool) -> None:
         """At the end of the stream, or where order is promised and verified after every chunk."""
+        if self.backfill is not None:
+            self.backfill.move(self.connection, run_id=self.run_id, is_end=is_end)
+            return
         cursor = self.stream.cursor
         if cursor is None or not (is_end or cursor.ordered):
             return

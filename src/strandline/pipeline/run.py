@@ -34,6 +34,7 @@ from strandline.pipeline.report import (
 )
 from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import ALONE, staff_for
+from strandline.pipeline.window import Backfill
 from strandline.source.stream import Source
 from strandline.warehouse import dialect, expectation, ledger, lock, mark, schema, state
 from strandline.warehouse.database import Database
@@ -59,7 +60,7 @@ def run(
     """
     with ExitStack() as opened, collecting_by_hand():
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
-        ready = _open(pipeline.sources, sources or {}, opened)
+        ready = open_sources(pipeline.sources, sources or {}, opened)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.staff = staff_for(workers, pipeline.sources)
@@ -75,7 +76,7 @@ def run(
         return one_run.report
 
 
-def _open(
+def open_sources(
     classes: Sequence[type[Source]], given: Mapping[str, Source], opened: ExitStack
 ) -> dict[str, Source]:
     """The sources by name, given or made; raises one error that names what is missing for all."""
@@ -157,14 +158,17 @@ class Run:
         with self.connection.begin():
             lock.release_all(self.connection)
 
-    def read(self, reading: Reading, source: Source) -> Load | None:
-        """Read and stage one stream; None if it failed, which its report then tells."""
+    def read(self, reading: Reading, source: Source, *, backfill: Backfill | None = None) -> Load | None:
+        """Read and stage one stream, what is new or what is to be filled in; None if it failed, which its
+        report then tells.
+        """
         told = StreamReport(reading.stream.qualified_name)
         self.report.streams.append(told)
         began = time.monotonic()
         load: Load | None = None
         try:
             load = self.open(reading)
+            load.backfill = backfill
             self.fill(load)
             load.prepare()
             load.read(source)

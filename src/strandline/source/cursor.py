@@ -98,6 +98,23 @@ class Cursor:
         start = _earlier(start, self._step_back())
         return start.date() if self.precision is Precision.DAY else start
 
+    def until(self, bound: CursorValue) -> CursorValue:
+        """What to ask the source for at most: never less than the bound, and a date where the source's
+        precision is the day.
+        """
+        if not isinstance(bound, datetime):
+            return bound
+        local = _aware(bound).astimezone(ZoneInfo(self.zone if self.precision is Precision.DAY else "UTC"))
+        start = self.precision.truncate(local)
+        end = start if start == local else start + self.precision.value
+        return end.date() if self.precision is Precision.DAY else end
+
+    def now(self, moment: datetime, kind: type | None) -> CursorValue | None:
+        """What a run that began then asks for at most; None where the cursor is no time."""
+        if kind is datetime:
+            return self.until(moment)
+        return moment.astimezone(ZoneInfo(self.zone)).date() if kind is date else None
+
     def _step_back(self) -> timedelta:
         return _NOTHING if self.inclusive or self.precision is Precision.MICROSECOND else self.precision.value
 
@@ -157,16 +174,14 @@ class Cursor:
         return value
 
     def typed(self, text: str, kind: type) -> CursorValue:
-        """What somebody has typed, as a value of this type. Raises ValueError, which says what is wrong."""
+        """What somebody has typed, as a value of this type; a moment is UTC unless told. Or ValueError."""
         if kind is int:
             return int(text)
         if kind is date:
             return date.fromisoformat(text)
         if kind is datetime:
             moment = datetime.fromisoformat(text)
-            if moment.tzinfo is None:
-                raise ValueError(f"{text!r} has no zone: type {moment.isoformat()}Z for UTC")
-            return moment
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return text
 
     def encode(self, value: CursorValue) -> str:

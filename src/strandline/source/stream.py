@@ -179,13 +179,20 @@ class Stream:
     def __repr__(self) -> str:
         return f"<stream {self.qualified_name if hasattr(self, 'source') else self._function.__name__}>"
 
-    def read(self, source: Source, since: CursorValue | None = None) -> Generator[Page, None, None]:
-        """The pages, one fetched ahead in a thread; close the iterator to stop it."""
-        return prefetch.prefetch(partial(self._produce, source, since))
+    @property
+    def takes_until(self) -> bool:
+        """Whether the stream's method can be told where to end."""
+        return self._bounds > 1
 
-    def _produce(self, source: Source, since: CursorValue | None) -> Pages:
+    def read(
+        self, source: Source, since: CursorValue | None = None, until: CursorValue | None = None
+    ) -> Generator[Page, None, None]:
+        """The pages, one fetched ahead in a thread; close the iterator to stop it."""
+        return prefetch.prefetch(partial(self._produce, source, since, until))
+
+    def _produce(self, source: Source, *bounds: CursorValue | None) -> Pages:
         reading.set(self)
-        yield from self._function(source, since) if self._takes_since else self._function(source)
+        yield from self._function(source, *bounds[: self._bounds])
 
     def describe(self, raw: bytes) -> Described:
         """What can be known of a record that failed its contract. Never raises."""
@@ -221,14 +228,11 @@ class Stream:
         check_policy(self.unknown, self.contract, where=where)
         if self.keep is not None and self.keep <= timedelta(0):
             raise DeclarationError(f"{where}: keep={self.keep!r} would keep nothing", hint=KEEP_HINT)
-        self._takes_since = self._count_parameters() > 1
-        if self.cursor and not self._takes_since:
+        self._bounds = len(inspect.signature(self._function).parameters) - 1  # since, or since and until
+        if self.cursor and not self._bounds:
             raise DeclarationError(
                 f"{where}: has a cursor but takes no `since`", hint=f"Write def {self.name}(self, since): …"
             )
-
-    def _count_parameters(self) -> int:
-        return len(inspect.signature(self._function).parameters)
 
     def _check_field(self, field: str, *, role: str) -> None:
         fields = self.contract.model_fields

@@ -148,6 +148,18 @@ mark_change = Table(
     comment="Read marks that were set by hand, and why",
 )
 
+backfill = Table(
+    "backfill",
+    OWN_TABLES,
+    _key("stream"),
+    _key("since"),
+    _key("until", comment="Empty: up to the moment at which it runs"),
+    Column("reached", Text, nullable=False, comment="Up to there everything is in the raw log"),
+    Column("run_id", BigInteger, nullable=False),
+    _now("moved_at"),
+    comment="How far backfills are that have not come to their end",
+)
+
 applied_mark = Table(
     "applied_mark",
     OWN_TABLES,

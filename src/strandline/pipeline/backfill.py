@@ -1,0 +1,92 @@
+"""A part of a stream read once more, from where to where somebody says, beside the read marks.
+
+What comes is treated as what any run reads: what the raw log has is not stored again, and what lies back in
+time is put where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+from strandline.errors import DeclarationError
+from strandline.pipeline import amendment
+from strandline.pipeline.collector import collecting_by_hand
+from strandline.pipeline.definition import Pipeline
+from strandline.pipeline.report import Progress, RunReport, Silence
+from strandline.pipeline.run import Run, open_sources
+from strandline.pipeline.team import staff_for
+from strandline.pipeline.window import Backfill, Step
+from strandline.source.cursor import CursorValue
+from strandline.source.stream import Source, Stream
+from strandline.warehouse.database import Database
+
+
+def backfill(
+    pipelines: Iterable[Pipeline],
+    database: Database,
+    name: str,
+    *,
+    since: CursorValue,
+    until: CursorValue | None = None,
+    step: Step | None = None,
+    fresh: bool = False,
+    sources: Mapping[str, Source] | None = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> RunReport:
+    """Read the stream, `source.stream`, from `since` to `until`, or to the present, a `step` at a time, and
+    merge it. No read mark is moved. One that was stopped is gone on with behind the last piece that was read,
+    unless it is to be `fresh`.
+
+    Of several pipelines that read the stream the first merges it; the others do with their next run.
+    Raises DeclarationError for a stream that nobody reads, that has no cursor, or whose method takes no
+    `until` where it is asked for a part.
+    """
+    every = list(pipelines)
+    stream = amendment.found(every, name)
+    _check(stream, since, until, step)
+    pipeline = next(each for each in every if any(it.stream.qualified_name == name for it in each.readings))
+    with ExitStack() as opened, collecting_by_hand():
+        ready = open_sources([stream.source], sources or {}, opened)
+        connection = opened.enter_context(database.connect())
+        one_run = Run(pipeline, database, connection, progress or Silence())
+        one_run.staff = staff_for(workers, [stream.source])
+        one_run.prepare(kind="backfill")
+        wanted = _wanted(stream, since, until, step)
+        with connection.begin():
+            if fresh:
+                wanted.forget(connection)
+            wanted.find(connection)
+        with one_run.recorded():
+            (reading,) = (it for it in pipeline.readings if it.stream.qualified_name == name)
+            load = one_run.read(reading, ready[stream.source_name], backfill=wanted)
+            one_run.merge([] if load is None else [load])
+        return one_run.report
+
+
+def _wanted(stream: Stream, since: CursorValue, until: CursorValue | None, step: Step | None) -> Backfill:
+    cursor = amendment.cursor_of(stream)
+    present = cursor.now(datetime.now(UTC), stream.cursor_type)
+    return Backfill(stream.qualified_name, cursor, since, until, step, present)
+
+
+def _check(stream: Stream, since: CursorValue, until: CursorValue | None, step: Step | None) -> None:
+    name, cursor = stream.qualified_name, amendment.cursor_of(stream)
+    if (until is not None or step is not None) and not stream.takes_until:
+        raise DeclarationError(
+            f"backfill {name}: its method cannot be told where to end",
+            hint=f"Write def {stream.name}(self, since, until): … and let it ask the source for no more;"
+            " or leave --to and --chunk out.",
+        )
+    if until is not None and not cursor.is_after(until, since):
+        raise DeclarationError(
+            f"backfill {name}: it ends at {until}, and begins at {since}", hint="Type --from before --to."
+        )
+    if step is not None and isinstance(step, int) is not (stream.cursor_type is int):
+        kind = "number" if isinstance(step, int) else "time"
+        raise DeclarationError(
+            f"backfill {name}: the cursor {cursor.field} is no {kind}",
+            hint="Type --chunk day, 12h or 7d for a time, and --chunk 1000 for a number.",
+        )

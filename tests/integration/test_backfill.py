@@ -129,6 +129,23 @@ def test_an_ordinary_run_asks_up_to_the_moment_at_which_it_began(warehouse: Data
     assert began <= until <= datetime.now(UTC)
 
 
+def test_a_method_is_told_an_end_only_where_it_asks_for_one() -> None:
+    class Ferry(Source):
+        """Its second parameter is its own."""
+
+        @stream(Level, key="id", cursor=Cursor("at"))
+        def crossings(self, since: datetime | None, size: int = 2) -> Pages:
+            """So many of one record."""
+            assert since is None
+            yield from pages([level(1, day=0)] * size)
+
+    assert not Ferry.crossings.takes_until
+    (page,) = Ferry.crossings.read(Ferry(), None, START)
+    assert len(page.records) == 2
+    assert TideTable.levels.takes_until
+    assert not TideTable.numbered.takes_until
+
+
 def test_a_backfill_reads_its_pieces_and_leaves_the_mark_alone(warehouse: Database) -> None:
     assert run(levels, warehouse).status == "done"
     with warehouse.begin() as connection:

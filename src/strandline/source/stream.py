@@ -228,7 +228,8 @@ class Stream:
         check_policy(self.unknown, self.contract, where=where)
         if self.keep is not None and self.keep <= timedelta(0):
             raise DeclarationError(f"{where}: keep={self.keep!r} would keep nothing", hint=KEEP_HINT)
-        self._bounds = len(inspect.signature(self._function).parameters) - 1  # since, or since and until
+        taken = list(inspect.signature(self._function).parameters)[1:]
+        self._bounds = 2 if taken[1:2] == ["until"] else len(taken[:1])  # what else it takes is its own
         if self.cursor and not self._bounds:
             raise DeclarationError(
                 f"{where}: has a cursor but takes no `since`", hint=f"Write def {self.name}(self, since): …"

@@ -158,6 +158,12 @@ def test_only_the_keys_that_are_given_are_replayed(harbour: Harbour) -> None:
     )
 
 
+def test_a_key_that_was_never_sent_is_told(harbour: Harbour) -> None:
+    refused = harbour.project.strandline("replay", "fleet", "--keys", "b,bb,zz")
+    assert refused.code == 1
+    assert "fleet: no record of 'bb', 'zz' is in a raw log" in refused.error
+
+
 def test_only_what_was_read_since_then_is_replayed(harbour: Harbour) -> None:
     shorten_flags(harbour)
     before = written(harbour.database)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from strandline.errors import DeclarationError, StrandlineError
+from strandline.errors import DeclarationError, StrandlineError, UnknownKey
 from strandline.model.dimension import Dimension
 from strandline.model.fact import facts_of
 from strandline.model.path import nearest
@@ -50,7 +50,8 @@ def replay(
     has staged that was stopped is gone on with, unless this one `is_fresh`. So many `workers` help, as in a
     run.
 
-    Raises DeclarationError for a model or stream that the pipeline has not.
+    Raises DeclarationError for a model or stream that the pipeline has not, and UnknownKey for a key of which
+    none of the streams has ever sent a record.
     """
     chosen = _choose(pipeline, models, streams)
     with collecting_by_hand(), database.connect() as connection:
@@ -60,6 +61,7 @@ def replay(
         if not is_dry:
             resumption.stage_apart(one_run, chosen)
         with one_run.recorded():
+            _refuse_unknown(one_run, chosen, keys or ())
             held = {
                 reading: told for reading in pipeline.readings if (told := _hold(one_run, reading, chosen))
             }
@@ -95,6 +97,23 @@ def _choose(pipeline: Pipeline, models: Collection[str], streams: Collection[str
         for it in pipeline.ordered
         if (not models or it.target in models) and (not streams or it.stream.qualified_name in streams)
     ]
+
+
+def _refuse_unknown(one_run: Run, chosen: Sequence[Sync], keys: Sequence[str]) -> None:
+    """Raise UnknownKey for keys that stand in no raw log of these: nothing would come of them."""
+    unknown = list(keys)
+    for reading in one_run.pipeline.readings if keys else ():
+        if any(sync in chosen for sync in reading.syncs):
+            spell = reading.stream.source.natural_keys.encode
+            spelled = {it: spell(it) or it for it in unknown}
+            with one_run.connection.begin():
+                found = raw.latest_hashes(one_run.connection, reading.raw, list(spelled.values()))
+            unknown = [it for it in unknown if spelled[it] not in found]
+    if unknown:
+        raise UnknownKey(
+            f"{one_run.pipeline.name}: no record of {', '.join(map(repr, unknown))} is in a raw log",
+            hint="Write it as the source does, as in the column source_id.",
+        )
 
 
 def _scope(sync: Sync, keys: Sequence[str] | None, since: datetime | None, *, orphans: Orphans) -> Scope:

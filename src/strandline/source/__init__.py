@@ -5,6 +5,7 @@ from strandline.source.auth import ApiKey, Basic, Bearer
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
 from strandline.source.drift import Widened
+from strandline.source.generator import paged
 from strandline.source.http import HttpSource
 from strandline.source.page import Page, Pages
 from strandline.source.paginator import (
@@ -56,6 +57,7 @@ __all__ = [
     "TokenInHeader",
     "Widened",
     "Zone",
+    "paged",
     "reconciliation",
     "stream",
 ]

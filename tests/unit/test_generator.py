@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from strandline.errors import UnexpectedResponse
-from strandline.source import Pages, Record, Source, paged, stream
+from strandline.errors import SourceUnavailable, UnexpectedResponse
+from strandline.source import Pages, Record, Source, State, paged, stream
 from strandline.source.generator import MOST_BYTES
 
 
@@ -115,3 +115,27 @@ def test_the_pages_of_a_stream_say_whose_they_are() -> None:
 
     (page,) = Shore.pebbles.read(Shore())
     assert page.request == "shore.pebbles: records 1 to 2"
+
+
+def test_a_page_carries_the_last_state_before_its_end() -> None:
+    yielded = [State("0"), b"1", State("1"), b"2", State("2"), b"3", b"4", State("4")]
+    assert [(page.records, page.state) for page in paged(yielded, size=2)] == [
+        ([b"1", b"2"], "1"),
+        ([b"3", b"4"], "2"),
+        ([], "4"),
+    ]
+    assert [(page.records, page.state) for page in paged([State("0")])] == [([], "0")]
+    assert [page.state for page in paged([b"1"])] == [None]
+
+
+def test_what_came_before_a_source_failed_is_a_page() -> None:
+    def failing() -> Iterator[Any]:
+        yield b"1"
+        yield State("1")
+        raise SourceUnavailable("gone")
+
+    pages = paged(failing())
+    page = next(pages)
+    assert (page.records, page.state) == ([b"1"], "1")
+    with pytest.raises(SourceUnavailable):
+        next(pages)

@@ -17,6 +17,9 @@ from strandline.errors import StrandlineError
 
 WIDTH = 120
 
+STATE_LETTERS = 60
+"""So many letters of a state are shown in a table."""
+
 
 def console() -> Console:
     """The console on stdout; as wide as the terminal, or wide enough for a table in a file."""
@@ -191,8 +194,12 @@ def _used(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> d
 
 
 def shown_mark(mark: str | None) -> str:
-    """A mark without the type before it; a moment to the second, in UTC as all marks are."""
+    """A mark without the type before it; a moment to the second, in UTC as all marks are, and of a state the
+    beginning.
+    """
     kind, _, value = (mark or "").partition(":")
+    if kind == "state" and len(value) > STATE_LETTERS:
+        return f"{value[:STATE_LETTERS]}…"
     return value[:19].replace("T", " ") if kind == "datetime" else value
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline
+from strandline.source import state
 from strandline.source.cursor import Cursor, CursorValue
 from strandline.source.stream import Stream
 from strandline.warehouse import lock, mark, schema
@@ -66,7 +67,7 @@ def amend(
                     lock.hold_stream(connection, name)
                 return [
                     _amended(
-                        cursor_of(stream),
+                        stream,
                         name,
                         before=mark.put_by_hand(connection, name, mark=marks[name], reason=reason, by=by),
                         after=wanted[name],
@@ -96,9 +97,11 @@ def cursor_of(stream: Stream) -> Cursor:
 
 
 def encoded(stream: Stream, text: str) -> str:
-    """The mark that somebody has typed, with its type. Raises DeclarationError where it is none of the
-    stream's.
+    """The mark that somebody has typed, with its type; a state as the source has said it. Raises
+    DeclarationError where it is none of the stream's.
     """
+    if stream.takes_state:
+        return state.encode(text, where=stream.qualified_name)
     return cursor_of(stream).encode(value(stream, text))
 
 
@@ -115,6 +118,8 @@ def value(stream: Stream, text: str) -> CursorValue:
 
 
 def _decoded(stream: Stream, text: str | None) -> CursorValue | None:
+    if stream.takes_state:
+        return _state(stream, text)
     cursor, kind = cursor_of(stream), stream.cursor_type or str
     try:
         value = None if text is None else cursor.decode(text)
@@ -132,8 +137,20 @@ def _decoded(stream: Stream, text: str | None) -> CursorValue | None:
     return value
 
 
-def _amended(cursor: Cursor, name: str, *, before: str | None, after: CursorValue | None) -> Amendment:
-    was = None if before is None else cursor.decode(before)
+def _state(stream: Stream, mark: str | None) -> str | None:
+    if mark is not None and state.decode(mark) is None:
+        raise DeclarationError(
+            f"{stream.qualified_name}: the mark {mark!r} is no state, and the stream has no cursor",
+            hint=f'A state looks like "{state.KIND}…"; take this one out, or set it by strandline marks set.',
+        )
+    return mark
+
+
+def _amended(stream: Stream, name: str, *, before: str | None, after: CursorValue | None) -> Amendment:
+    cursor = stream.cursor
+    if cursor is None:  # which of two states lies before the other only the source knows
+        return Amendment(name, before, None if after is None else str(after), is_forward=False)
+    was = None if before is None or state.decode(before) is not None else cursor.decode(before)
     is_forward = after is not None and (
         was is None or (type(was) is type(after) and cursor.is_after(after, was))
     )

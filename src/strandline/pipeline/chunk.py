@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from strandline.source.census import Shape
+from strandline.source.page import Page
 from strandline.warehouse import raw
 from strandline.warehouse.quarantine import Reject
 
@@ -23,6 +24,15 @@ class Chunk:
     """Which entries carry what besides their contract."""
     size: int = 0
     """Bytes of the pages."""
+    state: str | None = None
+    """The last state that came with the pages."""
+
+    def begin(self, page: Page, request: dict[str, Any]) -> None:
+        """Note what is known of a page as a whole; what is made of its records follows."""
+        self.requests.append(request)
+        self.size += page.size
+        if page.state is not None:
+            self.state = page.state
 
 
 @dataclass

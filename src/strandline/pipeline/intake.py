@@ -102,8 +102,7 @@ class Intake:
 
     def take(self, page: Page, number: int) -> None:
         """Take in a page, the run's `number`th of this stream. Raises OrderBroken."""
-        self.chunk.requests.append(self._request(page, number))
-        self.chunk.size += page.size
+        self.chunk.begin(page, self._request(page, number))
         add, read_record, effective_field = (
             self.chunk.entries.append,
             self._read_record,
@@ -158,8 +157,7 @@ class Intake:
     def add(self, page: Page, number: int, part: Part) -> None:
         """Take in what was made of a page somewhere else, as `take` does. Raises OrderBroken."""
         chunk, run_id, fetched_at = self.chunk, self.run_id, page.fetched_at
-        chunk.requests.append(self._request(page, number))
-        chunk.size += page.size
+        chunk.begin(page, self._request(page, number))
         chunk.entries += [
             (*it[:2], payload, *it[2:6], run_id, number, fetched_at, *it[6:])
             for payload, it in zip(page.records, part.entries, strict=True)

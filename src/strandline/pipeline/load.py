@@ -21,8 +21,9 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
-from strandline.pipeline import bygone, refusal, window
+from strandline.pipeline import bygone, refusal
 from strandline.pipeline.admission import Admission
+from strandline.pipeline.advance import ReadMark
 from strandline.pipeline.chunk import Chunk
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
@@ -40,7 +41,7 @@ from strandline.pipeline.window import Backfill, Window
 from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
-from strandline.warehouse import mark, quarantine, raw, release, staging, state
+from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.replay import Scope
@@ -88,8 +89,6 @@ class Load:
         self.run_id = run_id
         self.report = report
         self.figures = Figures()
-        self.mark_before: str | None = None
-        self.mark_after: str | None = None
         self.last_raw_id = 0
         """The last entry of the raw log."""
         self.has_rejects = False
@@ -118,16 +117,17 @@ class Load:
         self._staff = staff
         self._team = Team(self._intake, ALONE)
         self.profile = Profile()
-        self._reads_all = is_full
         self._is_profiled = is_profiled
-        self._started = datetime.now(UTC)
+        self.mark = ReadMark(
+            connection, self.stream, run_id=run_id, started=datetime.now(UTC), is_full=is_full
+        )
 
     def prepare(self) -> None:
         """Empty the stage, find the marks, and stage again what an earlier run stored and did not merge."""
         with self.connection.begin():
             for target in self.targets:
                 staging.empty(self.database, self.connection, target.staged)
-            self.mark_before = mark.read_up_to(self.connection, self.stream.qualified_name)
+            self.mark.find()
             self.last_raw_id = raw.last(self.connection, self.reading.raw)
             self._suppression.prepare(self.connection)
             self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
@@ -136,7 +136,6 @@ class Load:
             self._intake.sift = self._sieve.sift
         if self._intake.sift is not enumerate or self._suppression.is_needed:
             self._staff = ALONE  # what is to be looked up for each record is looked up here
-        self.mark_after = self.mark_before
         self._intake.next_raw_id = max([self.last_raw_id, *(target.applied for target in self.targets)]) + 1
         self._resume(min(target.applied for target in self.targets), self.last_raw_id)
 
@@ -248,7 +247,7 @@ class Load:
                 try:
                     self._read(pages)
                 except OrderBroken:
-                    self._take_mark_back()
+                    self.mark.take_back()
                     raise
                 except SourceError:
                     # What has been read is kept, and an ordered stream goes on from there.
@@ -261,7 +260,7 @@ class Load:
     def _windows(self) -> Iterable[Window]:
         if self.backfill is not None:
             return self.backfill.left()
-        return [window.of_new(self.stream, self.mark_before, self._started, is_full=self._reads_all)]
+        return [self.mark.window]
 
     @contextmanager
     def helped(self) -> Iterator[None]:
@@ -318,7 +317,7 @@ class Load:
                 self.connection.execute(state.request.insert(), chunk.requests)
             self._stage(chunk, kept=kept)
             self._count_repeats(chunk)
-            self._move_mark(is_end=is_end)
+            self._move_mark(chunk.state, is_end=is_end)
             if is_end:
                 self._register.guess_renames(self.connection, self.reading.raw)
         self.report(self.figures)
@@ -374,27 +373,9 @@ class Load:
                 run_id=self.run_id,
             )
 
-    def _move_mark(self, *, is_end: bool) -> None:
-        """At the end of the stream, or where order is promised and verified after every chunk."""
+    def _move_mark(self, reached: str | None, *, is_end: bool) -> None:
         if self.backfill is not None:
             self.backfill.move(self.connection, run_id=self.run_id, is_end=is_end)
             return
-        cursor = self.stream.cursor
-        if cursor is None or not (is_end or cursor.ordered):
-            return
-        before = cursor.decode(self.mark_before) if self.mark_before else None
         highest = self._suppression.highest(self._intake.highest)
-        reached = cursor.advance(before, highest=highest, run_start=self._started, is_full=self._reads_all)
-        if reached is not None:
-            self.mark_after = cursor.encode(reached)
-            mark.move_read(
-                self.connection, self.stream.qualified_name, mark=self.mark_after, run_id=self.run_id
-            )
-
-    def _take_mark_back(self) -> None:
-        """The order that let the mark move did not hold, so what it vouched for is not certain."""
-        with self.connection.begin():
-            mark.put_read_back(
-                self.connection, self.stream.qualified_name, mark=self.mark_before, run_id=self.run_id
-            )
-        self.mark_after = self.mark_before
+        self.mark.move(highest=highest, reached=reached, is_end=is_end)

@@ -35,6 +35,7 @@ from strandline.pipeline.report import (
 from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import ALONE, staff_for
 from strandline.pipeline.window import Backfill
+from strandline.source.state import abridged
 from strandline.source.stream import Source
 from strandline.warehouse import dialect, expectation, ledger, lock, mark, schema, state
 from strandline.warehouse.database import Database
@@ -179,7 +180,7 @@ class Run:
         told.seconds = round(time.monotonic() - began, 3)
         if load is not None:
             told.__dict__.update(asdict(load.figures))
-            told.mark_before, told.mark_after = load.mark_before, load.mark_after
+            told.mark_before, told.mark_after = abridged(load.mark.before), abridged(load.mark.after)
         self.note(told)
         return load if told.status != "failed" else None
 

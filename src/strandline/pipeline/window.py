@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 
 from strandline.source.cursor import Cursor, CursorValue
-from strandline.source.stream import Stream
 from strandline.warehouse import backfill
 
 Window = tuple[CursorValue | None, CursorValue | None]
@@ -27,15 +26,6 @@ Step = timedelta | int
 
 OPEN: Final = ""
 """Until the moment at which it runs, as it is noted."""
-
-
-def of_new(stream: Stream, mark: str | None, run_start: datetime, *, is_full: bool) -> Window:
-    """Everything behind the mark; without one, and where all is to be read, everything."""
-    cursor = stream.cursor
-    if cursor is None:
-        return None, None
-    known = cursor.decode(mark) if mark and not is_full else None
-    return cursor.since(known), cursor.now(run_start, stream.cursor_type)
 
 
 @dataclass

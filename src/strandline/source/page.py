@@ -36,6 +36,10 @@ class Page:
     """Aware, UTC; when the answer was complete."""
     size: int
     """Bytes of the body."""
+    state: str | None = None
+    """How far the source has been read with this page, in its own words: the next run's `since`. It vouches
+    for the records of this page and of those before it, and is stored with them.
+    """
 
 
 Pages = Iterator[Page]

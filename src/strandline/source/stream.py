@@ -184,6 +184,11 @@ class Stream:
         """Whether the stream's method can be told where to end."""
         return self._bounds > 1
 
+    @property
+    def takes_state(self) -> bool:
+        """Whether the stream's method is told the state that its pages have carried."""
+        return self.cursor is None and self._bounds > 0
+
     def read(
         self, source: Source, since: CursorValue | None = None, until: CursorValue | None = None
     ) -> Generator[Page, None, None]:

@@ -21,6 +21,9 @@ AT_ONCE: Final = 100
 TEXT_MARK: Final = "str:"
 """How the mark of a cursor field with texts begins."""
 
+STATE: Final = "state:"
+"""How a mark begins that is the source's own word, of which the ledger has the beginning."""
+
 
 def without(message: str, values: Iterable[str]) -> str:
     """The message without these values, where they are words of it."""
@@ -47,7 +50,8 @@ def withhold(connection: Connection, streams: Sequence[str], values: Collection[
         theirs = column.table.c.stream.in_(streams)
         _add(found, column, _withhold(connection, column, theirs, values))
     for column in (state.run_stream.c.mark_before, state.run_stream.c.mark_after):
-        texts = and_(column.table.c.stream.in_(streams), column.startswith(TEXT_MARK))
+        is_text = or_(column.startswith(TEXT_MARK), column.startswith(STATE))
+        texts = and_(column.table.c.stream.in_(streams), is_text)
         _add(found, column, _withhold(connection, column, texts, values))
     return found
 

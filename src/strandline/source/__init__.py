@@ -7,6 +7,7 @@ from strandline.source.cursor import Cursor, Precision
 from strandline.source.drift import Widened
 from strandline.source.generator import paged
 from strandline.source.http import HttpSource
+from strandline.source.oauth2 import ClientCredentials
 from strandline.source.page import Page, Pages
 from strandline.source.paginator import (
     LinkHeader,
@@ -32,6 +33,7 @@ __all__ = [
     "Basic",
     "Bearer",
     "BooleanString",
+    "ClientCredentials",
     "Contract",
     "Cursor",
     "HttpSource",

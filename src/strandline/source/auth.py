@@ -1,4 +1,8 @@
-"""How a source knows us: API key, basic and bearer, as httpx auth that never shows its secret."""
+"""How a source knows us: API key, basic and bearer, as httpx auth that never shows its secret.
+
+The credentials that talk to the source before they are worth anything have modules of their own: `oauth2`,
+`rotation`, `assertion`, `session`; those that sign each request are in `oauth1` and `signature`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from strandline.errors import DeclarationError
+from strandline.source.redaction import Redaction
 
 
 class Credentials(httpx.Auth):
@@ -20,6 +25,13 @@ class Credentials(httpx.Auth):
     """What must never be shown."""
     query_parameters: frozenset[str] = frozenset()
     """Parameters of a URL that hold a secret."""
+    redaction: Redaction = Redaction()
+    """The client's, once there is one: it is told of every secret that is obtained on the way."""
+    shown: str = "the credentials"
+    """What they are and which variables they came from, once there is a client."""
+
+    def close(self, http: httpx.Client) -> None:
+        """Say goodbye before the connections are closed; most have nothing to say."""
 
     def __repr__(self) -> str:
         return f"<{self.kind}>"
@@ -36,7 +48,7 @@ class ApiKey(Credentials):
                 f"ApiKey(header={header!r}, query={query!r}):"
                 " a key goes into a header or into the query, not both"
             )
-        self._value = _secret(value)
+        self._value = secret_of(value)
         self._header = header or "X-API-Key"
         self._query = query
         self.kind = (
@@ -61,8 +73,8 @@ class Basic(Credentials):
 
     def __init__(self, user: SecretStr | str, password: SecretStr | str) -> None:
         # A user's name is public, but with some APIs it is the key: hidden when it is given as a secret.
-        self.secrets = tuple(part for part in (user, _secret(password)) if isinstance(part, SecretStr))
-        pair = f"{_secret(user).get_secret_value()}:{_secret(password).get_secret_value()}"
+        self.secrets = tuple(part for part in (user, secret_of(password)) if isinstance(part, SecretStr))
+        pair = f"{secret_of(user).get_secret_value()}:{secret_of(password).get_secret_value()}"
         self._header = SecretStr("Basic " + base64.b64encode(pair.encode()).decode())
         self.secrets += (SecretStr(pair),)
 
@@ -78,7 +90,7 @@ class Bearer(Credentials):
     kind = "bearer token"
 
     def __init__(self, token: SecretStr | str) -> None:
-        self._token = _secret(token)
+        self._token = secret_of(token)
         self.secrets = (self._token,)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -87,5 +99,6 @@ class Bearer(Credentials):
         yield request
 
 
-def _secret(value: SecretStr | str) -> SecretStr:
+def secret_of(value: SecretStr | str) -> SecretStr:
+    """The value, wrapped so that nothing shows it."""
     return value if isinstance(value, SecretStr) else SecretStr(value)

@@ -81,10 +81,15 @@ class Client:
         self._timeout = timeout
         self._credentials = _name_credentials(auth, auth_settings)
         self._redaction = _build_redaction(auth, self._base, secrets)
+        self._auth = auth
+        if isinstance(auth, Credentials):
+            auth.redaction, auth.shown = self._redaction, self._credentials
         self._http = httpx.Client(base_url=self._base, auth=auth, timeout=timeout, verify=verify)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, after the credentials have said goodbye."""
+        if isinstance(self._auth, Credentials):
+            self._auth.close(self._http)
         self._http.close()
 
     def show_token(self, token: str | None) -> str:
@@ -174,9 +179,11 @@ class Client:
                     f"{where}: no secure connection: {error}",
                     hint="Check the host's certificate; it is not tried again.",
                 ) from error
+            asked = error.request.url  # that of a token perhaps, on another host
+            address = self._address if asked.host == self._base.host else "the address"
             raise Transient(
-                f"cannot connect to {_host(request.url)}: {self._redaction.scrub(str(error))}",
-                hint=f"Check {self._address}, and that the source is up and reachable, then run again.",
+                f"cannot connect to {_host(asked)}: {self._redaction.scrub(str(error))}",
+                hint=f"Check {address}, and that the source is up and reachable, then run again.",
             ) from error
         except httpx.RemoteProtocolError as error:
             raise Transient(f"answer cut short: {self._redaction.scrub(str(error))}") from error

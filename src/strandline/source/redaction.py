@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
+import threading
+from collections import deque
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, unquote_plus
 
 import httpx
 
 HIDDEN = "***"
+
+_SHORTEST = 8
+"""What is obtained on the way and shorter is no secret, and hiding it would blacken half of a message."""
+_REMEMBERED = 100
+"""So many of them: a token lasts for thousands of requests, a signature for one."""
 
 # Parameters that are secrets in any API, declared or not.
 _ALWAYS = frozenset(
@@ -37,9 +45,20 @@ class Redaction:
 
     def __init__(self, *, parameters: Iterable[str] = (), secrets: Iterable[str] = ()) -> None:
         self._parameters = _ALWAYS | {name.lower() for name in parameters}
-        forms = {form for secret in secrets if secret for form in _forms(secret)}
-        # The longest first, lest a secret within another leaves the rest of it readable.
-        self._secrets = sorted(forms, key=len, reverse=True)
+        self._given = {form for secret in secrets if secret for form in _forms(secret)}
+        self._learned: deque[str] = deque(maxlen=_REMEMBERED)
+        self._lock = threading.Lock()
+        self._secrets = _longest_first(self._given)
+
+    def learn(self, *secrets: str | None) -> None:
+        """From now on hide these as well: tokens, cookies and signatures that were not known before."""
+        new = [it for it in secrets if it and len(it) >= _SHORTEST]
+        with self._lock:
+            self._learned.extend(it for it in new if it not in self._learned)
+            # A new list: another thread may be scrubbing by the old one.
+            self._secrets = _longest_first(
+                self._given.union(form for secret in self._learned for form in _forms(secret))
+            )
 
     def show_url(self, url: httpx.URL | str) -> str:
         """The URL without user, password, fragment and secrets."""
@@ -67,11 +86,17 @@ class Redaction:
         return text
 
 
+def _longest_first(forms: Iterable[str]) -> list[str]:
+    # Lest a secret within another leaves the rest of it readable.
+    return sorted(forms, key=len, reverse=True)
+
+
 def _forms(secret: str) -> set[str]:
-    escaped = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    escaped = {quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
     # A source that puts it into a link unescaped makes another value of it.
     unescaped = unquote_plus(secret)
-    return {secret, unescaped, *escaped, base64.b64encode(secret.encode()).decode()}
+    encoded = {encode(secret.encode()).decode() for encode in (base64.b64encode, base64.urlsafe_b64encode)}
+    return {secret, unescaped, *escaped, *encoded}
 
 
 class _HideUrls(logging.Filter):
@@ -87,9 +112,29 @@ def _bare(url: httpx.URL) -> str:
     return str(url.copy_with(username=None, password=None, query=None, fragment=None))
 
 
+class _HideHeaders(logging.Filter):
+    """httpcore logs the headers of each answer, cookies included, and what it could not read of one; its
+    lines are kept without them.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        told = record.getMessage()
+        for beginning in (" return_value=(", " exception="):
+            told, found, _ = told.partition(beginning)
+            if found:
+                record.msg, record.args = told, None
+        return True
+
+
 _hide_urls = _HideUrls()
+_hide_headers = _HideHeaders()
 
 
 def guard_httpx_log() -> None:
-    """From now on httpx's own log lines hold no query; doing it again changes nothing."""
+    """From now on the log lines of httpx and httpcore hold no query and no header; doing it again changes
+    nothing.
+    """
     logging.getLogger("httpx").addFilter(_hide_urls)
+    # Filters are not inherited by the loggers below.
+    for part in ("connection", "http11", "http2", "proxy", "socks"):
+        logging.getLogger(f"httpcore.{part}").addFilter(_hide_headers)

@@ -20,6 +20,7 @@ from strandline.testing.server import (
     Status,
     Truncated,
 )
+from strandline.testing.tokens import Tokens
 
 __all__ = [
     "Dataset",
@@ -31,6 +32,7 @@ __all__ = [
     "Response",
     "ScriptedApi",
     "Status",
+    "Tokens",
     "Truncated",
     "assert_drawn",
     "drawn",

@@ -5,6 +5,7 @@ from strandline.source.auth import ApiKey, Basic, Bearer
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
 from strandline.source.drift import Widened
+from strandline.source.format import Csv, Format, Json, JsonLines, Xml
 from strandline.source.generator import paged
 from strandline.source.http import HttpSource
 from strandline.source.oauth2 import ClientCredentials
@@ -35,8 +36,12 @@ __all__ = [
     "BooleanString",
     "ClientCredentials",
     "Contract",
+    "Csv",
     "Cursor",
+    "Format",
     "HttpSource",
+    "Json",
+    "JsonLines",
     "LinkHeader",
     "LinkInBody",
     "LinkInHeader",
@@ -60,6 +65,7 @@ __all__ = [
     "TokenInBody",
     "TokenInHeader",
     "Widened",
+    "Xml",
     "Zone",
     "paged",
     "reconciliation",

@@ -102,11 +102,11 @@ class Client:
         *,
         stream: str,
         methods: Collection[str],
-        read: Callable[[bytes], T],
+        read: Callable[[bytes, str | None], T],
         nothing: T,
     ) -> Fetched[T]:
-        """The answer with `read(body)` as its content, or `nothing` for a 204; `read` raises what
-        `page.split` does.
+        """The answer with `read(body, charset)` as its content, or `nothing` for a 204; `read` raises what
+        `page.split` does, and is told the charset that the Content-Type names.
 
         Raises MethodRefused, CredentialsRejected, UnexpectedResponse, RateLimited or SourceUnavailable.
         """
@@ -215,13 +215,15 @@ class Client:
             return "The source wants credentials: return them from its auth method."
         return "Check that the credentials are right, not expired, and allowed to read this."
 
-    def _read(self, response: httpx.Response, where: str, *, read: Callable[[bytes], T], nothing: T) -> T:
+    def _read(
+        self, response: httpx.Response, where: str, *, read: Callable[[bytes, str | None], T], nothing: T
+    ) -> T:
         if response.status_code == httpx.codes.NO_CONTENT:
             return nothing
         try:
-            return read(response.content)
+            return read(response.content, response.charset_encoding)
         except lenient.Truncated as error:
-            raise Transient(f"{response.status_code}, but the JSON is cut short: {error}") from error
+            raise Transient(f"{response.status_code}, but the body is cut short: {error}") from error
         except lenient.Unreadable as error:
             raise UnexpectedResponse(
                 f"{where}: {response.status_code}, but {self._redaction.scrub(str(error))};"

@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from strandline.errors import DeclarationError, RecordRejected
+from strandline.source import malformed
 
 _SHOWN = 80
 
@@ -140,7 +141,7 @@ def _compile(model: type[Record], *, strict: bool) -> Callable[[bytes], Record]:
         try:
             return validate(raw)  # type: ignore[no-any-return]  # a validator of `model` gives a `model`
         except ValidationError as error:
-            raise _rejected(model, error) from error
+            raise _rejected(model, raw, error) from error
 
     return parse
 
@@ -162,7 +163,7 @@ def _compile_exact(
                 judge(raw)
             return validate_decoded(decode(raw))
         except ValidationError as error:
-            raise _rejected(model, error) from error
+            raise _rejected(model, raw, error) from error
         except (msgspec.DecodeError, InvalidOperation, RecursionError) as error:
             raise _malformed(model, raw, error) from error
 
@@ -198,7 +199,9 @@ def _mentions(schema: object, key: str, value: object) -> bool:
     return False
 
 
-def _rejected(model: type[Record], error: ValidationError) -> RecordRejected:
+def _rejected(model: type[Record], raw: bytes, error: ValidationError) -> RecordRejected:
+    if reason := malformed.explain(raw):
+        return RecordRejected(f"{model.__name__}: {reason}", rule=malformed.RULE)
     details = error.errors(include_url=False, include_context=False)
     problems = tuple(_problem(model, detail) for detail in details)
     first = details[0]
@@ -221,6 +224,8 @@ def _path(detail: ErrorDetails) -> str:
 
 
 def _malformed(model: type[Record], raw: bytes, error: Exception) -> RecordRejected:
+    if reason := malformed.explain(raw):
+        return RecordRejected(f"{model.__name__}: {reason}", rule=malformed.RULE)
     problem = f"{model.__name__}: {error}, got {show(raw)}"
     return RecordRejected(problem, field="", rule="json_invalid", problems=(problem,))
 

@@ -10,20 +10,25 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from itertools import count
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 import httpx
 
 from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.source import lenient
 from strandline.source.auth import Credentials
+from strandline.source.body import Reader, reader
 from strandline.source.client import READ_METHODS, Client, Fetched
-from strandline.source.page import BOM, Cut, Page, Pages, Path, keys, split
+from strandline.source.format import Format
+from strandline.source.page import BOM, Cut, Page, Pages, Path, keys
 from strandline.source.paginator import Answer, Guard, Paginator, Request, SinglePage
 from strandline.source.retry import Retry
 from strandline.source.settings import env_prefix
 from strandline.source.stream import Source, reading
 from strandline.source.throttle import Rate, Throttle
+
+MOST_RECORDS: Final = 50_000
+"""Of one page; an answer with more becomes several."""
 
 Parameter = str | int | float | bool | date | datetime | None
 
@@ -54,6 +59,7 @@ class HttpSource(Source):
         params: Mapping[str, Parameter] | None = None,
         paginator: Paginator | None = None,
         records: Path = None,
+        format: Format | None = None,  # noqa: A002  # the word for it
         method: str = "GET",
         body: object = None,
     ) -> Pages:
@@ -61,6 +67,7 @@ class HttpSource(Source):
         if None).
 
         Parameters that are None are left out; timestamps go as UTC with a Z, truth values as true and false.
+        `format` is what the body is written in, where that is not JSON: Csv(), JsonLines(), Xml("a/b").
         """
         asked_by = reading.get()
         first = Request(
@@ -69,7 +76,7 @@ class HttpSource(Source):
         return self._walk(
             Request(first.method, first.url, first.params, body=body),
             paginator=paginator or SinglePage(),
-            records=records,
+            read=reader(records, format=format, wanted=tuple(paginator.wanted if paginator else ())),
             name=asked_by.qualified_name if asked_by else self.name,
             methods=asked_by.methods if asked_by else READ_METHODS,
         )
@@ -89,7 +96,7 @@ class HttpSource(Source):
             Request("GET", path, given),
             stream=self.name,
             methods=READ_METHODS,
-            read=lambda answer: lenient.number(answer.removeprefix(BOM), keys(at)),
+            read=lambda answer, _: lenient.number(answer.removeprefix(BOM), keys(at)),
             nothing=None,
         )
         if fetched.content is None:
@@ -143,9 +150,8 @@ class HttpSource(Source):
         return str(base_url)
 
     def _walk(
-        self, first: Request, *, paginator: Paginator, records: Path, name: str, methods: tuple[str, ...]
+        self, first: Request, *, paginator: Paginator, read: Reader, name: str, methods: tuple[str, ...]
     ) -> Pages:
-        wanted = tuple(paginator.wanted)
         guard = Guard(self.client.show_token)
         steps = paginator.walk(first)
         request = next(steps)
@@ -155,27 +161,32 @@ class HttpSource(Source):
                 request,
                 stream=name,
                 methods=methods,
-                read=lambda body: split(body, records, wanted=wanted),
+                read=read,
                 nothing=Cut([], {}),
             )
             cut = fetched.content
             guard.check_page(cut.records, where=fetched.where, number=number, request=request)
-            yield _page(fetched, number)
+            yield from _pages(fetched, number)
             try:
                 request = steps.send(_answer(fetched))
             except StopIteration:
                 return
 
 
-def _page(fetched: Fetched[Cut], number: int) -> Page:
-    return Page(
-        records=fetched.content.records,
-        number=number,
-        request=fetched.request,
-        status=fetched.status,
-        fetched_at=fetched.fetched_at,
-        size=fetched.size,
-    )
+def _pages(fetched: Fetched[Cut], number: int) -> Pages:
+    """One page, or several where one answer is a whole export, each with the numbers of its rows."""
+    records = fetched.content.records
+    for first in range(0, len(records) or 1, MOST_RECORDS):
+        some = records[first : first + MOST_RECORDS] if len(records) > MOST_RECORDS else records
+        rows = f", rows {first + 1} to {first + len(some)}" if some is not records else ""
+        yield Page(
+            records=some,
+            number=number,
+            request=fetched.request + rows,
+            status=fetched.status,
+            fetched_at=fetched.fetched_at,
+            size=sum(map(len, some)) if rows else fetched.size,
+        )
 
 
 def _answer(fetched: Fetched[Cut]) -> Answer:

@@ -39,7 +39,7 @@ ABSENT: Final = _Absent.ABSENT
 
 def array(body: bytes, place: tuple[str, ...]) -> list[bytes]:
     """The exact bytes of each element of the array at the place."""
-    _check_whole(body)
+    check_whole(body)
     start = _find(body, place)
     if start is None:
         raise Unreadable(f"no array at {_name(place)}; {_describe(body)}")
@@ -84,7 +84,8 @@ def number(body: bytes, place: tuple[str, ...]) -> Decimal:
     return found
 
 
-def _check_whole(body: bytes) -> None:
+def check_whole(body: bytes) -> None:
+    """Truncated if the body ends too early, Unreadable if it is no object or array, or more than one."""
     start = _after_space(body, 0)
     if start == len(body):
         raise Unreadable("the body is empty")

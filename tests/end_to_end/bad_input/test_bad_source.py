@@ -91,7 +91,7 @@ def test_a_host_that_is_not_there_is_named(
     [
         (Html(), ["no JSON", "text/html", "Please sign in"]),
         (Truncated(), ["gave up after 3 attempts", "cut short"]),
-        (Truncated(content_length=False), ["gave up after 3 attempts", "the JSON is cut short"]),
+        (Truncated(content_length=False), ["gave up after 3 attempts", "the body is cut short"]),
     ],
     ids=["html", "cut", "cut without a length"],
 )

@@ -92,7 +92,7 @@ def test_a_slow_source_is_waited_for(
         (Hang(), SourceUnavailable, "last answer: no answer within 0.1 s"),
         (Reset(), SourceUnavailable, "last answer: connection broken"),
         (Truncated(), SourceUnavailable, "last answer: answer cut short"),
-        (Truncated(content_length=False), SourceUnavailable, "last answer: 200, but the JSON is cut short"),
+        (Truncated(content_length=False), SourceUnavailable, "last answer: 200, but the body is cut short"),
     ],
     ids=str,
 )

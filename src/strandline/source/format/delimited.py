@@ -1,0 +1,185 @@
+"""CSV and its relatives: a row becomes a JSON object of texts, its columns named by the header or here."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, cast
+
+from strandline.errors import DeclarationError
+from strandline.source.format.protocol import (
+    as_null,
+    check_encoding,
+    choose_encoding,
+    encode,
+    refuse_other,
+)
+from strandline.source.lenient import Unreadable
+from strandline.source.malformed import malformed
+
+LONGEST_FIELD: Final = 4 * 1024 * 1024
+"""Characters; what is longer is rather a quote that nobody has closed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Csv:
+    r"""Rows of texts: `Csv(delimiter=";", encoding="cp1252")`, and tab-separated with `delimiter="\t"`.
+
+    The first row names the columns, unless `columns` does and every row is a record. `skip` lines before that
+    are passed over. Quotes within quotes are doubled, or written behind `escape`; `quote=None` means that a
+    quote is a character like any other. CSV knows texts only: those in `null` become null. The `encoding`,
+    where it is not declared, is what the transport says, else UTF-8.
+
+    A row with more or fewer fields than columns, with a stray quote or with bytes that are none of the
+    encoding's is a reject, and the rows around it are read. Blank lines are no rows.
+    """
+
+    delimiter: str = ","
+    quote: str | None = '"'
+    escape: str | None = None
+    encoding: str | None = None
+    columns: Sequence[str] | None = None
+    skip: int = 0
+    null: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in (("delimiter", self.delimiter), ("quote", self.quote), ("escape", self.escape)):
+            if value is not None and (len(value) != 1 or value in "\r\n"):
+                raise DeclarationError(f"Csv({name}={value!r}): a {name} is one character")
+        if isinstance(self.columns, str) or isinstance(self.null, str):
+            raise DeclarationError("Csv(columns=…, null=…): give lists of texts, not one text")
+        if self.columns is not None and (twice := _twice(self.columns)):
+            raise DeclarationError(f"Csv(columns=…): {twice} stands in it twice")
+        check_encoding(self.encoding, where="Csv")
+
+    @property
+    def name(self) -> str:
+        """As it is named in messages."""
+        return "CSV"
+
+    def records(self, file: BinaryIO, *, charset: str | None = None) -> Iterator[bytes]:
+        """Each row as a JSON object."""
+        start = file.read(4096)
+        refuse_other(start, name=self.name)
+        encoding = choose_encoding(self.encoding, charset=charset, start=start)
+        # What cannot be decoded comes through as lone surrogates, so that only its own row is refused.
+        text = io.TextIOWrapper(
+            io.BufferedReader(_Chained(start, file)), encoding=encoding, errors="surrogateescape", newline=""
+        )
+        try:
+            yield from self._rows(_Lines(text))
+        except UnicodeError as error:
+            raise Unreadable(f"it is not written in {encoding}: {error}") from error
+
+    def _rows(self, lines: _Lines) -> Iterator[bytes]:
+        for _ in range(self.skip):
+            next(lines, None)
+        reader = self._reader(lines)
+        columns = list(self.columns) if self.columns is not None else self._header(reader)
+        lines.take()
+        null, width, row = as_null(self.null), len(columns), 0
+        while True:
+            problem = ""
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                fields, problem = [], str(error)
+                lines.give_back()  # a quote that nobody has closed takes no other line along
+            taken = lines.take()
+            if not fields and not problem:
+                continue
+            row += 1
+            if not problem and len(fields) != width:
+                problem = f"{_many(len(fields), 'field')}, where there are {_many(width, 'column')}"
+            if problem:
+                yield malformed(problem, row=row, text=taken)
+                continue
+            values: Sequence[str | None] = [None if it in null else it for it in fields] if null else fields
+            try:
+                yield encode(dict(zip(columns, values, strict=True)))
+            except UnicodeEncodeError:
+                yield malformed("bytes that are none of the encoding's", row=row, text=taken)
+
+    def _header(self, reader: Iterator[list[str]]) -> list[str]:
+        try:
+            columns = next((it for it in reader if it), None)
+        except csv.Error as error:
+            raise Unreadable(f"its header cannot be read: {error}") from error
+        if columns is None:
+            raise Unreadable("it has no header, not even an empty one")
+        if twice := _twice(columns):
+            raise Unreadable(f"its header names {twice} twice, so Csv(columns=…, skip=1) should name them")
+        if any("\udc80" <= letter <= "\udcff" for name in columns for letter in name):
+            raise Unreadable("its header has bytes that are none of the encoding's")
+        return columns
+
+    def _reader(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        # The limit is the process's, so it is only ever raised.
+        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.quote,
+            quoting=csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
+            escapechar=self.escape,
+            doublequote=self.escape is None,
+            strict=True,
+        )
+
+
+class _Lines:
+    """The lines of a text, which remembers those that the row at hand is made of."""
+
+    def __init__(self, text: Iterator[str]) -> None:
+        self._text = text
+        self._taken: list[str] = []
+        self._again: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.pop() if self._again else next(self._text)
+        self._taken.append(line)
+        return line
+
+    def take(self) -> str:
+        """The lines since the last time."""
+        taken = "".join(self._taken)
+        self._taken.clear()
+        return taken
+
+    def give_back(self) -> None:
+        """Let all but the first line be read again."""
+        self._again += reversed(self._taken[1:])
+        del self._taken[1:]
+
+
+class _Chained(io.RawIOBase):
+    """What has been read of a file already, and then the rest of it."""
+
+    def __init__(self, start: bytes, file: BinaryIO) -> None:
+        self._start = start
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        got = self._start[: len(buffer)] or self._file.read(len(buffer))
+        self._start = self._start[len(buffer) :]
+        cast("memoryview", buffer)[: len(got)] = got
+        return len(got)
+
+
+def _twice(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name, times in Counter(names).items() if times > 1)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,78 @@
+"""What every format can do, and what formats made of text share."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Collection, Iterator
+from typing import BinaryIO, Final, Protocol
+
+import msgspec
+
+from strandline.errors import DeclarationError
+from strandline.source.lenient import Unreadable
+
+DEFAULT_CHARSET: Final = "utf-8"
+_LEADING = 512
+
+
+class Format(Protocol):
+    """Cuts what can be read as a binary file into payloads."""
+
+    @property
+    def name(self) -> str:
+        """As it is named in messages."""
+
+    def records(self, file: BinaryIO, *, charset: str | None = None) -> Iterator[bytes]:
+        """Each record's payload, in order; raises lenient.Truncated or lenient.Unreadable."""
+
+
+encode = msgspec.json.Encoder().encode
+"""Compact, in the order of the keys, UTF-8 as it is: the same values are the same bytes."""
+
+
+def check_encoding(encoding: str | None, *, where: str) -> None:
+    """Whether Python knows it; raises DeclarationError."""
+    if encoding is None:
+        return
+    try:
+        codecs.lookup(encoding)
+    except LookupError as error:
+        raise DeclarationError(
+            f"{where}: {encoding!r} is no encoding", hint='Name one as in encoding="cp1252".'
+        ) from error
+
+
+def choose_encoding(declared: str | None, *, charset: str | None, start: bytes) -> str:
+    """The declared one; else what a byte order mark says, then the transport; else UTF-8."""
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if start.startswith(mark) and (declared is None or encoding.startswith(_family(declared))):
+            return encoding
+    chosen = declared or charset or DEFAULT_CHARSET
+    try:
+        codecs.lookup(chosen)
+    except LookupError:
+        raise Unreadable(f"its charset {chosen!r} is none that Python knows") from None
+    return chosen
+
+
+def refuse_other(start: bytes, *, name: str) -> None:
+    """A web page or an error in JSON is often sent where something else was asked for, with a 200."""
+    text = start[:_LEADING].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise Unreadable(f"it is no {name} but a page of markup")
+    if name == "CSV" and text[:1] == b"{" and text[1:].lstrip()[:1] == b'"':
+        raise Unreadable(f"it is no {name} but a JSON object")
+
+
+def as_null(texts: Collection[str]) -> dict[str, None]:
+    """For looking up whether a text stands for null."""
+    return dict.fromkeys(texts)
+
+
+def _family(encoding: str) -> str:
+    name = codecs.lookup(encoding).name
+    return "utf-16" if name.startswith("utf-16") else name

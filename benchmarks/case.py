@@ -20,7 +20,8 @@ from strandline import Pipeline
 from strandline.model.conversion import compile_mapper
 from strandline.pipeline import merge
 from strandline.pipeline.definition import Reading
-from strandline.pipeline.load import Figures, Load
+from strandline.pipeline.figures import Figures
+from strandline.pipeline.load import Load
 from strandline.pipeline.target import Target
 from strandline.warehouse import dialect, embedded, mark, schema, staging
 from strandline.warehouse.database import Database

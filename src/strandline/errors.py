@@ -22,6 +22,7 @@
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
     ├── TooManyRejects              fix contract or source; nothing was merged
     │   └── UnknownField            name the field in the contract, or let it pass; nothing was merged
+    ├── TooManyDeletions            confirm them, or look at the source; nothing was merged
     ├── StillRefused                a reject that was to be released is refused again: mend what refuses it
     └── ExpectationFailed           a merge was rolled back, for its rows are not as expected: look at them
 
@@ -156,6 +157,10 @@ class TooManyRejects(StrandlineError):
 
 class UnknownField(TooManyRejects):
     """A record has a field that its contract does not name, and the stream is declared to fail then."""
+
+
+class TooManyDeletions(StrandlineError):
+    """More members are absent from the source than may be closed unasked, so nothing was merged."""
 
 
 class StillRefused(StrandlineError):

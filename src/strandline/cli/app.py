@@ -43,6 +43,10 @@ def run(
     full: Annotated[
         bool, typer.Option("--full", help="Read everything, wherever the read marks stand.")
     ] = False,
+    confirm_deletes: Annotated[
+        list[str] | None,
+        typer.Option("--confirm-deletes", help="Any number may be gone from this stream; may be repeated."),
+    ] = None,
     workers: Workers = None,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went.")] = False,
     as_json: AsJson = False,
@@ -56,7 +60,14 @@ def run(
             pipeline = commands.choose(name, settings)
         gc.enable()
         with progress.shown(sys.stderr) as shown:
-            report = commands.run(pipeline, settings, full=full, profile=profile, progress=shown)
+            report = commands.run(
+                pipeline,
+                settings,
+                full=full,
+                confirm_deletes=confirm_deletes or (),
+                profile=profile,
+                progress=shown,
+            )
     output.print_run(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 

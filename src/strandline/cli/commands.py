@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -83,14 +83,26 @@ def find(settings: Settings) -> list[Any]:
 
 
 def run(
-    pipeline: Any, settings: Settings, *, full: bool = False, profile: bool = False, progress: Any
+    pipeline: Any,
+    settings: Settings,
+    *,
+    full: bool = False,
+    confirm_deletes: Collection[str] = (),
+    profile: bool = False,
+    progress: Any,
 ) -> Any:
     """Run the pipeline; its report."""
     from strandline.pipeline.run import run as run_pipeline
 
     with warehouse(settings) as database:
         return run_pipeline(
-            pipeline, database, progress=progress, full=full, workers=settings.workers, profile=profile
+            pipeline,
+            database,
+            progress=progress,
+            full=full,
+            confirm_deletes=confirm_deletes,
+            workers=settings.workers,
+            profile=profile,
         )
 
 
@@ -152,7 +164,7 @@ def status(
     """Read the ledger; empty where strandline has never run. Raises DeclarationError for a pipeline that
     never ran where others did.
     """
-    from strandline.warehouse import expectation, ledger, prune, reject
+    from strandline.warehouse import expectation, ledger, prune, reject, sweep
 
     with looking(database_url) as there:
         if there is None:
@@ -165,6 +177,9 @@ def status(
             )
         shown = ledger.runs(connection, pipeline=name, limit=runs)
         numbers = [it["run_id"] for it in shown]
+        swept = sweep.of_runs(database, connection, numbers)
+        for run in shown:
+            run["sweeps"] = [it for it in swept if it["run_id"] == run["run_id"]]
         return Status(
             shown,
             ledger.marks(connection),

@@ -141,6 +141,7 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
     targets = [{**it, "what": _counts(it["counts"])} for it in run["targets"]]
     if targets:
         out.print(table(targets, columns=TARGET_COLUMNS))
+    print_sweeps(out, run.get("sweeps") or [])
     print_broken(out, run.get("expectations") or [])
     if run.get("profile"):
         out.print(table(_shares(run["profile"]), columns=PROFILE_COLUMNS, title="Seconds"))
@@ -172,6 +173,16 @@ def _shares(profile: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in profile
     ]
+
+
+def print_sweeps(out: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
+    """What was found out about who is gone."""
+    for it in sweeps:
+        if it["status"] == "unproven":
+            may_be = f"{it['absent']:,} of {it['members']:,} members may be gone, and none was closed"
+            out.print(f"{it['stream']}: {may_be}: {it['detail']}.", soft_wrap=True)
+        elif it["deleted"]:
+            out.print(f"{it['stream']}: {it['deleted']:,} of {it['members']:,} members are gone.")
 
 
 def print_broken(out: Console, expectations: Sequence[Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from strandline.model.expectation import accepted, fresh, holds, not_null, refers, unique
 from strandline.pipeline.certificate import Certificate
 from strandline.pipeline.definition import Pipeline, Rejects
+from strandline.pipeline.deletion import Deletes
 from strandline.pipeline.erasure import erase
 from strandline.pipeline.prune import prune
 from strandline.pipeline.reconciliation import row_count, total
@@ -12,6 +13,7 @@ from strandline.pipeline.run import run
 
 __all__ = [
     "Certificate",
+    "Deletes",
     "Pipeline",
     "Rejects",
     "RunReport",

@@ -31,7 +31,7 @@ class ReadMark:
         self._stream = stream
         self._run_id = run_id
         self._started = started
-        self._is_full = is_full
+        self.is_full = is_full
 
     def find(self) -> None:
         """Look where it stands."""
@@ -42,13 +42,13 @@ class ReadMark:
         """Everything behind the mark; without one, and where all is to be read, everything."""
         cursor = self._stream.cursor
         if cursor is None:
-            return None if self._is_full else state.decode(self.before), None
+            return None if self.is_full else state.decode(self.before), None
         return cursor.since(self._value_before()), cursor.now(self._started, self._stream.cursor_type)
 
     def _value_before(self) -> CursorValue | None:
         cursor = self._stream.cursor
         assert cursor is not None
-        if self.before is None or self._is_full:
+        if self.before is None or self.is_full:
             return None
         if state.decode(self.before) is not None:
             raise DeclarationError(
@@ -72,7 +72,7 @@ class ReadMark:
             return None
         is_value = self.before is not None and state.decode(self.before) is None
         before = cursor.decode(self.before) if self.before is not None and is_value else None
-        value = cursor.advance(before, highest=highest, run_start=self._started, is_full=self._is_full)
+        value = cursor.advance(before, highest=highest, run_start=self._started, is_full=self.is_full)
         return None if value is None else cursor.encode(value)
 
     def _state(self, reached: str) -> str:

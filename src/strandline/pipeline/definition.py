@@ -21,10 +21,11 @@ from strandline.model.mapper import Mapper
 from strandline.model.mini import History, MiniDimension, outriggers_of
 from strandline.model.prepared import Prepared
 from strandline.model.shrunken import shrunken_of
-from strandline.pipeline import expectation
+from strandline.pipeline import deletion, expectation
+from strandline.pipeline.deletion import Deletes
 from strandline.pipeline.expectation import Expected, Severity
 from strandline.source.stream import Source, Stream
-from strandline.warehouse import raw
+from strandline.warehouse import raw, sweep
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ class Reading:
     stream: Stream
     syncs: tuple[Sync, ...]
     rejects: Rejects
+    deletes: Deletes | None = None
+    """How it is found out who is gone, where the records do not say it."""
 
     @cached_property
     def raw(self) -> Table:
@@ -134,6 +137,11 @@ class Reading:
             cursor=self.stream.cursor_type,
             tie_break=self.stream.tie_break_type,
         )
+
+    @property
+    def seen(self) -> Table:
+        """Where a run notes which keys are there, if it is to find out which are not."""
+        return sweep.seen_table(self.stream.qualified_name)
 
     @property
     def why_kept(self) -> str | None:
@@ -155,23 +163,48 @@ class Pipeline:
     syncs: list[Sync] = field(default_factory=list, init=False)
     expectations: list[Expected] = field(default_factory=list, init=False)
     _rejects: dict[str, Rejects] = field(default_factory=dict, init=False)
+    _deletes: dict[str, Deletes] = field(default_factory=dict, init=False)
 
     def sync(
-        self, stream: Stream, mapper: type[Mapper[Any, Any]], /, *, rejects: Rejects | None = None
+        self,
+        stream: Stream,
+        mapper: type[Mapper[Any, Any]],
+        /,
+        *,
+        rejects: Rejects | None = None,
+        deletes: Deletes | None = None,
     ) -> Sync:
         """Bring the stream's records through the mapper into its model, whenever the pipeline runs.
 
-        `rejects` says how many records may fail before the stream fails. Raises DeclarationError when stream
-        and mapper do not fit together.
+        `rejects` says how many records may fail before the stream fails, `deletes` how it is found out which
+        are gone, where they do not say it themselves; both are the stream's, whatever it fills. Raises
+        DeclarationError when stream and mapper do not fit together.
         """
         added = Sync(stream, mapper)
-        _check(added, self.syncs, where=f'Pipeline("{self.name}").sync({stream!r}, {mapper.__name__})')
+        where = f'Pipeline("{self.name}").sync({stream!r}, {mapper.__name__})'
+        _check(added, self.syncs, where=where)
+        self._note_deletes(added, deletes, where=where)
         if issubclass(added.model, Fact) and not added.grain_is_key:
             added.model.index_records()
         self.syncs.append(added)
         if rejects is not None:
             self._rejects[stream.qualified_name] = rejects
         return added
+
+    def _note_deletes(self, added: Sync, deletes: Deletes | None, *, where: str) -> None:
+        name = added.stream.qualified_name
+        known = self._deletes.get(name)
+        if deletes is not None:
+            deletion.check(deletes, added.stream, where=where)
+            deletion.check_other(known, deletes, where=where)
+        wanted = known or deletes
+        if wanted is not None or added.stream.deleted is not None:
+            for it in (added, *self.syncs):
+                if it.stream.qualified_name == name:
+                    _check_findable(it, where=where)
+        found = self._deletes if wanted is None else {**self._deletes, name: wanted}
+        deletion.check_apart(found, [name, *(it.stream.qualified_name for it in self.syncs)], where=where)
+        self._deletes = found
 
     def expect(
         self, model: type[Dimension] | type[Fact], /, *expectations: Expectation, severity: Severity = "fail"
@@ -197,7 +230,9 @@ class Pipeline:
         for sync in self.ordered:
             by_stream.setdefault(sync.stream.qualified_name, []).append(sync)
         return [
-            Reading(syncs[0].stream, tuple(syncs), self._rejects.get(name, Rejects()))
+            Reading(
+                syncs[0].stream, tuple(syncs), self._rejects.get(name, Rejects()), self._deletes.get(name)
+            )
             for name, syncs in by_stream.items()
         ]
 
@@ -298,7 +333,6 @@ def _check(added: Sync, others: Iterable[Sync], *, where: str) -> None:
                 hint="Fill a model from one stream of each source.",
             )
     _check_lines(added, where=where)
-    _check_tombstones(added, where=where)
     _check_history(added, where=where)
     _check_keep(added, where=where)
 
@@ -332,9 +366,9 @@ def _check_lines(added: Sync, *, where: str) -> None:
         )
 
 
-def _check_tombstones(added: Sync, *, where: str) -> None:
+def _check_findable(added: Sync, *, where: str) -> None:
     """A deleted record says only its key, so a fact must be found by it."""
-    if added.stream.deleted is None or not issubclass(added.model, Fact):
+    if not issubclass(added.model, Fact):
         return
     if not added.begins_with_key or (len(added.model.grain()) > 1 and not added.has_lines):
         raise DeclarationError(

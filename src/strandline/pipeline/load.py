@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, ClassVar
@@ -28,6 +27,7 @@ from strandline.pipeline.chunk import Chunk
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
 from strandline.pipeline.effacement import entry_of
+from strandline.pipeline.figures import Figures
 from strandline.pipeline.intake import Intake
 from strandline.pipeline.novelty import Novelty
 from strandline.pipeline.profile import COPY, RECORDS, SOURCE, Profile
@@ -37,7 +37,7 @@ from strandline.pipeline.stager import Rows, Stager
 from strandline.pipeline.suppression import Suppression
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import ALONE, Staff, Team, can_pack
-from strandline.pipeline.window import Backfill, Window
+from strandline.pipeline.window import EVERYTHING, Backfill, Window
 from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
@@ -46,20 +46,6 @@ from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.replay import Scope
 from strandline.warehouse.stopover import Place
-
-
-@dataclass
-class Figures:
-    """What a pass over a stream has done so far, in records."""
-
-    pages: int = 0
-    records: int = 0
-    stored: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    released: int = 0
-    resumed: int = 0
-    replayed: int = 0
 
 
 class Load:
@@ -103,6 +89,8 @@ class Load:
         """The last of them."""
         self.backfill: Backfill | None = None
         """What is read instead of what is new, beside the marks."""
+        self.watch: Callable[[Connection, Chunk], None] | None = None
+        """Who wants to know which keys a complete read brings, if it is to find out who is gone."""
         self.stopover: Place | None = None
         """Where a replay has staged its entries before it merges; None: it stages while it does."""
         self._unknown: list[Reject] = []  # the first that was refused for what its contract does not name
@@ -195,6 +183,14 @@ class Load:
         for rejects in self.stage_entries(target, entries):
             self.keep(rejects)
 
+    def take_up(self, after: int) -> None:
+        """Stage what others have put into the log behind this entry. The caller owns the transaction."""
+        log = self.reading.raw
+        for target in self.targets:
+            self.stage_more(target, select(*raw.entry_columns(log)).where(log.c.raw_id > after))
+        self.last_raw_id = raw.last(self.connection, log)
+        self.figures.stored += self.last_raw_id - after
+
     def stage_only(self, target: Target, entries: Select[Any]) -> None:
         """Stage what these entries of the raw log say, and nothing else. The caller owns the transaction.
 
@@ -260,7 +256,7 @@ class Load:
     def _windows(self) -> Iterable[Window]:
         if self.backfill is not None:
             return self.backfill.left()
-        return [self.mark.window]
+        return [self.mark.window if self.watch is None else EVERYTHING]
 
     @contextmanager
     def helped(self) -> Iterator[None]:
@@ -310,6 +306,8 @@ class Load:
     def _store(self, *, is_end: bool) -> None:
         chunk = self._intake.empty()
         with self.profile.timing(COPY), self.connection.begin():
+            if self.watch is not None:
+                self.watch(self.connection, chunk)
             self.figures.unchanged += self._suppression.apply(self.connection, chunk)
             kept = self._append_new(chunk)
             self._suppression.note(self.connection, kept)

@@ -84,6 +84,23 @@ class ExpectationReport:
 
 
 @dataclass
+class SweepReport:
+    """What was found out about who is gone from a stream."""
+
+    stream: str
+    means: str
+    began_at: datetime
+    status: str = "done"
+    """done, unproven (nothing was deleted), stopped, or confirmed."""
+    members: int = 0
+    absent: int = 0
+    deleted: int = 0
+    detail: str | None = None
+    """Why nothing was deleted."""
+    seconds: float = 0.0
+
+
+@dataclass
 class RunReport:
     """What became of a run."""
 
@@ -97,6 +114,7 @@ class RunReport:
     streams: list[StreamReport] = field(default_factory=list)
     targets: list[TargetReport] = field(default_factory=list)
     expectations: list[ExpectationReport] = field(default_factory=list)
+    sweeps: list[SweepReport] = field(default_factory=list)
     error: str | None = None
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Of a replay that only looks: some of the values that would be others."""

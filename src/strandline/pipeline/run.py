@@ -8,7 +8,7 @@ work.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -18,11 +18,13 @@ from sqlalchemy import Connection
 
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.aggregate import Aggregate
+from strandline.model.path import nearest
 from strandline.model.revision import mapper_version
 from strandline.pipeline import aggregate, inspection, merge, retry
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading
-from strandline.pipeline.load import Figures, Load
+from strandline.pipeline.figures import Figures
+from strandline.pipeline.load import Load
 from strandline.pipeline.profile import MERGE, Profile
 from strandline.pipeline.report import (
     ExpectationReport,
@@ -32,6 +34,7 @@ from strandline.pipeline.report import (
     StreamReport,
     TargetReport,
 )
+from strandline.pipeline.sweep import Sweep
 from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import ALONE, staff_for
 from strandline.pipeline.window import Backfill
@@ -48,24 +51,27 @@ def run(
     sources: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
     full: bool = False,
+    confirm_deletes: Collection[str] = (),
     workers: int | None = None,
     profile: bool = False,
 ) -> RunReport:
     """Bring everything that the pipeline fills up to its sources; running again changes nothing. With `full`
-    the sources are read from their beginning, wherever the read marks stand.
+    the sources are read from their beginning, wherever the read marks stand; of the streams of
+    `confirm_deletes` as many members may be gone as there are.
 
     `sources` gives sources that are set up already, by name; the others are made from their settings. So many
     `workers`, processes of their own, take records through contract and mapper; unless told, as many as the
     machine is worth, where a stream has many records. With `profile` the report says where the time went.
     Errors of one stream are in its report; what concerns the whole run is raised.
     """
+    confirmed = _checked(pipeline, confirm_deletes)
     with ExitStack() as opened, collecting_by_hand():
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
         ready = open_sources(pipeline.sources, sources or {}, opened)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.staff = staff_for(workers, pipeline.sources)
-        one_run.is_full, one_run.is_profiled = full, profile
+        one_run.is_full, one_run.is_profiled, one_run.confirmed = full, profile, confirmed
         one_run.prepare(kind="full run" if full else "run")
         with one_run.recorded():
             loads = [
@@ -75,6 +81,17 @@ def run(
         if profile:
             one_run.report.profile = one_run.profiles()
         return one_run.report
+
+
+def _checked(pipeline: Pipeline, confirmed: Collection[str]) -> Collection[str]:
+    """These streams, if deletions are looked for in all of them; or DeclarationError."""
+    watched = [it.stream.qualified_name for it in pipeline.readings if it.deletes is not None]
+    for name in confirmed:
+        if name not in watched:
+            raise DeclarationError(
+                f"{pipeline.name}: nobody looks who is gone from {name!r}", hint=nearest(name, watched)
+            )
+    return confirmed
 
 
 def open_sources(
@@ -111,6 +128,8 @@ class Run:
         """Who helps to read."""
         self.is_full = False
         self.is_profiled = False
+        self.confirmed: Collection[str] = ()
+        """The streams of which any number may be gone."""
         self._profiles: dict[str, Profile] = {}
         self.report: RunReport
         self.inspection = inspection.Inspection(pipeline, database, connection)
@@ -121,6 +140,7 @@ class Run:
         """Make the tables be there, and open the run, or what else it is called in the ledger."""
         raw_tables = [reading.raw for reading in self.pipeline.readings]
         staged = [target.staged for target in self.targets.values()]
+        staged += [it.seen for it in self.pipeline.readings if it.deletes is not None]
         with self.connection.begin():
             gone = schema.prepare(
                 self.database, self.connection, models=self.pipeline.models, others=[*raw_tables, *staged]
@@ -172,9 +192,11 @@ class Run:
             load.backfill = backfill
             self.fill(load)
             load.prepare()
+            gone = Sweep(load, self.report, note=self.note, is_confirmed=told.stream in self.confirmed)
             load.read(source)
+            gone.end(source)
             self.inspection.ask(reading.stream, source)
-            told.status = "partial" if load.figures.rejected else "done"
+            told.status = "partial" if load.figures.rejected or gone.is_unproven else "done"
         except StrandlineError as error:
             told.fail(error)
         told.seconds = round(time.monotonic() - began, 3)

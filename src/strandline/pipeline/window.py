@@ -21,6 +21,9 @@ from strandline.warehouse import backfill
 Window = tuple[CursorValue | None, CursorValue | None]
 """Since and until, as the source is asked; None: from its beginning, to its end."""
 
+EVERYTHING: Final[Window] = (None, None)
+"""Also what changes while it is read: who is not in it is gone."""
+
 Step = timedelta | int
 """How far a piece of a backfill goes: a time, or so many numbers."""
 

@@ -198,6 +198,26 @@ request = Table(
     comment="Every page that was read, and when",
 )
 
+sweep = Table(
+    "sweep",
+    OWN_TABLES,
+    Column("run_id", BigInteger, primary_key=True),
+    _key("stream"),
+    Column("means", Text, nullable=False, comment="absence or ids"),
+    Column(
+        "status", Text, nullable=False, comment="done, unproven (nothing was deleted), stopped or confirmed"
+    ),
+    Column("members", BigInteger, nullable=False, comment="Natural keys that were there, as far as is known"),
+    Column("absent", BigInteger, nullable=False, comment="Those of them that the source did not bring"),
+    _counted("deleted", "Deletions that were put into the raw log"),
+    Column("detail", Text, comment="Why nothing was deleted"),
+    Column(
+        "began_at", MOMENT, nullable=False, comment="When the source was asked: deletions count from then"
+    ),
+    Column("seconds", Double, nullable=False, comment="What comparing took"),
+    comment="The ledger: which runs have looked for who is gone, and what they found",
+)
+
 reject = Table(
     "reject",
     OWN_TABLES,

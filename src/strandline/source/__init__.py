@@ -24,6 +24,7 @@ from strandline.source.personal import Personal
 from strandline.source.reconciliation import Reconciliation, reconciliation
 from strandline.source.retry import Retry
 from strandline.source.settings import SourceSettings
+from strandline.source.sql.source import SqlSource
 from strandline.source.state import State
 from strandline.source.stream import READ_TIME, Source, Stream, stream
 from strandline.source.throttle import Rate
@@ -60,6 +61,7 @@ __all__ = [
     "SinglePage",
     "Source",
     "SourceSettings",
+    "SqlSource",
     "State",
     "Stream",
     "TokenInBody",

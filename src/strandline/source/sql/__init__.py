@@ -1,0 +1,1 @@
+"""Databases as sources: tables and queries, read in pages of exact JSON."""

@@ -1,0 +1,223 @@
+"""A source that is a database: any that SQLAlchemy has a URL for, its tables and queries read as streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+from pydantic import SecretStr
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, column, select, table, text
+
+from strandline.errors import DeclarationError, UnexpectedResponse
+from strandline.source.contract import Record, Zone
+from strandline.source.cursor import CursorValue
+from strandline.source.page import Pages
+from strandline.source.retry import Retry
+from strandline.source.settings import env_prefix
+from strandline.source.sql import column as described
+from strandline.source.sql.bound import moment_of
+from strandline.source.sql.column import Column
+from strandline.source.sql.row import refuse_twins
+from strandline.source.sql.selection import ROW, Selection
+from strandline.source.sql.session import Session
+from strandline.source.sql.walk import Walk
+from strandline.source.stream import Source, Stream, reading
+from strandline.source.tombstone import alias_of
+
+Found = tuple[FromClause, list[Column]]
+"""What is read, under the name of ROW, and its columns."""
+
+
+class SqlSource(Source):
+    """A database that is read as streams.
+
+    Its URL comes from the settings' field `url`, a SecretStr, unless the class sets it. A stream's method
+    returns `self.table(…)` or `self.query(…)`. Nothing is ever written to it.
+    """
+
+    url: ClassVar[str] = ""
+    retry: ClassVar[Retry] = Retry()
+
+    def table(
+        self,
+        name: str | tuple[str, str],
+        *,
+        since: CursorValue | None = None,
+        until: CursorValue | None = None,
+        columns: Sequence[str] | None = None,
+        where: str | ColumnElement[bool] | None = None,
+        at_once: bool = False,
+        size: int = 10_000,
+    ) -> Pages:
+        """The rows of a table or view, "customers" or "sales.customers", whose cursor lies from `since` to
+        `until`, and those that have none.
+
+        They come in the order of cursor and key, at most `size` in a chunk, and each chunk is a statement of
+        its own; with `at_once` one statement reads them all, as they were when it began. `columns` leaves out
+        the others, `where` is a condition in SQL.
+        """
+        schema, bare = _parts(name)
+        shown = f"{schema}.{bare}" if schema else bare
+
+        def look(connection: Connection) -> Found:
+            found = described.of_table(
+                connection,
+                bare,
+                schema=schema,
+                is_postgresql=self.session.is_postgresql,
+                where=self._at(shown),
+            )
+            wanted = columns if columns is not None else [it.name for it in found]
+            rows = select(table(bare, *[column(it) for it in wanted], schema=schema))
+            if where is not None:
+                rows = rows.where(text(where) if isinstance(where, str) else where)
+            return rows.subquery(ROW), [it for it in found if it.name in wanted]
+
+        return self._read(look, shown, since=since, until=until, at_once=at_once, size=size)
+
+    def query(
+        self,
+        statement: str | Select[Any],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        since: CursorValue | None = None,
+        until: CursorValue | None = None,
+        at_once: bool = True,
+        size: int = 10_000,
+    ) -> Pages:
+        """The rows of a query: SQL with `:name` for each of the `parameters`, or a SQLAlchemy select.
+
+        One statement reads them all, as they were when it began, in the query's own order; without `at_once`
+        they come in chunks, as those of a table. Of a cursor's column only what lies from `since` to
+        `until`, or has no value, is asked for.
+        """
+        if isinstance(statement, str):
+            bare = text(statement.strip().rstrip(";")).bindparams(**parameters or {})
+        else:
+            bare = None
+        shown = " ".join(str(statement).split())
+
+        def look(connection: Connection) -> Found:
+            if bare is None:
+                assert isinstance(statement, Select)
+                rows = statement.subquery(ROW)
+                return rows, self._described(connection, rows)
+            found = self._described(connection, bare.columns().subquery(ROW))
+            return bare.columns(*(column(it.name) for it in found)).subquery(ROW), found
+
+        return self._read(look, shown, since=since, until=until, at_once=at_once, size=size)
+
+    @cached_property
+    def session(self) -> Session:
+        """The connections; made when first needed."""
+        return Session(
+            self.url or self._url_of_settings(),
+            policy=self.retry,
+            setting=f"{type(self).__name__}.url" if self.url else f"{env_prefix(self.name)}URL",
+            secrets=[it for it in self.settings.secrets() if it != self._url_of_settings()],
+        )
+
+    def __enter__(self) -> Self:
+        """Have a session, so that a URL that cannot be one is told before anything is read."""
+        _ = self.session
+        return super().__enter__()
+
+    def close(self) -> None:
+        """Close the connections."""
+        # Only if there are any: looking at the session would make it.
+        if "session" in self.__dict__:
+            self.session.close()
+
+    def _url_of_settings(self) -> str:
+        url = getattr(self.settings, "url", None)
+        if not url and not self.url:
+            raise DeclarationError(
+                f"{type(self).__name__}: has no url",
+                hint="Declare url: SecretStr on its settings, or set it on the class.",
+            )
+        return url.get_secret_value() if isinstance(url, SecretStr) else str(url or "")
+
+    def _read(
+        self,
+        look: Callable[[Connection], Found],
+        shown: str,
+        *,
+        since: CursorValue | None,
+        until: CursorValue | None,
+        at_once: bool,
+        size: int,
+    ) -> Pages:
+        asked_by = self._asking()
+        where = self._at(shown)
+        found = self.session.attempt(look, where=where)
+        refuse_twins([it.name for it in found[1]], where=where)
+        selection = self._selection(asked_by, found, since, until)
+        _check(selection, is_ordered=not at_once, where=where)
+        request = where.removeprefix(f"{asked_by.qualified_name}: ")
+        walk = Walk(self.session, selection, where=where, request=request, size=size)
+        yield from walk.at_once() if at_once else walk.by_chunk()
+
+    def _selection(
+        self, asked_by: Stream, found: Found, since: CursorValue | None, until: CursorValue | None
+    ) -> Selection:
+        """What is read of it: between the bounds of the stream's cursor, in the order of cursor and key."""
+        rows, columns = found
+        contract, cursor = asked_by.contract, asked_by.cursor
+        if cursor and asked_by.cursor_type is datetime:
+            since, until = moment_of(since, cursor.zone), moment_of(until, cursor.zone)
+        return Selection(
+            rows,
+            columns,
+            dialect=self.session.engine.dialect,
+            is_postgresql=self.session.is_postgresql,
+            cursor=alias_of(contract, cursor.field) if cursor else None,
+            key=tuple(alias_of(contract, it) for it in asked_by.key),
+            zone=_zone_of(contract, cursor.field) if cursor else None,
+            since=since,
+            until=until,
+        )
+
+    def _described(self, connection: Connection, query: FromClause) -> list[Column]:
+        return described.of_query(connection, query, is_postgresql=self.session.is_postgresql)
+
+    def _asking(self) -> Stream:
+        asked_by = reading.get()
+        if asked_by is None:
+            raise DeclarationError(
+                f"{type(self).__name__}: rows are read for a stream, and nobody knows for which",
+                hint="Return self.table(…) or self.query(…) from a method under @stream(…).",
+            )
+        return asked_by
+
+    def _at(self, shown: str) -> str:
+        """Stream, database and what is read of it, for messages."""
+        return f"{self._asking().qualified_name}: {self.session.shown}: {self.session.scrub(shown)}"
+
+
+def _parts(name: str | tuple[str, str]) -> tuple[str | None, str]:
+    if isinstance(name, tuple):
+        return name
+    schema, _, bare = name.rpartition(".")
+    return schema or None, bare
+
+
+def _zone_of(contract: type[Record], field: str) -> str | None:
+    """The zone that the contract declares for a field's naive times."""
+    return next((it.name for it in contract.model_fields[field].metadata if isinstance(it, Zone)), None)
+
+
+def _check(selection: Selection, *, is_ordered: bool, where: str) -> None:
+    there = [it.name for it in selection.columns]
+    needed = {
+        "cursor": [selection.cursor] if selection.cursor else [],
+        "key": selection.key if is_ordered else (),
+    }
+    for role, names in needed.items():
+        for name in names:
+            if name not in there:
+                raise UnexpectedResponse(
+                    f"{where}: has no column {name!r}, which is the stream's {role}",
+                    hint=f"Its columns are {', '.join(there)}: name it in the contract by alias=….",
+                )

@@ -5,6 +5,8 @@
     │   └── SettingsMissing         set the variable that the message names
     ├── SourceError
     │   ├── CredentialsRejected     give other credentials
+    │   │   └── TokenSpent          sign in anew, and set the refresh token that this gives
+    │   ├── VaultUnavailable        credentials could not be read or stored: mend where they are kept
     │   ├── SourceUnavailable       retried, then given up: run again later
     │   │   └── RateLimited         retried as the source asked, then given up
     │   ├── UnexpectedResponse      the API is not what the stream says: look at it
@@ -72,6 +74,14 @@ class SourceError(StrandlineError):
 
 class CredentialsRejected(SourceError):
     """The source does not accept the credentials."""
+
+
+class TokenSpent(CredentialsRejected):
+    """The refresh token was used up or withdrawn, and nobody has the one that came after it."""
+
+
+class VaultUnavailable(SourceError):
+    """Credentials that change could not be read or stored."""
 
 
 class SourceUnavailable(SourceError):

@@ -6,7 +6,7 @@ Read from `STRANDLINE_…` variables and `.env`; a flag of the command line wins
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -22,7 +22,7 @@ class Schemas(BaseModel):
 
 class Settings(BaseSettings):
     """`STRANDLINE_DATABASE_URL`, `STRANDLINE_SCHEMAS__RAW`, `STRANDLINE_APP`, `STRANDLINE_HOME`,
-    `STRANDLINE_WORKERS`.
+    `STRANDLINE_WORKERS`, `STRANDLINE_SECRET_KEY`.
     """
 
     model_config = SettingsConfigDict(
@@ -41,4 +41,7 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".strandline"), description="Where the embedded PostgreSQL keeps its data")
     workers: int | None = Field(
         None, ge=0, description="How many processes help a run with a stream of many records"
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="What credentials that change are encrypted with; several with commas, newest first"
     )

@@ -49,7 +49,7 @@ def backfill(
     _check(stream, since, until, step)
     pipeline = next(each for each in every if any(it.stream.qualified_name == name for it in each.readings))
     with ExitStack() as opened, collecting_by_hand():
-        ready = open_sources([stream.source], sources or {}, opened)
+        ready = open_sources([stream.source], sources or {}, opened, database=database)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.staff = staff_for(workers, [stream.source])

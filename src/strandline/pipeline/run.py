@@ -38,9 +38,11 @@ from strandline.pipeline.sweep import Sweep
 from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import ALONE, staff_for
 from strandline.pipeline.window import Backfill
+from strandline.source import prefetch
+from strandline.source.http import HttpSource
 from strandline.source.state import abridged
 from strandline.source.stream import Source
-from strandline.warehouse import dialect, expectation, ledger, lock, mark, schema, state
+from strandline.warehouse import credential, dialect, expectation, ledger, lock, mark, schema, state
 from strandline.warehouse.database import Database
 
 
@@ -67,7 +69,7 @@ def run(
     confirmed = _checked(pipeline, confirm_deletes)
     with ExitStack() as opened, collecting_by_hand():
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
-        ready = open_sources(pipeline.sources, sources or {}, opened)
+        ready = open_sources(pipeline.sources, sources or {}, opened, database=database)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.staff = staff_for(workers, pipeline.sources)
@@ -95,15 +97,21 @@ def _checked(pipeline: Pipeline, confirmed: Collection[str]) -> Collection[str]:
 
 
 def open_sources(
-    classes: Sequence[type[Source]], given: Mapping[str, Source], opened: ExitStack
+    classes: Sequence[type[Source]], given: Mapping[str, Source], opened: ExitStack, *, database: Database
 ) -> dict[str, Source]:
-    """The sources by name, given or made; raises one error that names what is missing for all."""
+    """The sources by name, given or made, with the warehouse to keep their credentials in; raises one error
+    that names what is missing for all.
+    """
     ready = dict(given)
+    for source in ready.values():
+        _give_vault(source, database)
     wrong: list[DeclarationError] = []
     for cls in classes:
         if cls.name not in ready:
             try:
-                ready[cls.name] = opened.enter_context(cls())
+                source = cls()
+                _give_vault(source, database)
+                ready[cls.name] = opened.enter_context(source)
             except DeclarationError as error:
                 wrong.append(error)
     if len(wrong) > 1:
@@ -112,6 +120,12 @@ def open_sources(
     if wrong:
         raise wrong[0]
     return ready
+
+
+def _give_vault(source: Source, database: Database) -> None:
+    # SQLite has one connection, and no locks.
+    if isinstance(source, HttpSource) and source.vault is None and not dialect.is_sqlite(database.engine):
+        source.vault = credential.DatabaseVault(database, pause=prefetch.pause)
 
 
 class Run:

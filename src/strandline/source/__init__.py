@@ -23,11 +23,13 @@ from strandline.source.paginator import (
 from strandline.source.personal import Personal
 from strandline.source.reconciliation import Reconciliation, reconciliation
 from strandline.source.retry import Retry
+from strandline.source.rotation import RefreshToken
 from strandline.source.settings import SourceSettings
 from strandline.source.sql.source import SqlSource
 from strandline.source.state import State
 from strandline.source.stream import READ_TIME, Source, Stream, stream
 from strandline.source.throttle import Rate
+from strandline.source.vault import FileVault, TokenVault
 
 __all__ = [
     "READ_TIME",
@@ -39,6 +41,7 @@ __all__ = [
     "Contract",
     "Csv",
     "Cursor",
+    "FileVault",
     "Format",
     "HttpSource",
     "Json",
@@ -57,6 +60,7 @@ __all__ = [
     "Reconciliation",
     "Record",
     "Reference",
+    "RefreshToken",
     "Retry",
     "SinglePage",
     "Source",
@@ -66,6 +70,7 @@ __all__ = [
     "Stream",
     "TokenInBody",
     "TokenInHeader",
+    "TokenVault",
     "Widened",
     "Xml",
     "Zone",

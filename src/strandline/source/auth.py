@@ -7,13 +7,26 @@ The credentials that talk to the source before they are worth anything have modu
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 
 import httpx
 from pydantic import SecretStr
 
 from strandline.errors import DeclarationError
 from strandline.source.redaction import Redaction
+from strandline.source.vault import TokenVault
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The source whose credentials they are."""
+
+    name: str
+    variables: Callable[[SecretStr], list[str]]
+    """Which variables hold a secret."""
+    vault: Callable[[], TokenVault | None]
+    """Where the pipeline keeps what must outlive a run; None where there is no pipeline."""
 
 
 class Credentials(httpx.Auth):
@@ -29,6 +42,9 @@ class Credentials(httpx.Auth):
     """The client's, once there is one: it is told of every secret that is obtained on the way."""
     shown: str = "the credentials"
     """What they are and which variables they came from, once there is a client."""
+
+    def belong(self, owner: Owner) -> None:
+        """Know whose they are, before anything is read; most have no use for it."""
 
     def close(self, http: httpx.Client) -> None:
         """Say goodbye before the connections are closed; most have nothing to say."""

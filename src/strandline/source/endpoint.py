@@ -36,6 +36,9 @@ class _Answer(msgspec.Struct):
     error: str | None = None
     error_description: str | None = None
 
+    def __repr__(self) -> str:
+        return "<answer>"
+
 
 @dataclass(frozen=True)
 class Denied:

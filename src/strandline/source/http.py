@@ -13,10 +13,11 @@ from itertools import count
 from typing import ClassVar, Final, Self
 
 import httpx
+from pydantic import SecretStr
 
 from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.source import lenient
-from strandline.source.auth import Credentials
+from strandline.source.auth import Credentials, Owner
 from strandline.source.body import Reader, reader
 from strandline.source.client import READ_METHODS, Client, Fetched
 from strandline.source.format import Format
@@ -26,6 +27,7 @@ from strandline.source.retry import Retry
 from strandline.source.settings import env_prefix
 from strandline.source.stream import Source, reading
 from strandline.source.throttle import Rate, Throttle
+from strandline.source.vault import TokenVault
 
 MOST_RECORDS: Final = 50_000
 """Of one page; an answer with more becomes several."""
@@ -47,6 +49,8 @@ class HttpSource(Source):
     """Seconds to connect, and to wait for the next bytes."""
     verify: ClassVar[bool | ssl.SSLContext] = True
     """False, or a context of one's own, for a host with a private certificate."""
+    vault: TokenVault | None = None
+    """Where credentials that change are kept between runs: a pipeline gives its own; else files."""
 
     def auth(self) -> httpx.Auth | None:
         """The credentials: ApiKey, Basic, Bearer or any httpx.Auth; none unless overridden."""
@@ -119,6 +123,8 @@ class HttpSource(Source):
         """What fetches; made when first needed."""
         auth = self.auth()
         secrets = auth.secrets if isinstance(auth, Credentials) else ()
+        if isinstance(auth, Credentials):
+            auth.belong(Owner(self.name, self._variables_of, lambda: self.vault))
         return Client(
             self.base_url or self._base_url_of_settings(),
             auth=auth,
@@ -126,14 +132,13 @@ class HttpSource(Source):
             throttle=Throttle(self.rate),
             timeout=self.timeout,
             secrets=self.settings.secrets(),
-            auth_settings=[
-                variable
-                for secret in secrets
-                for variable in self.settings.variables_of(secret, source_name=self.name)
-            ],
+            auth_settings=[variable for secret in secrets for variable in self._variables_of(secret)],
             address=self._address,
             verify=self.verify,
         )
+
+    def _variables_of(self, secret: SecretStr) -> list[str]:
+        return self.settings.variables_of(secret, source_name=self.name)
 
     @property
     def _address(self) -> str:

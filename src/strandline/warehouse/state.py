@@ -16,6 +16,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -315,4 +316,13 @@ field = Table(
     Column("last_run_id", BigInteger, comment="The run that saw it last"),
     Column("renamed_from", Text, comment="A guess: what it was called before"),
     comment="The field register: which fields the records of each stream carry",
+)
+
+credential = Table(
+    "credential",
+    OWN_TABLES,
+    _key("name", "The source's name and the credential's"),
+    Column("sealed", LargeBinary, nullable=False, comment="Encrypted with STRANDLINE_SECRET_KEY"),
+    _now("saved_at"),
+    comment="Credentials that change, such as refresh tokens that are good for one use",
 )

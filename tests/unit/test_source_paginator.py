@@ -16,8 +16,10 @@ from strandline.source import (
     TokenInBody,
     TokenInHeader,
 )
+from strandline.source.guard import Guard
 from strandline.source.page import Path
-from strandline.source.paginator import Answer, Guard, Paginator, Request
+from strandline.source.paginator import Answer, Paginator
+from strandline.source.request import Request
 
 FIRST = Request("GET", "/orders", {"since": "2026"})
 URL = "https://api.example/v1/orders?since=2026"

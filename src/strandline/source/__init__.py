@@ -7,6 +7,7 @@ from strandline.source.cursor import Cursor, Precision
 from strandline.source.drift import Widened
 from strandline.source.format import Csv, Format, Json, JsonLines, Xml
 from strandline.source.generator import paged
+from strandline.source.graphql import Connection
 from strandline.source.http import HttpSource
 from strandline.source.oauth2 import ClientCredentials
 from strandline.source.page import Page, Pages
@@ -22,6 +23,7 @@ from strandline.source.paginator import (
 )
 from strandline.source.personal import Personal
 from strandline.source.reconciliation import Reconciliation, reconciliation
+from strandline.source.request import InBody
 from strandline.source.retry import Retry
 from strandline.source.rotation import RefreshToken
 from strandline.source.settings import SourceSettings
@@ -38,12 +40,14 @@ __all__ = [
     "Bearer",
     "BooleanString",
     "ClientCredentials",
+    "Connection",
     "Contract",
     "Csv",
     "Cursor",
     "FileVault",
     "Format",
     "HttpSource",
+    "InBody",
     "Json",
     "JsonLines",
     "LinkHeader",

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 
 from strandline.errors import DeclarationError
-from strandline.source import compression
+from strandline.source import compression, lenient, selector
 from strandline.source.format import Format, Xml
-from strandline.source.page import Cut, Path, split
+from strandline.source.page import BOM, Cut, Path, keys, split
+from strandline.source.selector import Selector
 
 Reader = Callable[[bytes, str | None], Cut]
 """(body, charset of the transport) → its records; raises lenient.Truncated or lenient.Unreadable"""
 
 
-def reader(records: Path, *, format: Format | None, wanted: Sequence[Path]) -> Reader:  # noqa: A002  # as users write it
+def reader(
+    records: Selector,
+    *,
+    wanted: Sequence[Path],
+    carry: Mapping[str, Path] | None = None,
+    format: Format | None = None,  # noqa: A002  # as users write it
+) -> Reader:
     """The function that reads the bodies of one walk, of JSON unless another format is declared."""
     if format is None:
-        return lambda body, charset: split(_unpack(body), records, wanted=wanted)
-    if records is not None:
+        return _json_reader(records, carry=carry or {}, wanted=wanted)
+    if records is not None or carry:
         raise DeclarationError(
             f"pages(…, records={records!r}, format={format!r}): the format says where its records are",
-            hint=f"Leave records out; {format.name} takes a path itself where there is a choice.",
+            hint=f"Leave records and carry out; {format.name} takes a path itself where there is a choice.",
         )
     if wanted and not isinstance(format, Xml):
         raise DeclarationError(
@@ -36,6 +43,23 @@ def reader(records: Path, *, format: Format | None, wanted: Sequence[Path]) -> R
         if wanted and isinstance(format, Xml):
             return Cut(cut, format.find(BytesIO(content), wanted, charset=charset))
         return Cut(cut, {})
+
+    return read
+
+
+def _json_reader(records: Selector, *, carry: Mapping[str, Path], wanted: Sequence[Path]) -> Reader:
+    if not callable(records) and not carry and selector.is_plain(records):
+        return lambda body, charset: split(_unpack(body), records, wanted=wanted)
+    if callable(records) and carry:
+        raise DeclarationError("pages(…, carry=…): a function that finds the records carries what it likes")
+    select = records if callable(records) else selector.selecting(records, carry)
+    places = {path: keys(path) for path in wanted}
+
+    def read(body: bytes, _: str | None) -> Cut:
+        content = _unpack(body).removeprefix(BOM)
+        found = {path: lenient.value(content, place) for path, place in places.items()}
+        beside = {path: value for path, value in found.items() if value is not lenient.ABSENT}
+        return Cut(list(select(content)), beside)
 
     return read
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import httpx
 
@@ -25,8 +25,8 @@ from strandline.errors import (
 )
 from strandline.source import lenient, redaction, retry
 from strandline.source.auth import Credentials
-from strandline.source.paginator import Request
 from strandline.source.redaction import Redaction
+from strandline.source.request import Request
 from strandline.source.retry import Retry, Transient
 from strandline.source.throttle import Throttle
 
@@ -131,7 +131,11 @@ class Client:
             url = httpx.URL(request.url)
             params = url.params.merge(dict(request.params)) if request.params else None
             merged = url.copy_with(params=params) if params is not None else url
-            return self._http.build_request(request.method.upper(), merged, json=request.body)
+            content: dict[str, Any] = {"json": request.body}
+            if request.is_form or isinstance(request.body, bytes):
+                content = {"data" if request.is_form else "content": request.body}
+            method = request.method.upper()
+            return self._http.build_request(method, merged, headers=dict(request.headers), **content)
         except httpx.InvalidURL as error:
             raise UnexpectedResponse(f"{self._redaction.scrub(request.url)!r} is no URL: {error}") from error
 

@@ -6,33 +6,29 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
-from itertools import count
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 import httpx
 from pydantic import SecretStr
 
 from strandline.errors import DeclarationError, UnexpectedResponse
-from strandline.source import lenient
+from strandline.source import graphql, lenient
 from strandline.source.auth import Credentials, Owner
-from strandline.source.body import Reader, reader
+from strandline.source.body import reader
 from strandline.source.client import READ_METHODS, Client, Fetched
 from strandline.source.format import Format
-from strandline.source.page import BOM, Cut, Page, Pages, Path, keys
-from strandline.source.paginator import Answer, Guard, Paginator, Request, SinglePage
+from strandline.source.page import BOM, Pages, Path, keys
+from strandline.source.paginator import Paginator, SinglePage
+from strandline.source.request import Request, Value, as_json, as_texts
 from strandline.source.retry import Retry
+from strandline.source.selector import Selector
 from strandline.source.settings import env_prefix
 from strandline.source.stream import Source, reading
 from strandline.source.throttle import Rate, Throttle
 from strandline.source.vault import TokenVault
-
-MOST_RECORDS: Final = 50_000
-"""Of one page; an answer with more becomes several."""
-
-Parameter = str | int | float | bool | date | datetime | None
+from strandline.source.walk import walk
 
 
 class HttpSource(Source):
@@ -60,29 +56,74 @@ class HttpSource(Source):
         self,
         path: str,
         *,
-        params: Mapping[str, Parameter] | None = None,
+        params: Mapping[str, Value] | None = None,
         paginator: Paginator | None = None,
-        records: Path = None,
+        records: Selector = None,
+        carry: Mapping[str, Path] | None = None,
         format: Format | None = None,  # noqa: A002  # the word for it
         method: str = "GET",
         body: object = None,
+        form: Mapping[str, Value] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Pages:
         """Walk an endpoint: `records` says where in the body their array is ("data.items"; the body itself
-        if None).
+        if None), or how to get there ("results[].orders[]", "data.*.items", a function from bytes to each
+        record's bytes).
 
         Parameters that are None are left out; timestamps go as UTC with a Z, truth values as true and false.
-        `format` is what the body is written in, where that is not JSON: Csv(), JsonLines(), Xml("a/b").
+        `body` goes as JSON, `form` as a form. `carry` adds to each record what stands in the objects around
+        it: {"customer_id": "results[].id"}. `format` is what the body is written in, where that is not JSON:
+        Csv(), JsonLines(), Xml("a/b").
         """
         asked_by = reading.get()
         first = Request(
-            method, path, {name: _text(value) for name, value in (params or {}).items() if value is not None}
+            method,
+            path,
+            as_texts(params),
+            body=as_json(body) if form is None else as_texts(form),
+            is_form=form is not None,
+            headers=headers or {},
         )
-        return self._walk(
-            Request(first.method, first.url, first.params, body=body),
-            paginator=paginator or SinglePage(),
-            read=reader(records, format=format, wanted=tuple(paginator.wanted if paginator else ())),
+        chosen = paginator or SinglePage()
+        return walk(
+            self.client,
+            first,
+            paginator=chosen,
+            read=reader(records, carry=carry, format=format, wanted=tuple(chosen.wanted)),
             name=asked_by.qualified_name if asked_by else self.name,
             methods=asked_by.methods if asked_by else READ_METHODS,
+        )
+
+    def graphql(
+        self,
+        query: str,
+        *,
+        variables: Mapping[str, object] | None = None,
+        records: Selector,
+        carry: Mapping[str, Path] | None = None,
+        paginator: Paginator | None = None,
+        path: str = "/graphql",
+    ) -> Pages:
+        """Ask a GraphQL API: `records` says where the nodes are ("data.orders.nodes", or
+        "data.orders.edges[].node").
+
+        Pages follow by the connection's own `pageInfo { hasNextPage endCursor }`, whose cursor goes into the
+        variable `after`; declare a `Connection` for other names, SinglePage() where there is one page only.
+        An answer with errors is an error, also where it has data too; one that says THROTTLED is asked for
+        again. The query must be no mutation, and so the stream need not declare the POST.
+        """
+        chosen = paginator or graphql.connection_of(query, records)
+        asked_by = reading.get()
+        name = asked_by.qualified_name if asked_by else self.name
+        graphql.check(query, where=name)
+        content = {"query": query, "variables": as_json(variables or {})}
+        return walk(
+            self.client,
+            Request("POST", path, body=content),
+            paginator=chosen,
+            read=graphql.refusing_errors(reader(records, carry=carry, wanted=tuple(chosen.wanted))),
+            name=name,
+            methods=("POST",),
         )
 
     def number(
@@ -90,14 +131,13 @@ class HttpSource(Source):
         path: str,
         *,
         at: Path = None,
-        params: Mapping[str, Parameter] | None = None,
+        params: Mapping[str, Value] | None = None,
     ) -> Decimal:
         """Ask an endpoint for one exact number, as a @reconciliation does: `at` says where in the answer it
         is ("meta.total"; the whole answer if None).
         """
-        given = {name: _text(value) for name, value in (params or {}).items() if value is not None}
         fetched: Fetched[Decimal | None] = self.client.fetch(
-            Request("GET", path, given),
+            Request("GET", path, as_texts(params)),
             stream=self.name,
             methods=READ_METHODS,
             read=lambda answer, _: lenient.number(answer.removeprefix(BOM), keys(at)),
@@ -153,63 +193,3 @@ class HttpSource(Source):
                 hint="Set it on the class, or declare base_url: str on its settings.",
             )
         return str(base_url)
-
-    def _walk(
-        self, first: Request, *, paginator: Paginator, read: Reader, name: str, methods: tuple[str, ...]
-    ) -> Pages:
-        guard = Guard(self.client.show_token)
-        steps = paginator.walk(first)
-        request = next(steps)
-        for number in count(1):
-            guard.check_request(request, where=name, number=number)
-            fetched = self.client.fetch(
-                request,
-                stream=name,
-                methods=methods,
-                read=read,
-                nothing=Cut([], {}),
-            )
-            cut = fetched.content
-            guard.check_page(cut.records, where=fetched.where, number=number, request=request)
-            yield from _pages(fetched, number)
-            try:
-                request = steps.send(_answer(fetched))
-            except StopIteration:
-                return
-
-
-def _pages(fetched: Fetched[Cut], number: int) -> Pages:
-    """One page, or several where one answer is a whole export, each with the numbers of its rows."""
-    records = fetched.content.records
-    for first in range(0, len(records) or 1, MOST_RECORDS):
-        some = records[first : first + MOST_RECORDS] if len(records) > MOST_RECORDS else records
-        rows = f", rows {first + 1} to {first + len(some)}" if some is not records else ""
-        yield Page(
-            records=some,
-            number=number,
-            request=fetched.request + rows,
-            status=fetched.status,
-            fetched_at=fetched.fetched_at,
-            size=sum(map(len, some)) if rows else fetched.size,
-        )
-
-
-def _answer(fetched: Fetched[Cut]) -> Answer:
-    return Answer(
-        where=fetched.where,
-        url=fetched.url,
-        headers=fetched.headers,
-        count=len(fetched.content.records),
-        found=fetched.content.found,
-    )
-
-
-def _text(value: Parameter) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case datetime() if value.tzinfo is not None:
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case date():
-            return value.isoformat()
-    return str(value)

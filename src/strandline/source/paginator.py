@@ -9,33 +9,16 @@ never an endless loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import httpx
-import xxhash
 
-from strandline.errors import PaginationLoop, UnexpectedResponse
+from strandline.errors import UnexpectedResponse
 from strandline.source import link
 from strandline.source.page import Path
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked next: a URL (absolute, or relative to the source's base), and parameters as text."""
-
-    method: str
-    url: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    body: object = None
-    """Sent as JSON, where the stream declares a method with a body."""
-    token: str | None = None
-    """What the source named as next, for messages."""
-
-    def adding(self, params: Mapping[str, str], *, token: str | None = None) -> Request:
-        """The same request with these parameters too."""
-        return replace(self, params={**self.params, **params}, token=token)
+from strandline.source.request import Param, Request
 
 
 @dataclass(frozen=True)
@@ -59,6 +42,25 @@ class Answer:
                 hint="Correct the paginator's path to the link; is it a token?",
             ) from error
         return replace(first, url=url, params={}, token=url)
+
+    def required(self, path: Path) -> Any:
+        """What stands there; raises UnexpectedResponse if nothing does."""
+        if path not in self.found:
+            raise UnexpectedResponse(
+                f"{self.where}: the paginator expects {_shown(path)} in the body, which has none",
+                hint="Correct the path, or declare a paginator that ends at an empty page.",
+            )
+        return self.found[path]
+
+    def integer(self, path: Path) -> int:
+        """The number that stands there, also as a text; raises UnexpectedResponse if it is none."""
+        value = self.required(path)
+        try:
+            return int(value)
+        except (TypeError, ValueError) as error:
+            raise UnexpectedResponse(
+                f"{self.where}: the paginator expects a number at {_shown(path)}, not {value!r}"
+            ) from error
 
 
 Walk = Generator[Request, Answer, None]
@@ -95,10 +97,10 @@ class PageNumber:
     It is not the default because a source that caps the size would then seem to end after its first page.
     """
 
-    param: str = "page"
+    param: Param = "page"
     start: int = 1
     size: int | None = None
-    size_param: str = "page_size"
+    size_param: Param = "page_size"
     total_pages: Path = None
     has_more: Path = None
     short_page_ends: bool = False
@@ -110,19 +112,19 @@ class PageNumber:
 
     def walk(self, first: Request) -> Walk:
         """Count pages up."""
-        size = {} if self.size is None else {self.size_param: str(self.size)}
+        size: dict[Param, object] = {} if self.size is None else {self.size_param: self.size}
         number = self.start
         while True:
-            answer = yield first.adding({self.param: str(number), **size}, token=str(number))
+            answer = yield first.adding({self.param: number, **size}, token=str(number))
             if self._is_last(answer, number):
                 return
             number += 1
 
     def _is_last(self, answer: Answer, number: int) -> bool:
         if self.has_more is not None:
-            return not _required(answer, self.has_more)
+            return not answer.required(self.has_more)
         if self.total_pages is not None:
-            return number - self.start + 1 >= _integer(answer, self.total_pages)
+            return number - self.start + 1 >= answer.integer(self.total_pages)
         return _is_end(answer.count, self.size if self.short_page_ends else None)
 
 
@@ -136,8 +138,8 @@ class Offset:
     """
 
     limit: int | None = None
-    param: str = "offset"
-    limit_param: str = "limit"
+    param: Param = "offset"
+    limit_param: Param = "limit"
     start: int = 0
     total: Path = None
     has_more: Path = None
@@ -150,19 +152,19 @@ class Offset:
 
     def walk(self, first: Request) -> Walk:
         """Move on by as many records as came."""
-        limit = {} if self.limit is None else {self.limit_param: str(self.limit)}
+        limit: dict[Param, object] = {} if self.limit is None else {self.limit_param: self.limit}
         offset = self.start
         while True:
-            answer = yield first.adding({self.param: str(offset), **limit}, token=str(offset))
+            answer = yield first.adding({self.param: offset, **limit}, token=str(offset))
             offset += answer.count
             if self._is_last(answer, offset):
                 return
 
     def _is_last(self, answer: Answer, offset: int) -> bool:
         if self.has_more is not None:
-            return not _required(answer, self.has_more)
+            return not answer.required(self.has_more)
         if self.total is not None:
-            return offset - self.start >= _integer(answer, self.total)
+            return offset - self.start >= answer.integer(self.total)
         return _is_end(answer.count, self.limit if self.short_page_ends else None)
 
 
@@ -173,7 +175,7 @@ class TokenInBody:
     """
 
     token: Path = "next_token"
-    param: str = field(default="page_token", kw_only=True)
+    param: Param = field(default="page_token", kw_only=True)
 
     @property
     def wanted(self) -> Sequence[Path]:
@@ -183,8 +185,8 @@ class TokenInBody:
     def walk(self, first: Request) -> Walk:
         """Send each token back."""
         answer = yield first
-        while token := _text(answer.found.get(self.token)):
-            answer = yield first.adding({self.param: token}, token=token)
+        while token := _text(value := answer.found.get(self.token)):
+            answer = yield first.adding({self.param: value}, token=token)
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class TokenInHeader:
     """A header names the next page's token: ends when it is missing or empty."""
 
     header: str
-    param: str = field(default="page_token", kw_only=True)
+    param: Param = field(default="page_token", kw_only=True)
     wanted: Sequence[Path] = field(default=(), kw_only=True)
 
     def walk(self, first: Request) -> Walk:
@@ -252,50 +254,6 @@ class LinkInHeader:
             answer = yield answer.following(target, first)
 
 
-class Guard:
-    """Knows the requests and pages of one walk again; keeps 16 bytes of each, never the page."""
-
-    def __init__(self, show_token: Callable[[str | None], str]) -> None:
-        self._show_token = show_token
-        self._requests: set[bytes] = set()
-        self._pages: dict[bytes, int] = {}
-
-    def check_request(self, request: Request, *, where: str, number: int) -> None:
-        """A request that was made before would bring what it brought before."""
-        identity = repr((request.url, sorted(request.params.items()), request.body))
-        digest = xxhash.xxh3_128_digest(identity.encode())
-        if digest in self._requests:
-            raise self._loop(where, number, request, what="is asked for with a request that was made before")
-        self._requests.add(digest)
-
-    def check_page(self, records: Sequence[bytes], *, where: str, number: int, request: Request) -> None:
-        """The same records under another number or token mean that the source ignores it. Empty pages
-        may repeat.
-        """
-        if not records:
-            return
-        digest = _digest(records)
-        if digest in self._pages:
-            what = f"has the same {len(records)} records as page {self._pages[digest]}"
-            raise self._loop(where, number, request, what=what)
-        self._pages[digest] = number
-
-    def _loop(self, where: str, number: int, request: Request, *, what: str) -> PaginationLoop:
-        token = self._show_token(request.token)
-        return PaginationLoop(
-            f"{where}: page {number} (token {token!r}) {what}, so reading on would never end",
-            hint="Check the paginator's parameter names: ignored ones bring the first page again.",
-        )
-
-
-def _digest(records: Sequence[bytes]) -> bytes:
-    hasher = xxhash.xxh3_128()
-    for record in records:
-        hasher.update(record)
-        hasher.update(b"\n")
-    return hasher.digest()
-
-
 def _is_end(count: int, full: int | None) -> bool:
     return count == 0 or (full is not None and count < full)
 
@@ -304,20 +262,5 @@ def _text(value: Any) -> str:
     return "" if value is None or value is False else str(value)
 
 
-def _required(answer: Answer, path: Path) -> Any:
-    if path not in answer.found:
-        raise UnexpectedResponse(
-            f"{answer.where}: the paginator expects {path!r} in the body, which has none",
-            hint="Correct the path, or declare a paginator that ends at an empty page.",
-        )
-    return answer.found[path]
-
-
-def _integer(answer: Answer, path: Path) -> int:
-    value = _required(answer, path)
-    try:
-        return int(value)
-    except (TypeError, ValueError) as error:
-        raise UnexpectedResponse(
-            f"{answer.where}: the paginator expects a number at {path!r}, not {value!r}"
-        ) from error
+def _shown(path: Path) -> str:
+    return repr(".".join(path) if isinstance(path, tuple) else path)

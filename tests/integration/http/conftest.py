@@ -1,7 +1,7 @@
 """The source under test and the API that it reads, for every test of an HttpSource."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -48,6 +48,7 @@ class Crm(HttpSource):
     retry = Retry(attempts=3, wait_initial=timedelta(milliseconds=1), wait_max=timedelta(milliseconds=5))
     timeout = 5.0
     paginator: Paginator | None = None
+    search: Mapping[str, Any] = {}
     credentials: Callable[[SecretStr], httpx.Auth] = Bearer
 
     def auth(self) -> httpx.Auth | None:
@@ -63,6 +64,11 @@ class Crm(HttpSource):
     def found(self) -> Pages:
         """A search that needs a POST, and says so."""
         return self.pages("/search", method="POST", body={"q": "*"}, records="data")
+
+    @stream(Customer, key="id", methods=("post",))
+    def searched(self) -> Pages:
+        """A search as the test wants it."""
+        return self.pages("/search", method="POST", **self.search)
 
     @stream(Customer, key="id")
     def changed(self) -> Pages:

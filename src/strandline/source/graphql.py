@@ -1,0 +1,138 @@
+"""GraphQL: connections that tell their own next page, and errors that come with a 200."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from strandline.errors import DeclarationError, MethodRefused, UnexpectedResponse
+from strandline.source import lenient
+from strandline.source.body import Reader
+from strandline.source.page import BOM, Cut, Path, keys
+from strandline.source.paginator import Walk
+from strandline.source.request import InBody, Param, Request
+from strandline.source.retry import Transient
+from strandline.source.selector import EACH, Selector, steps
+
+THROTTLED: Final = ("THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS")
+"""What APIs call it, as a code or a type, when a query costs more than there is left."""
+
+_MOST_SHOWN: Final = 3
+_QUIET = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*"""|"(?:[^"\\\n]|\\.)*"|#[^\n]*')
+_BRACES = re.compile(r"\{[^{}]*\}")
+_WRITES = re.compile(r"(?:^|;)\s*(mutation|subscription)\b")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """`pageInfo { hasNextPage endCursor }` beside the nodes: ends when hasNextPage is false.
+
+    `page_info` says where it is; `param` where its cursor goes, the variable `after` unless told. With a
+    `size` that goes into `size_param`, the variable `first`.
+    """
+
+    page_info: Path
+    param: Param = field(default=InBody("variables.after"), kw_only=True)
+    size: int | None = field(default=None, kw_only=True)
+    size_param: Param = field(default=InBody("variables.first"), kw_only=True)
+
+    @property
+    def wanted(self) -> Sequence[Path]:
+        """Both of its fields."""
+        return [self._at("hasNextPage"), self._at("endCursor")]
+
+    def walk(self, first: Request) -> Walk:
+        """Ask behind each page's last node."""
+        first = first if self.size is None else first.adding({self.size_param: self.size})
+        answer = yield first
+        while answer.required(self._at("hasNextPage")):
+            cursor = answer.found.get(self._at("endCursor"))
+            if cursor is None:
+                raise UnexpectedResponse(
+                    f"{answer.where}: hasNextPage is true, but there is no endCursor to go on from",
+                    hint="Ask for pageInfo { hasNextPage endCursor }.",
+                )
+            answer = yield first.adding({self.param: cursor}, token=str(cursor))
+
+    def _at(self, name: str) -> tuple[str, ...]:
+        return (*keys(self.page_info), name)
+
+
+def connection_of(query: str, records: Selector) -> Connection:
+    """The connection that has these nodes; its pageInfo stands beside them, where the query asks for it."""
+    way = () if callable(records) else steps(records)
+    holder = way[:-1]
+    if way[-3:] == ("edges", EACH, "node"):
+        holder = way[:-3]
+    if "pageInfo" not in query or not holder or EACH in holder:
+        raise DeclarationError(
+            f"graphql(…, records={records!r}): nothing tells whether there is a next page",
+            hint="Ask for pageInfo { hasNextPage endCursor } beside the nodes, or declare a paginator.",
+        )
+    return Connection((*holder, "pageInfo"))
+
+
+def check(query: str, *, where: str) -> None:
+    """Raises MethodRefused for a mutation or subscription."""
+    text = _QUIET.sub(" ", query)
+    while (outer := _BRACES.sub(";", text)) != text:
+        text = outer
+    if found := _WRITES.search(text):
+        raise MethodRefused(
+            f"{where}: the client only reads, and this GraphQL document has a {found[1]}",
+            hint="Ask with a query.",
+        )
+
+
+def refusing_errors(read: Reader) -> Reader:
+    """A reader that refuses answers with errors, with or without data beside them."""
+
+    def checked(body: bytes, charset: str | None) -> Cut:
+        if b'"errors"' in body:
+            errors = lenient.value(body.removeprefix(BOM), ("errors",))
+            if isinstance(errors, list) and errors:
+                raise _refused(errors)
+        return read(body, charset)
+
+    return checked
+
+
+def _refused(errors: list[Any]) -> Transient | lenient.Unreadable:
+    said = "; ".join(map(_describe, errors[:_MOST_SHOWN]))
+    more = f" (and {len(errors) - _MOST_SHOWN} more)" if len(errors) > _MOST_SHOWN else ""
+    for error in errors:
+        if isinstance(error, Mapping) and {_code(error), error.get("type")} & set(THROTTLED):
+            return Transient(f"GraphQL: {said}{more}", retry_after=_wait(error), rate_limited=True)
+    return lenient.Unreadable(f"GraphQL has errors: {said}{more}")
+
+
+def _describe(error: Any) -> str:
+    if not isinstance(error, Mapping):
+        return str(error)
+    path = ".".join(map(str, error.get("path") or ()))
+    code = _code(error)
+    return f"{error.get('message')}" + (f" (at {path})" if path else "") + (f" [{code}]" if code else "")
+
+
+def _extension(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    extensions = error.get("extensions")
+    return extensions if isinstance(extensions, Mapping) else {}
+
+
+def _code(error: Mapping[str, Any]) -> str | None:
+    code = _extension(error).get("code")
+    return code.upper() if isinstance(code, str) else None
+
+
+def _wait(error: Mapping[str, Any]) -> timedelta | None:
+    """Until the query's cost is there again, where the API tells what it has and how fast that grows."""
+    cost = _extension(error).get("cost")
+    status = cost.get("throttleStatus") if isinstance(cost, Mapping) else None
+    try:
+        missing = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])  # type: ignore[index]
+        return timedelta(seconds=max(missing / float(status["restoreRate"]), 0.1))  # type: ignore[index]
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None

@@ -1,0 +1,59 @@
+"""What keeps a walk from going on for ever: a request or a page that comes again is known by its hash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import xxhash
+
+from strandline.errors import PaginationLoop
+from strandline.source.request import Request
+
+
+class Guard:
+    """Knows the requests and pages of one walk again; keeps 16 bytes of each, never the page."""
+
+    def __init__(self, show_token: Callable[[str | None], str]) -> None:
+        self._show_token = show_token
+        self._requests: set[bytes] = set()
+        self._pages: dict[bytes, int] = {}
+        self._lap = 0
+
+    def check_request(self, request: Request, *, where: str, number: int) -> None:
+        """A request that was made before would bring what it brought before."""
+        if request.lap != self._lap:  # the paginator goes back, and knows what it does
+            self._lap = request.lap
+            self._requests.clear()
+            self._pages.clear()
+        identity = repr((request.url, sorted(request.params.items()), request.body))
+        digest = xxhash.xxh3_128_digest(identity.encode())
+        if digest in self._requests:
+            raise self._loop(where, number, request, what="is asked for with a request that was made before")
+        self._requests.add(digest)
+
+    def check_page(self, records: Sequence[bytes], *, where: str, number: int, request: Request) -> None:
+        """The same records under another number or token mean that the source ignores it. Empty pages
+        may repeat.
+        """
+        if not records:
+            return
+        digest = _digest(records)
+        if digest in self._pages:
+            what = f"has the same {len(records)} records as page {self._pages[digest]}"
+            raise self._loop(where, number, request, what=what)
+        self._pages[digest] = number
+
+    def _loop(self, where: str, number: int, request: Request, *, what: str) -> PaginationLoop:
+        token = self._show_token(request.token)
+        return PaginationLoop(
+            f"{where}: page {number} (token {token!r}) {what}, so reading on would never end",
+            hint="Check the paginator's parameter names: ignored ones bring the first page again.",
+        )
+
+
+def _digest(records: Sequence[bytes]) -> bytes:
+    hasher = xxhash.xxh3_128()
+    for record in records:
+        hasher.update(record)
+        hasher.update(b"\n")
+    return hasher.digest()

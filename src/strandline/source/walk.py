@@ -1,0 +1,66 @@
+"""A walk over the pages of an endpoint: the paginator asks, the client fetches, the guard watches."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Final
+
+from strandline.source.body import Reader
+from strandline.source.client import Client, Fetched
+from strandline.source.guard import Guard
+from strandline.source.page import Cut, Page, Pages
+from strandline.source.paginator import Answer, Paginator
+from strandline.source.request import Request
+
+MOST_RECORDS: Final = 50_000
+"""Of one page; an answer with more becomes several."""
+
+
+def walk(
+    client: Client,
+    first: Request,
+    *,
+    paginator: Paginator,
+    read: Reader,
+    name: str,
+    methods: tuple[str, ...],
+) -> Pages:
+    """The pages, as they come; the stream's name and the methods that only read are the client's to know."""
+    guard = Guard(client.show_token)
+    steps = paginator.walk(first)
+    request = next(steps)
+    for number in count(1):
+        guard.check_request(request, where=name, number=number)
+        fetched = client.fetch(request, stream=name, methods=methods, read=read, nothing=Cut([], {}))
+        records = fetched.content.records
+        guard.check_page(records, where=fetched.where, number=number, request=request)
+        yield from _pages(fetched, records, number)
+        try:
+            request = steps.send(_answer(fetched))
+        except StopIteration:
+            return
+
+
+def _pages(fetched: Fetched[Cut], records: list[bytes], number: int) -> Pages:
+    """One page, or several where one answer is a whole export, each with the numbers of its rows."""
+    for first in range(0, len(records) or 1, MOST_RECORDS):
+        some = records[first : first + MOST_RECORDS] if len(records) > MOST_RECORDS else records
+        rows = f", rows {first + 1} to {first + len(some)}" if some is not records else ""
+        yield Page(
+            records=some,
+            number=number,
+            request=fetched.request + rows,
+            status=fetched.status,
+            fetched_at=fetched.fetched_at,
+            size=sum(map(len, some)) if rows else fetched.size,
+        )
+
+
+def _answer(fetched: Fetched[Cut]) -> Answer:
+    return Answer(
+        where=fetched.where,
+        url=fetched.url,
+        headers=fetched.headers,
+        count=len(fetched.content.records),
+        found=fetched.content.found,
+    )

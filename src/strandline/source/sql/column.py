@@ -42,9 +42,7 @@ def of_table(
 ) -> list[Column]:
     """The columns of a table or view. Raises UnexpectedResponse if there is none of that name."""
     if is_postgresql:
-        quote = connection.dialect.identifier_preparer.quote
-        full = ".".join(quote(part) for part in (schema, name) if part)
-        found = connection.execute(POSTGRESQL, {"name": full}).all()
+        found = connection.execute(POSTGRESQL, {"name": quoted(connection, (schema, name))}).all()
         columns = [_of_type(it.attname, it.number, may_be_null=not it.filled) for it in found]
     else:
         columns = _reflected(connection, name, schema)
@@ -54,6 +52,12 @@ def of_table(
             hint="Correct the name; one in another schema is written schema.table.",
         )
     return columns
+
+
+def quoted(connection: Connection, parts: tuple[str | None, str]) -> str:
+    """Schema and name, as to_regclass reads them."""
+    quote = connection.dialect.identifier_preparer.quote
+    return ".".join(quote(part) for part in parts if part)
 
 
 def of_query(connection: Connection, query: FromClause, *, is_postgresql: bool) -> list[Column]:

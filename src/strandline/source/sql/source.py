@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, column, select, table, text
+from sqlalchemy import ColumnElement, Select
 
 from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.source.contract import Record, Zone
@@ -16,18 +16,15 @@ from strandline.source.cursor import CursorValue
 from strandline.source.page import Pages
 from strandline.source.retry import Retry
 from strandline.source.settings import env_prefix
-from strandline.source.sql import column as described
+from strandline.source.sql import change
+from strandline.source.sql.asked import Asked, Found, Query, Table
 from strandline.source.sql.bound import moment_of
-from strandline.source.sql.column import Column
 from strandline.source.sql.row import refuse_twins
-from strandline.source.sql.selection import ROW, Selection
+from strandline.source.sql.selection import Selection
 from strandline.source.sql.session import Session
 from strandline.source.sql.walk import Walk
 from strandline.source.stream import Source, Stream, reading
 from strandline.source.tombstone import alias_of
-
-Found = tuple[FromClause, list[Column]]
-"""What is read, under the name of ROW, and its columns."""
 
 
 class SqlSource(Source):
@@ -58,24 +55,33 @@ class SqlSource(Source):
         its own; with `at_once` one statement reads them all, as they were when it began. `columns` leaves out
         the others, `where` is a condition in SQL.
         """
-        schema, bare = _parts(name)
-        shown = f"{schema}.{bare}" if schema else bare
+        asked = Table(name, columns, where)
+        walk = self._walk(asked, since=since, until=until, size=size, is_ordered=not at_once)
+        yield from walk.at_once() if at_once else walk.by_chunk()
 
-        def look(connection: Connection) -> Found:
-            found = described.of_table(
-                connection,
-                bare,
-                schema=schema,
-                is_postgresql=self.session.is_postgresql,
-                where=self._at(shown),
+    def changes(
+        self,
+        name: str | tuple[str, str],
+        *,
+        since: str | None,
+        columns: Sequence[str] | None = None,
+        where: str | ColumnElement[bool] | None = None,
+        size: int = 10_000,
+    ) -> Pages:
+        """The rows of a PostgreSQL table that have been written since a state, which goes with the pages:
+        none is missed, however late its transaction ended.
+
+        The stream has no cursor, and takes `since`. The rows are read by one statement, which looks at the
+        whole table: no index knows which transaction wrote a row.
+        """
+        if not self.session.is_postgresql:
+            raise DeclarationError(
+                f"{self.name}: changes({name!r}) is asked of {self.session.url.get_backend_name()}, and only"
+                " PostgreSQL can tell them",
+                hint="Declare a cursor, and return self.table(…).",
             )
-            wanted = columns if columns is not None else [it.name for it in found]
-            rows = select(table(bare, *[column(it) for it in wanted], schema=schema))
-            if where is not None:
-                rows = rows.where(text(where) if isinstance(where, str) else where)
-            return rows.subquery(ROW), [it for it in found if it.name in wanted]
-
-        return self._read(look, shown, since=since, until=until, at_once=at_once, size=size)
+        asked = Table(name, columns, where, change.IS_CHANGED)
+        yield from self._walk(asked, size=size).changes(asked.parts, since)
 
     def query(
         self,
@@ -93,21 +99,9 @@ class SqlSource(Source):
         they come in chunks, as those of a table. Of a cursor's column only what lies from `since` to
         `until`, or has no value, is asked for.
         """
-        if isinstance(statement, str):
-            bare = text(statement.strip().rstrip(";")).bindparams(**parameters or {})
-        else:
-            bare = None
-        shown = " ".join(str(statement).split())
-
-        def look(connection: Connection) -> Found:
-            if bare is None:
-                assert isinstance(statement, Select)
-                rows = statement.subquery(ROW)
-                return rows, self._described(connection, rows)
-            found = self._described(connection, bare.columns().subquery(ROW))
-            return bare.columns(*(column(it.name) for it in found)).subquery(ROW), found
-
-        return self._read(look, shown, since=since, until=until, at_once=at_once, size=size)
+        asked = Query(statement, parameters or {})
+        walk = self._walk(asked, since=since, until=until, size=size, is_ordered=not at_once)
+        yield from walk.at_once() if at_once else walk.by_chunk()
 
     @cached_property
     def session(self) -> Session:
@@ -139,25 +133,26 @@ class SqlSource(Source):
             )
         return url.get_secret_value() if isinstance(url, SecretStr) else str(url or "")
 
-    def _read(
+    def _walk(
         self,
-        look: Callable[[Connection], Found],
-        shown: str,
+        asked: Asked,
         *,
-        since: CursorValue | None,
-        until: CursorValue | None,
-        at_once: bool,
+        since: CursorValue | None = None,
+        until: CursorValue | None = None,
         size: int,
-    ) -> Pages:
-        asked_by = self._asking()
-        where = self._at(shown)
-        found = self.session.attempt(look, where=where)
+        is_ordered: bool = False,
+    ) -> Walk:
+        """The way through what is asked, once the database has said which columns it has."""
+        asked_by, is_postgresql = self._asking(), self.session.is_postgresql
+        request = f"{self.session.shown}: {self.session.scrub(asked.shown)}"
+        where = f"{asked_by.qualified_name}: {request}"
+        found = self.session.attempt(
+            lambda it: asked.look(it, is_postgresql=is_postgresql, where=where), where=where
+        )
         refuse_twins([it.name for it in found[1]], where=where)
         selection = self._selection(asked_by, found, since, until)
-        _check(selection, is_ordered=not at_once, where=where)
-        request = where.removeprefix(f"{asked_by.qualified_name}: ")
-        walk = Walk(self.session, selection, where=where, request=request, size=size)
-        yield from walk.at_once() if at_once else walk.by_chunk()
+        _check(selection, is_ordered=is_ordered, where=where)
+        return Walk(self.session, selection, where=where, request=request, size=size)
 
     def _selection(
         self, asked_by: Stream, found: Found, since: CursorValue | None, until: CursorValue | None
@@ -179,9 +174,6 @@ class SqlSource(Source):
             until=until,
         )
 
-    def _described(self, connection: Connection, query: FromClause) -> list[Column]:
-        return described.of_query(connection, query, is_postgresql=self.session.is_postgresql)
-
     def _asking(self) -> Stream:
         asked_by = reading.get()
         if asked_by is None:
@@ -190,17 +182,6 @@ class SqlSource(Source):
                 hint="Return self.table(…) or self.query(…) from a method under @stream(…).",
             )
         return asked_by
-
-    def _at(self, shown: str) -> str:
-        """Stream, database and what is read of it, for messages."""
-        return f"{self._asking().qualified_name}: {self.session.shown}: {self.session.scrub(shown)}"
-
-
-def _parts(name: str | tuple[str, str]) -> tuple[str | None, str]:
-    if isinstance(name, tuple):
-        return name
-    schema, _, bare = name.rpartition(".")
-    return schema or None, bare
 
 
 def _zone_of(contract: type[Record], field: str) -> str | None:

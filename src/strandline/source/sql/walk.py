@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Select
 from xxhash import xxh3_128_digest
 
 from strandline.source.page import Page, Pages
+from strandline.source.sql import change
+from strandline.source.sql.column import quoted
 from strandline.source.sql.row import compile_writer
 from strandline.source.sql.selection import Position, Selection
 from strandline.source.sql.session import Session
@@ -47,6 +49,22 @@ class Walk:
     def by_chunk(self) -> Pages:
         """The rows in order, each chunk by a statement of its own; then those without a place."""
         return self._paged(self._chunks())
+
+    def changes(self, table: tuple[str | None, str], since: str | None) -> Pages:
+        """The rows of that table which were written since that state; the last page carries the new one."""
+        with self.session.snapshot(where=self.where) as connection:
+            moment = change.look(connection, quoted(connection, table), where=self.where)
+            reached = moment.since(since, where=self.where)
+            request = f"{self.request}, from transaction {reached.transaction} on"
+            rows = self.selection.everything()
+            held: Page | None = None
+            for page in self._paged(self._batches(connection, rows, request, moment.parameters(reached))):
+                if held is not None:
+                    yield held
+                held = page
+            assert held is not None
+            held.state = moment.state
+            yield held
 
     def _paged(self, batches: Iterator[Batch]) -> Pages:
         number = 0
@@ -90,13 +108,22 @@ class Walk:
 
     def _streamed(self, statement: Select[Any], request: str) -> Iterator[Batch]:
         with self.session.snapshot(where=self.where) as connection:
-            options = {"stream_results": True, "max_row_buffer": 1}
-            with closing(connection.execute(statement, execution_options=options)) as result:
-                size, first = min(FIRST, self.size), 1
-                while rows := result.fetchmany(size):
-                    records = self._write(rows)
-                    yield records, f"{request}, rows {first} to {first + len(records) - 1}"
-                    size, first = self._fitting(records), first + len(records)
+            yield from self._batches(connection, statement, request)
+
+    def _batches(
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        request: str,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Iterator[Batch]:
+        options = {"stream_results": True, "max_row_buffer": 1}
+        with closing(connection.execute(statement, parameters, execution_options=options)) as result:
+            size, first = min(FIRST, self.size), 1
+            while rows := result.fetchmany(size):
+                records = self._write(rows)
+                yield records, f"{request}, rows {first} to {first + len(records) - 1}"
+                size, first = self._fitting(records), first + len(records)
 
     def _fitting(self, records: Sequence[bytes]) -> int:
         """How many rows like these are a page."""

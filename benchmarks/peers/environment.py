@@ -19,10 +19,12 @@ class Missing(Exception):
     """A peer cannot be had here, and why."""
 
 
-def prepared(peer: str) -> Path:
-    """The folder of the peer's programs. Raises Missing where it cannot be installed."""
-    locked = FOLDER / peer / "requirements.txt"
-    made = FOLDER / ".environments" / peer
+def prepared(peer: str, *, folder: Path = FOLDER, kept: Path = FOLDER / ".environments") -> Path:
+    """Where the programs are that the peer's folder in this one locks. Raises Missing where they cannot be
+    installed.
+    """
+    locked = folder / peer / "requirements.txt"
+    made = kept / peer
     stamp, wanted = made / ".locked", hashlib.sha256(locked.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"{peer}: installing", file=sys.stderr, flush=True)

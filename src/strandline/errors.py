@@ -12,6 +12,7 @@
     │   ├── UnexpectedResponse      the API is not what the stream says: look at it
     │   ├── PaginationLoop          the API repeats a page: fix the paginator
     │   ├── OrderBroken             the source sent records out of its declared order
+    │   ├── ProgramFailed           a tap or connector ended wrongly: its last words are in the message
     │   ├── MethodRefused           the client only reads: declare the method on the stream
     │   └── ReconciliationUnanswered  the source did not say what it has: run again later
     ├── WarehouseError
@@ -102,6 +103,10 @@ class PaginationLoop(SourceError):
 
 class OrderBroken(SourceError):
     """The source sent records out of the order that the stream declares."""
+
+
+class ProgramFailed(SourceError):
+    """A program that reads the source, a tap or a connector, ended wrongly."""
 
 
 class MethodRefused(SourceError):

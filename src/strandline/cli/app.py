@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from strandline.cli.discover import discover
 from strandline.cli.fields import fields_app
 from strandline.cli.marks import marks_app
 from strandline.cli.option import App, AsJson, DatabaseUrl, Workers, importing, stoppable
@@ -33,6 +34,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(fields_app, name="fields")
 app.add_typer(marks_app, name="marks")
 app.add_typer(database_app, name="database")
+app.command()(discover)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from strandline.errors import StrandlineError
 
 WIDTH = 120
 
-STATE_LETTERS = 60
+STATE_LETTERS = 40
 """So many letters of a state are shown in a table."""
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from strandline.errors import DeclarationError
 from strandline.pipeline.definition import Pipeline
+from strandline.source.program import ProgramSource
 
 
 def find(app: str, *, folder: Path) -> dict[str, Pipeline]:
     """The pipelines that the modules of `app` (names, separated by commas) declare, by name."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
     found: dict[str, Pipeline] = {}
     for module in (part.strip() for part in app.split(",")):
         for pipeline in _declared(module, folder):
@@ -35,9 +35,28 @@ def choose(app: str, name: str, *, folder: Path) -> Pipeline:
     return found[name]
 
 
+def program(name: str, *, folder: Path) -> type[ProgramSource]:
+    """The source `module:Class` that a program reads. Raises DeclarationError where there is none."""
+    module, _, wanted = name.partition(":")
+    found = getattr(_imported(module, folder), wanted, None)
+    if not isinstance(found, type) or not issubclass(found, ProgramSource):
+        raise DeclarationError(
+            f"{name}: {module} has no SingerSource or AirbyteSource of that name",
+            hint="Name module and class, as in: strandline discover sources:Erp",
+        )
+    return found
+
+
 def _declared(module: str, folder: Path) -> list[Pipeline]:
+    imported = _imported(module, folder)
+    return list({id(it): it for it in vars(imported).values() if isinstance(it, Pipeline)}.values())
+
+
+def _imported(module: str, folder: Path) -> ModuleType:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
     try:
-        imported = import_module(module)
+        return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
@@ -45,4 +64,3 @@ def _declared(module: str, folder: Path) -> list[Pipeline]:
             f"{folder}: there is no module {module!r}",
             hint="Run where it is, or name the module that declares the pipelines: --app project.pipelines.",
         ) from error
-    return list({id(it): it for it in vars(imported).values() if isinstance(it, Pipeline)}.values())

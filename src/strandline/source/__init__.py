@@ -1,6 +1,7 @@
 """The source layer: what a user declares of an API, and how it is read."""
 
 from strandline.natural_key import NaturalKeys
+from strandline.source.airbyte import AirbyteSource
 from strandline.source.auth import ApiKey, Basic, Bearer
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
@@ -22,11 +23,13 @@ from strandline.source.paginator import (
     TokenInHeader,
 )
 from strandline.source.personal import Personal
+from strandline.source.program import ProgramSettings
 from strandline.source.reconciliation import Reconciliation, reconciliation
 from strandline.source.request import InBody
 from strandline.source.retry import Retry
 from strandline.source.rotation import RefreshToken
 from strandline.source.settings import SourceSettings
+from strandline.source.singer import SingerSource
 from strandline.source.sql.source import SqlSource
 from strandline.source.state import State
 from strandline.source.stream import READ_TIME, Source, Stream, stream
@@ -35,6 +38,7 @@ from strandline.source.vault import FileVault, TokenVault
 
 __all__ = [
     "READ_TIME",
+    "AirbyteSource",
     "ApiKey",
     "Basic",
     "Bearer",
@@ -60,12 +64,14 @@ __all__ = [
     "Pages",
     "Personal",
     "Precision",
+    "ProgramSettings",
     "Rate",
     "Reconciliation",
     "Record",
     "Reference",
     "RefreshToken",
     "Retry",
+    "SingerSource",
     "SinglePage",
     "Source",
     "SourceSettings",

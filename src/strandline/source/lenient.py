@@ -60,6 +60,15 @@ def value(body: bytes, place: tuple[str, ...]) -> Any:
         return ABSENT
 
 
+def cut(body: bytes, place: tuple[str, ...]) -> bytes | None:
+    """The exact bytes of the value at the place; None where there is none. Raises Truncated and
+    Unreadable.
+    """
+    check_whole(body)
+    start = _find(body, place)
+    return None if start is None else body[start : _skip(body, start)]
+
+
 def parts(body: bytes, start: int) -> Iterator[tuple[str | int, int, int]]:
     """What the object or array that starts here holds: name or number, and where it begins and ends."""
     match body[start : start + 1]:

@@ -3,9 +3,10 @@
 """
 
 import inspect
+from collections.abc import Iterator
 from typing import Any, Self
 
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from strandline.errors import DeclarationError, SettingsMissing
@@ -56,8 +57,20 @@ class SourceSettings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """Every secret value, so that it can be kept out of texts."""
-        values = (getattr(self, name) for name in type(self).model_fields)
-        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return list(_secrets_in([getattr(self, name) for name in type(self).model_fields]))
+
+
+def _secrets_in(value: object) -> Iterator[str]:
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case BaseModel():
+            yield from _secrets_in([getattr(value, name) for name in type(value).model_fields])
+        case dict():
+            yield from _secrets_in(list(value.values()))
+        case list() | tuple() | set() | frozenset():
+            for each in value:
+                yield from _secrets_in(each)
 
 
 def env_prefix(source_name: str) -> str:

@@ -1,0 +1,184 @@
+"""What taps and connectors say, and what they are told: records as they were sent, states in their place."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.dockyard import (
+    CONNECTORS,
+    ODD,
+    SECRET,
+    Connected,
+    Tapped,
+    airbyte,
+    calls,
+    connected,
+    read,
+    singer,
+    tapped,
+)
+
+from strandline.errors import ProgramFailed, SourceUnavailable, UnexpectedResponse
+from strandline.source import SingerSource, offer
+from strandline.source.program import ProgramSource
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    return tmp_path / "notes.jsonl"
+
+
+def test_a_tap_is_told_what_to_read_in_files_of_its_own(notes: Path) -> None:
+    source = tapped(notes, '{"type": "SCHEMA", "stream": "ships"}', singer('{"id":1}'))
+    (page,) = read(source, '{"bookmarks": 7}')
+    assert page.records == [b'{"id":1}']
+    asked, told = calls(notes)
+    assert asked["arguments"][0] == "--discover"
+    assert set(told["files"]) == {"--config", "--catalog", "--state"}
+    assert set(told["modes"].values()) == {"0o600"}
+    assert json.loads(told["files"]["--config"])["api-key"] == SECRET
+    assert "command" not in json.loads(told["files"]["--config"])
+    assert told["files"]["--state"] == '{"bookmarks": 7}'
+    assert not [it for it in told["arguments"] if Path(it).exists()]
+
+    boats, ships = json.loads(told["files"]["--catalog"])["streams"]
+    assert [it["metadata"]["selected"] for it in boats["metadata"]] == [False]
+    said = {tuple(it["breadcrumb"]): it["metadata"] for it in ships["metadata"]}
+    assert said[()] == {
+        "table-key-properties": ["id"],
+        "selected": True,
+        "replication-method": "INCREMENTAL",
+        "replication-key": "changed_at",
+    }
+    assert said["properties", "id"]["selected"] is True
+    assert said["properties", "crew"]["selected"] is False
+
+
+def test_records_are_kept_byte_for_byte_and_a_state_goes_with_what_came_before_it(notes: Path) -> None:
+    state = r'{"bookmarks":  {"ships": 1.0, "😀": "\ud800"}}'
+    lines = [
+        singer(ODD),
+        f'{{"type": "STATE", "value": {state}}}',
+        '{"type": "ACTIVATE_VERSION"}',
+        singer("7"),
+    ]
+    (page,) = read(tapped(notes, *lines))
+    assert page.records == [ODD.encode(), b"7"]
+    assert page.state == state
+    assert page.request == "tapped.ships: records 1 to 2"
+
+    (page,) = read(
+        connected(notes, airbyte(ODD), '{"type": "STATE", "state": {"type": "LEGACY", "data": [1]}}')
+    )
+    assert page.records == [ODD.encode()]
+    assert page.state == '{"type": "LEGACY", "data": [1]}'
+
+
+@pytest.mark.parametrize(
+    ("state", "given_back"),
+    [
+        (
+            '{"type":"STREAM","stream":{"stream_descriptor":{"name":"ships"},"stream_state":{"a":1}}}',
+            '[{"type":"STREAM","stream":{"stream_descriptor":{"name":"ships"},"stream_state":{"a":1}}}]',
+        ),
+        (
+            '{"type":"GLOBAL","global":{"shared_state":{}}}',
+            '[{"type":"GLOBAL","global":{"shared_state":{}}}]',
+        ),
+        ('{"data": {"ships": 1}}', '{"ships": 1}'),
+        ('{"type":"STREAM","stream":{"stream_descriptor":{"name":"boats"}}}', None),
+    ],
+)
+def test_a_connector_gets_its_state_back_as_it_takes_it(
+    notes: Path, state: str, given_back: str | None
+) -> None:
+    source = connected(notes, airbyte("{}"), f'{{"type": "STATE", "state": {state}}}')
+    (page,) = read(source)
+    assert page.state == (state if given_back else None)
+    read(source, page.state)
+    assert calls(notes)[-1]["files"].get("--state") == given_back
+    (configured,) = json.loads(calls(notes)[-1]["files"]["--catalog"])["streams"]
+    assert (configured["sync_mode"], configured["cursor_field"]) == ("incremental", ["changed_at"])
+
+
+def test_a_full_refresh_keeps_no_state_and_is_told_none(notes: Path) -> None:
+    source = connected(notes, airbyte("{}"), '{"type": "STATE", "state": {"type": "GLOBAL"}}')
+    (page,) = Connected.all_ships.read(source, '{"type": "GLOBAL"}')
+    assert page.state is None
+    assert "--state" not in calls(notes)[-1]["files"]
+    assert json.loads(calls(notes)[-1]["files"]["--catalog"])["streams"][0]["sync_mode"] == "full_refresh"
+
+
+def test_a_connector_that_changes_its_config_is_told_the_new_one(
+    notes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = {"notes": str(notes), "says": [], "discovers": [CONNECTORS], "api-key": "exchanged"}
+    control = {
+        "type": "CONTROL",
+        "control": {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": changed}},
+    }
+    source = connected(notes, json.dumps(control))
+    read(source)
+    read(source)
+    assert json.loads(calls(notes)[-1]["files"]["--config"])["api-key"] == "exchanged"
+    said = capsys.readouterr().err
+    assert "settings=['api-key', 'says']" in said
+    assert "exchanged" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("Traceback (most recent call last):", "a line that is no message"),
+        ('{"no": "type"}', "a line that is no message"),
+        ('{"type": "RECORD", "stream": "ships"}', "a RECORD that cannot be read"),
+        ('{"type": "BATCH", "stream": "ships"}', "a BATCH that cannot be read"),
+        ('{"type": "RECORD", "stream": "boats", "record": {}}', "records of ships and of boats"),
+    ],
+)
+def test_a_line_of_a_tap_that_makes_no_sense_is_in_the_error(notes: Path, line: str, says: str) -> None:
+    pages = Tapped.ships.read(tapped(notes, singer("{}"), line, singer("{}")))
+    assert next(pages).records == [b"{}"]
+    with pytest.raises(UnexpectedResponse, match=says) as refused:
+        next(pages)
+    assert repr(line) in refused.value.message
+
+
+def test_a_connector_that_says_why_it_fails_fails_for_that(notes: Path) -> None:
+    def trace(kind: str, **more: Any) -> str:
+        return json.dumps({"type": "TRACE", "trace": {"type": kind, **more}})
+
+    error = {"message": f"no luck with {SECRET}", "failure_type": "system_error"}
+    with pytest.raises(ProgramFailed, match=r"ended with exit code 0: no luck with \*\*\*"):
+        read(connected(notes, trace("ERROR", error=error)))
+    with pytest.raises(SourceUnavailable, match="try later"):
+        read(
+            connected(
+                notes, trace("ERROR", error={"message": "try later", "failure_type": "transient_error"})
+            )
+        )
+    incomplete = {"stream_descriptor": {"name": "ships"}, "status": "INCOMPLETE"}
+    with pytest.raises(ProgramFailed, match="the stream is incomplete"):
+        read(connected(notes, trace("STREAM_STATUS", stream_status=incomplete)))
+    with pytest.raises(UnexpectedResponse, match="a RECORD that cannot be read"):
+        read(connected(notes, '{"type": "RECORD"}'))
+
+
+def test_what_is_offered_is_drafted_as_python_that_declares_it(notes: Path) -> None:
+    sources: list[ProgramSource] = [tapped(notes), connected(notes)]
+    for source in sources:
+        offered = [it for it in source.offered() if it.name.endswith("ships")]
+        assert [it.key for it in offered] == [("id",)]
+        draft = offer.draft(offered)
+        head, method = draft.split("    # in the source:\n")
+        made: dict[str, Any] = {"SingerSource": SingerSource}
+        exec(f"{head}\nclass Erp(SingerSource):\n{method}", made)  # noqa: S102  # as its reader pastes it
+        (declared,) = made["Erp"].streams().values()
+        assert declared.key == ("id",)
+        assert declared.deleted == "_sdc_deleted_at"
+        record = declared.parse(b'{"id": 1, "shipName": "Ada", "price": 1.10, "built-on": "2026-03-01"}')
+        assert (record.ship_name, record.price, record.built_on) == ("Ada", Decimal("1.10"), date(2026, 3, 1))
+        assert {"class_", "crew", "copy_", "sdc_deleted_at"} <= set(declared.contract.model_fields)

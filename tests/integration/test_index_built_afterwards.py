@@ -172,3 +172,49 @@ def test_what_is_there_twice_is_found_when_they_are_built(made: Database) -> Non
         fill_twice(made)
     with made.connect() as connection:
         assert indexes(connection) == before
+
+
+def file_of(connection: Connection) -> tuple[int, bool]:
+    """Which file the fact is in, and whether it is clustered."""
+    query = text(
+        "SELECT pg_relation_filenode('warehouse.fact_loading'), EXISTS (SELECT FROM pg_index"
+        " WHERE indrelid = 'warehouse.fact_loading'::regclass AND indisclustered)"
+    )
+    filenode, is_clustered = connection.execute(query).one()
+    return filenode, is_clustered
+
+
+def needs_minimal_log(connection: Connection) -> None:
+    if connection.scalar(text("SHOW wal_level")) != "minimal":
+        pytest.skip("the server keeps a log that others could follow")
+
+
+def test_nothing_of_it_is_logged_where_nobody_follows_the_log(made: Database) -> None:
+    names = "bale_id, loaded_at, bale_key, created_at, updated_at, synced_at, source_system, source_id"
+    rows = "SELECT 'B' || i, now(), -1, now(), now(), now(), 'quay', i::text, 1, 1"
+    here = "SELECT pg_current_wal_insert_lsn()"
+    with made.connect() as connection:
+        needs_minimal_log(connection)
+        before, began = file_of(connection), connection.scalar(text(here))
+        with built_afterwards(made, connection, FACT, rows=WORTHWHILE):
+            connection.execute(
+                text(
+                    f"INSERT INTO warehouse.fact_loading ({names}, schema_version, run_id) {rows}"
+                    f" FROM generate_series(1, {WORTHWHILE}) AS i"
+                )
+            )
+        logged = connection.scalar(text(f"SELECT ({here}) - '{began}'::pg_lsn"))
+        after = file_of(connection)
+
+    assert logged < 1_000_000  # and not a hundred bytes a row
+    assert after[0] != before[0]
+    assert not after[1]
+
+
+def test_a_table_that_is_clustered_stays_in_its_file(made: Database) -> None:
+    with made.begin() as connection:
+        connection.execute(text("ALTER TABLE warehouse.fact_loading CLUSTER ON pk_fact_loading"))
+    with made.connect() as connection:
+        before = file_of(connection)
+        with built_afterwards(made, connection, FACT, rows=WORTHWHILE):
+            assert file_of(connection) == before

@@ -39,6 +39,7 @@ TESTS = (
     "tests/property/test_quarantine_against_oracle.py",
     "tests/property/test_lines_against_oracle.py",
     "tests/property/test_history_against_oracle.py",
+    "tests/property/test_first_members_against_oracle.py",
 )
 PRUNES = (
     "tests/property/test_prune_rule_against_oracle.py",

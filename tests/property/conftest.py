@@ -1,7 +1,7 @@
 """What property tests can ask for: both databases, one after the other, each for all cases of a module."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from sqlalchemy import URL
@@ -29,6 +29,12 @@ def both(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A warehouse in PostgreSQL, and another one in SQLite."""
     with _warehouse(request, request.param) as database:
         yield database
+
+
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def fresh(request: pytest.FixtureRequest) -> Callable[[], AbstractContextManager[Database]]:
+    """New warehouses, as many as are asked for, of the one kind and then of the other."""
+    return lambda: _warehouse(request, request.param)
 
 
 @pytest.fixture(scope="module")

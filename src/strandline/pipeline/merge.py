@@ -260,7 +260,7 @@ def _merge_dimension(
         dropped=target.dropped,
     )
     if is_laid_over:
-        replay.note_unnamed(connection, batch)
+        replay.note_unnamed(connection)
     removed, corrected = rebuild.lay_over(connection, batch) if rebuilt else (0, 0)
     custom.note(connection, batch, has_late=rebuilt > 0, is_first=target.applied == 0)
     merged = scd.merge(database, connection, batch)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    FromClause,
     Integer,
     Select,
     Table,
@@ -44,7 +45,8 @@ from sqlalchemy import (
 )
 
 from strandline.model.dimension import Dimension
-from strandline.warehouse import audit, temporary
+from strandline.warehouse import audit, first, temporary
+from strandline.warehouse.first import Members
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.staging import latest_first
 
@@ -80,7 +82,7 @@ class Batch:
 
     dimension: type[Dimension]
     staged: Table
-    event: Table
+    event: FromClause
     stream: str
     source_system: str
     run_id: int
@@ -88,6 +90,8 @@ class Batch:
     """Every member has one staged record, or says nothing new."""
     dropped: tuple[str, ...]
     """The columns that the dimension's table has and its model has not."""
+    first: Members | None = None
+    """They are the first in the dimension, and no events are kept of them."""
 
     @property
     def table(self) -> Table:
@@ -128,21 +132,22 @@ def open_batch(
     table has and the model has not.
     """
     event = event_table()
-    event.create(connection)
     batch = Batch(
         dimension, staged, event, stream, source_system, run_id, is_single=not has_late, dropped=dropped
     )
+    members = first.find(connection, dimension=dimension, staged=staged) if is_first else None
+    if members is not None:
+        return replace(batch, event=first.events(staged), first=members)
+    event.create(connection)
     is_single = batch.is_single and _take_single(connection, batch, is_first=is_first)
     if not is_single:
-        _take(
-            connection, batch, _events(dimension, staged, source_system, is_single=False, has_late=has_late)
-        )
+        _take(connection, _events(dimension, staged, source_system, is_single=False, has_late=has_late))
     connection.execute(text("ANALYZE scd_event"))
     return replace(batch, is_single=is_single)
 
 
-def _take(connection: Connection, batch: Batch, found: Select[Any]) -> None:
-    connection.execute(insert(batch.event).from_select(list(found.selected_columns.keys()), found))
+def _take(connection: Connection, found: Select[Any]) -> None:
+    connection.execute(insert(event_table()).from_select(list(found.selected_columns.keys()), found))
 
 
 def _take_single(connection: Connection, batch: Batch, *, is_first: bool) -> bool:
@@ -151,13 +156,12 @@ def _take_single(connection: Connection, batch: Batch, *, is_first: bool) -> boo
     Those are few in most batches, so they are found before it is asked whether they are single; at first
     everybody is new.
     """
-    staged, event = batch.staged, batch.event
+    staged, event = batch.staged, event_table()
     several = select(staged.c.source_id).group_by(staged.c.source_id).having(func.count() > 1).limit(1)
     if is_first and connection.execute(several).first() is not None:
         return False
     _take(
         connection,
-        batch,
         _events(batch.dimension, staged, batch.source_system, is_single=True, has_late=False),
     )
     theirs = staged.c.source_id.in_(select(event.c.source_id))

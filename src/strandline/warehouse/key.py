@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     Subquery,
     Table,
@@ -168,7 +169,7 @@ def follow(
     *,
     fact: type[Fact],
     dimension: type[Dimension],
-    event: Table,
+    event: FromClause,
     source_system: str,
     retired: Select[Any] | None,
     run_id: int,
@@ -278,13 +279,13 @@ class _Role:
         return {**values, "updated_at": func.now(), "run_id": self.run_id}
 
 
-def _touched(event: Table) -> Select[Any]:
+def _touched(event: FromClause) -> Select[Any]:
     """The members that were there and whose versions this merge has changed."""
     is_moved = or_(event.c.is_rebuilt, and_(event.c.changed, event.c.current_key.is_not(None)))
     return select(event.c.source_id).where(is_moved)
 
 
-def _arriving(role: _Role, event: Table) -> Select[Any]:
+def _arriving(role: _Role, event: FromClause) -> Select[Any]:
     """Whom facts may have waited for: new members, and where gaps are unknown those that have changed."""
     is_new = event.c.current_key.is_(None)
     if role.reference.gap == "last":
@@ -307,7 +308,7 @@ def _arrive(role: _Role, members: Select[Any], retired: Select[Any] | None) -> A
     )
 
 
-def _move(role: _Role, event: Table, retired: Select[Any] | None) -> Any:
+def _move(role: _Role, event: FromClause, retired: Select[Any] | None) -> Any:
     """Move the facts that another version of their member answers for now."""
     table, held = role.table, role.reference.dimension.table().alias("held")
     right = role.versions(_touched(event), retired).alias("answering")
@@ -336,7 +337,7 @@ def _lose(role: _Role, members: Select[Any]) -> Any:
     )
 
 
-def _leave(role: _Role, event: Table, retired: Select[Any] | None) -> Any:
+def _leave(role: _Role, event: FromClause, retired: Select[Any] | None) -> Any:
     """Take the key of the facts for whose moment no version of their member answers any more."""
     table, held = role.table, role.reference.dimension.table().alias("held")
     version = role.versions(_touched(event), retired).alias("answering")

@@ -39,7 +39,7 @@ from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import BEGINNING
 from strandline.warehouse import temporary
 from strandline.warehouse.dialect import just_after
-from strandline.warehouse.event import Batch, differ, numbered, written
+from strandline.warehouse.event import Batch, differ, event_table, numbered, written
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.previous import remembered
 
@@ -72,12 +72,12 @@ def adopt(connection: Connection, batch: Batch) -> None:
     is_member = and_(e.is_rebuilt, d.source_system == batch.source_system, d.source_id == e.source_id)
     begins_there = or_(d.valid_from == e.effective_at, and_(d.is_inferred, e.position == 1))
     connection.execute(
-        update(batch.event)
+        update(event_table())
         .where(is_member, e.changed, not_(e.is_deleted), begins_there)
         .values(kept_key=batch.key)
     )
     durable = batch.dimension.durable_key_column()
-    connection.execute(update(batch.event).where(is_member).values(current_durable_key=durable))
+    connection.execute(update(event_table()).where(is_member).values(current_durable_key=durable))
 
 
 def retire(connection: Connection, batch: Batch) -> tuple[int, int]:

@@ -43,7 +43,7 @@ from strandline.model.fact import Fact
 from strandline.warehouse import orphan, quarantine, raw, state, temporary
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import as_json
-from strandline.warehouse.event import Batch, differ
+from strandline.warehouse.event import Batch, differ, event_table
 from strandline.warehouse.late import LATE_MEMBER, Log
 from strandline.warehouse.orphan import Orphans
 from strandline.warehouse.previous import remembered
@@ -211,9 +211,9 @@ def _wrong(dimension: type[Dimension], staged: Table, source_system: str) -> Sel
     )
 
 
-def note_unnamed(connection: Connection, batch: Batch) -> None:
+def note_unnamed(connection: Connection) -> None:
     """Let the merge know of the unnamed as of members of whom nothing is left."""
-    event = batch.event
+    event = event_table()
     nothing = {"events": 0, "is_deleted": False, "is_last": False, "changed": False, "is_rebuilt": True}
     there = exists().where(event.c.source_id == UNNAMED.c.source_id)
     values = [UNNAMED.c.source_id, *(literal(value) for value in nothing.values())]

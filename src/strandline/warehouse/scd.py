@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     FromClause,
     and_,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     insert,
     literal,
     not_,
+    null,
     or_,
     select,
     update,
@@ -35,7 +37,7 @@ from sqlalchemy import (
 
 from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import Dimension
-from strandline.warehouse import audit, index, previous
+from strandline.warehouse import audit, first, index, previous
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import as_json
 from strandline.warehouse.dropped import with_dropped
@@ -62,6 +64,8 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
     """Bring the dimension up to the batch. The same records again change nothing. The caller owns the
     transaction.
     """
+    if batch.first is not None:
+        return _begin(database, connection, batch, batch.first)
     closed = connection.execute(_close(batch)).rowcount
     completed = connection.execute(_complete(batch)).rowcount
     members, versions = _open(database, connection, batch)
@@ -70,6 +74,16 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
     # What was before may be another while what is now stays: A, B and A again in one batch.
     overwritten = max(overwritten, remembered)
     return Merged(members, versions, closed, completed, overwritten)
+
+
+def _begin(database: Database, connection: Connection, batch: Batch, members: first.Members) -> Merged:
+    """Insert the first version of everybody, straight from the stage."""
+    lowest = reserve(database, connection, batch.key, members.count)
+    names, rows = _first_rows(batch, literal(lowest - 1, BigInteger) + members.number(batch.staged))
+    opening = insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows)
+    with index.built_afterwards(database, connection, batch.table, rows=members.count):
+        connection.execute(opening)
+    return Merged(members=members.count, versions=members.count)
 
 
 def _close(batch: Batch) -> Any:
@@ -149,21 +163,12 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
         "is_current": n.next_at.is_(None),
         "is_inferred": literal(False),
         "is_deleted": n.ends_deleted,
-        **{name: s.c[of] for name, of in dimension.filled().items()},
-        **_custom(dimension, s),
+        **_said(batch, s),
         **{
             column.name: case((known, latest.c[column.name]), else_=f.c[column.name])
             for column in dimension.attributes(0)
         },
         **{name: latest.c[name] for name in (*previous.remembered(dimension), *batch.dropped)},
-        "created_at": func.now(),
-        "updated_at": func.now(),
-        "synced_at": s.c.synced_at,
-        "source_system": literal(batch.source_system),
-        "source_id": n.source_id,
-        "schema_version": literal(dimension.__schema_version__),
-        "run_id": literal(batch.run_id, BigInteger),
-        "audit_key": audit.key(),
     }
     joined: FromClause = opening.join(s, s.c.raw_id == n.raw_id)
     if dimension.attributes(0) and f is not s:
@@ -171,6 +176,40 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
     if dimension.attributes(0, 3) or batch.dropped:
         joined = joined.outerjoin(latest, latest.c[dimension.key_column().name] == n.current_key)
     return list(values), select(*values.values()).select_from(joined).where(n.kept_key.is_(None))
+
+
+def _first_rows(batch: Batch, number: ColumnElement[int]) -> tuple[list[str], Any]:
+    """The same of members who are new, each with one record."""
+    s, dimension = batch.staged, batch.dimension
+    values: dict[str, Any] = {
+        dimension.key_column().name: number,
+        dimension.durable_key_column().name: number,
+        "version": literal(1),
+        "valid_from": s.c.effective_at,
+        "is_current": literal(True),
+        "is_inferred": literal(False),
+        "is_deleted": literal(False),
+        **_said(batch, s),
+        **dict.fromkeys(batch.dropped, null()),
+    }
+    return list(values), select(*values.values()).where(not_(s.c.is_deleted))
+
+
+def _said(batch: Batch, staged: FromClause) -> dict[str, Any]:
+    """What a staged record makes of a version, whose it is, and who wrote it when."""
+    dimension, s = batch.dimension, staged.c
+    return {
+        **{name: s[of] for name, of in dimension.filled().items()},
+        **_custom(dimension, staged),
+        "created_at": func.now(),
+        "updated_at": func.now(),
+        "synced_at": s.synced_at,
+        "source_system": literal(batch.source_system),
+        "source_id": s.source_id,
+        "schema_version": literal(dimension.__schema_version__),
+        "run_id": literal(batch.run_id, BigInteger),
+        "audit_key": audit.key(),
+    }
 
 
 def _custom(dimension: type[Dimension], staged: FromClause) -> dict[str, Any]:

@@ -11,6 +11,7 @@
     │   │   └── RateLimited         retried as the source asked, then given up
     │   ├── UnexpectedResponse      the API is not what the stream says: look at it
     │   ├── PaginationLoop          the API repeats a page: fix the paginator
+    │   ├── SourceUnsettled         the source changed each time it was read: read it at a quieter time
     │   ├── OrderBroken             the source sent records out of its declared order
     │   ├── ProgramFailed           a tap or connector ended wrongly: its last words are in the message
     │   ├── MethodRefused           the client only reads: declare the method on the stream
@@ -99,6 +100,10 @@ class UnexpectedResponse(SourceError):
 
 class PaginationLoop(SourceError):
     """The source sent the same page or token twice, so reading on would never end."""
+
+
+class SourceUnsettled(SourceError):
+    """The source changed each time it was read, so nobody can tell whether a record was missed."""
 
 
 class OrderBroken(SourceError):

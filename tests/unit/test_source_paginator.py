@@ -18,8 +18,7 @@ from strandline.source import (
 )
 from strandline.source.guard import Guard
 from strandline.source.page import Path
-from strandline.source.paginator import Answer, Paginator
-from strandline.source.request import Request
+from strandline.source.request import Answer, Paginator, Request
 
 FIRST = Request("GET", "/orders", {"since": "2026"})
 URL = "https://api.example/v1/orders?since=2026"

@@ -10,6 +10,7 @@ from strandline.source.format import Csv, Format, Json, JsonLines, Xml
 from strandline.source.generator import paged
 from strandline.source.graphql import Connection
 from strandline.source.http import HttpSource
+from strandline.source.keyset import Keyset
 from strandline.source.oauth2 import ClientCredentials
 from strandline.source.page import Page, Pages
 from strandline.source.paginator import (
@@ -25,11 +26,13 @@ from strandline.source.paginator import (
 from strandline.source.personal import Personal
 from strandline.source.program import ProgramSettings
 from strandline.source.reconciliation import Reconciliation, reconciliation
-from strandline.source.request import InBody
+from strandline.source.request import InBody, Paginator
 from strandline.source.retry import Retry
 from strandline.source.rotation import RefreshToken
 from strandline.source.settings import SourceSettings
+from strandline.source.settled import Settled
 from strandline.source.singer import SingerSource
+from strandline.source.sizing import Adaptive
 from strandline.source.sql.source import SqlSource
 from strandline.source.state import State
 from strandline.source.stream import READ_TIME, Source, Stream, stream
@@ -38,6 +41,7 @@ from strandline.source.vault import FileVault, TokenVault
 
 __all__ = [
     "READ_TIME",
+    "Adaptive",
     "AirbyteSource",
     "ApiKey",
     "Basic",
@@ -54,6 +58,7 @@ __all__ = [
     "InBody",
     "Json",
     "JsonLines",
+    "Keyset",
     "LinkHeader",
     "LinkInBody",
     "LinkInHeader",
@@ -62,6 +67,7 @@ __all__ = [
     "Page",
     "PageNumber",
     "Pages",
+    "Paginator",
     "Personal",
     "Precision",
     "ProgramSettings",
@@ -71,6 +77,7 @@ __all__ = [
     "Reference",
     "RefreshToken",
     "Retry",
+    "Settled",
     "SingerSource",
     "SinglePage",
     "Source",

@@ -23,11 +23,12 @@ from strandline.errors import (
     SourceUnavailable,
     UnexpectedResponse,
 )
-from strandline.source import lenient, redaction, retry
+from strandline.source import encoding, lenient, redaction, retry
 from strandline.source.auth import Credentials
 from strandline.source.redaction import Redaction
 from strandline.source.request import Request
 from strandline.source.retry import Retry, Transient
+from strandline.source.sizing import TooMuch
 from strandline.source.throttle import Throttle
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ READ_METHODS = ("GET", "HEAD")
 
 _MAX_REDIRECTS = 5
 _REJECTED = (401, 403)
+_TOO_MUCH = (413, 504)
 _WORTH_ANOTHER_TRY = (408, 425, 429)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -84,7 +86,14 @@ class Client:
         self._auth = auth
         if isinstance(auth, Credentials):
             auth.redaction, auth.shown = self._redaction, self._credentials
-        self._http = httpx.Client(base_url=self._base, auth=auth, timeout=timeout, verify=verify)
+        self._http = httpx.Client(
+            base_url=self._base,
+            auth=auth,
+            timeout=timeout,
+            verify=verify,
+            headers={"Accept-Encoding": encoding.accepted()},
+            event_hooks={"response": [encoding.inflate]},
+        )
 
     def close(self) -> None:
         """Close the connections, after the credentials have said goodbye."""
@@ -120,7 +129,13 @@ class Client:
             )
         self._check_host(prepared.url, where=where, what="the next page")
         return retry.run(
-            lambda: self._attempt(prepared, where, shown, partial(self._read, read=read, nothing=nothing)),
+            lambda: self._attempt(
+                prepared,
+                where,
+                shown,
+                partial(self._read, read=read, nothing=nothing),
+                can_shrink=request.can_shrink,
+            ),
             policy=self._policy,
             where=where,
         )
@@ -143,10 +158,23 @@ class Client:
         return self._redaction.show_url(prepared.url)
 
     def _attempt(
-        self, prepared: httpx.Request, where: str, shown: str, read: Callable[[httpx.Response, str], T]
+        self,
+        prepared: httpx.Request,
+        where: str,
+        shown: str,
+        read: Callable[[httpx.Response, str], T],
+        *,
+        can_shrink: bool,
     ) -> Fetched[T]:
         self._throttle.wait()
-        response = self._send(prepared, where)
+        try:
+            response = self._send(prepared, where)
+        except Transient as error:
+            if can_shrink and isinstance(error.__cause__, httpx.ReadTimeout):
+                raise TooMuch(error.reason) from error
+            raise
+        if can_shrink and response.status_code in _TOO_MUCH:
+            raise TooMuch(f"{response.status_code} {response.reason_phrase}")
         self._check_status(response, where)
         return Fetched(
             content=read(response, where),

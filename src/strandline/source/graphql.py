@@ -6,16 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from strandline.errors import DeclarationError, MethodRefused, UnexpectedResponse
 from strandline.source import lenient
 from strandline.source.body import Reader
 from strandline.source.page import BOM, Cut, Path, keys
-from strandline.source.paginator import Walk
-from strandline.source.request import InBody, Param, Request
+from strandline.source.request import InBody, Param, Request, Walk
 from strandline.source.retry import Transient
 from strandline.source.selector import EACH, Selector, steps
+from strandline.source.sizing import Size, Sizing
 
 THROTTLED: Final = ("THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS")
 """What APIs call it, as a code or a type, when a query costs more than there is left."""
@@ -36,7 +37,7 @@ class Connection:
 
     page_info: Path
     param: Param = field(default=InBody("variables.after"), kw_only=True)
-    size: int | None = field(default=None, kw_only=True)
+    size: Size = field(default=None, kw_only=True)
     size_param: Param = field(default=InBody("variables.first"), kw_only=True)
 
     @property
@@ -46,8 +47,8 @@ class Connection:
 
     def walk(self, first: Request) -> Walk:
         """Ask behind each page's last node."""
-        first = first if self.size is None else first.adding({self.size_param: self.size})
-        answer = yield first
+        sizing = Sizing(self.size)
+        answer = yield from sizing.ask(partial(self._sized, first))
         while answer.required(self._at("hasNextPage")):
             cursor = answer.found.get(self._at("endCursor"))
             if cursor is None:
@@ -55,7 +56,12 @@ class Connection:
                     f"{answer.where}: hasNextPage is true, but there is no endCursor to go on from",
                     hint="Ask for pageInfo { hasNextPage endCursor }.",
                 )
-            answer = yield first.adding({self.param: cursor}, token=str(cursor))
+            following = first.adding({self.param: cursor}, token=str(cursor))
+            answer = yield from sizing.ask(partial(self._sized, following))
+
+    def _sized(self, request: Request, size: int | None) -> Request:
+        params: dict[Param, object] = {} if size is None else {self.size_param: size}
+        return request.adding(params, token=request.token)
 
     def _at(self, name: str) -> tuple[str, ...]:
         return (*keys(self.page_info), name)

@@ -20,8 +20,8 @@ from strandline.source.body import reader
 from strandline.source.client import READ_METHODS, Client, Fetched
 from strandline.source.format import Format
 from strandline.source.page import BOM, Pages, Path, keys
-from strandline.source.paginator import Paginator, SinglePage
-from strandline.source.request import Request, Value, as_json, as_texts
+from strandline.source.paginator import SinglePage
+from strandline.source.request import Paginator, Request, Value, as_json, as_texts
 from strandline.source.retry import Retry
 from strandline.source.selector import Selector
 from strandline.source.settings import env_prefix

@@ -9,72 +9,17 @@ never an endless loop.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-import httpx
-
-from strandline.errors import UnexpectedResponse
+from strandline.errors import DeclarationError
 from strandline.source import link
+from strandline.source.overlap import overlapping
 from strandline.source.page import Path
-from strandline.source.request import Param, Request
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a paginator may know of a page."""
-
-    where: str
-    """Stream and request, for messages."""
-    url: str
-    headers: Mapping[str, str]
-    count: int
-    found: Mapping[Path, Any]
-
-    def following(self, target: str, first: Request) -> Request:
-        """The same kind of request to the link that the source gave; a link carries its own parameters."""
-        try:
-            url = str(httpx.URL(self.url).join(target))
-        except httpx.InvalidURL as error:
-            raise UnexpectedResponse(
-                f"{self.where}: the link to the next page is no URL: {error}",
-                hint="Correct the paginator's path to the link; is it a token?",
-            ) from error
-        return replace(first, url=url, params={}, token=url)
-
-    def required(self, path: Path) -> Any:
-        """What stands there; raises UnexpectedResponse if nothing does."""
-        if path not in self.found:
-            raise UnexpectedResponse(
-                f"{self.where}: the paginator expects {_shown(path)} in the body, which has none",
-                hint="Correct the path, or declare a paginator that ends at an empty page.",
-            )
-        return self.found[path]
-
-    def integer(self, path: Path) -> int:
-        """The number that stands there, also as a text; raises UnexpectedResponse if it is none."""
-        value = self.required(path)
-        try:
-            return int(value)
-        except (TypeError, ValueError) as error:
-            raise UnexpectedResponse(
-                f"{self.where}: the paginator expects a number at {_shown(path)}, not {value!r}"
-            ) from error
-
-
-Walk = Generator[Request, Answer, None]
-
-
-class Paginator(Protocol):
-    """Turns the first request into all of them."""
-
-    @property
-    def wanted(self) -> Sequence[Path]:
-        """Paths in the body that the walk needs to see."""
-
-    def walk(self, first: Request) -> Walk:
-        """Yield each request; is sent the answer to it."""
+from strandline.source.request import Answer, Param, Request, Walk
+from strandline.source.sizing import Size, Sizing
 
 
 @dataclass(frozen=True)
@@ -135,15 +80,27 @@ class Offset:
 
     The offset grows by what came, not by what was asked for, so a source that caps the limit loses nothing.
     `short_page_ends=True` also ends at a page of fewer than `limit` records, which saves the last request.
+    With an `overlap` each page begins so many records before the end of the last one, and what is inserted or
+    deleted before the walk's place is noticed and costs no record.
     """
 
-    limit: int | None = None
+    limit: Size = None
+    overlap: int = 0
     param: Param = "offset"
     limit_param: Param = "limit"
     start: int = 0
     total: Path = None
     has_more: Path = None
     short_page_ends: bool = False
+
+    def __post_init__(self) -> None:
+        limit = self.limit if isinstance(self.limit, int) else 0
+        if self.overlap and (not 0 < self.overlap < limit or self.short_page_ends):
+            raise DeclarationError(
+                f"{self!r}: pages overlap by fewer records than they have, so they need a limit,"
+                " and a short one is not the end",
+                hint="Declare it as in Offset(limit=100, overlap=5).",
+            )
 
     @property
     def wanted(self) -> Sequence[Path]:
@@ -152,20 +109,38 @@ class Offset:
 
     def walk(self, first: Request) -> Walk:
         """Move on by as many records as came."""
-        limit: dict[Param, object] = {} if self.limit is None else {self.limit_param: self.limit}
-        offset = self.start
+        if self.overlap and isinstance(self.limit, int):
+            yield from overlapping(
+                first,
+                overlap=self.overlap,
+                limit=self.limit,
+                start=self.start,
+                place=lambda at: self._place(at, self.limit),
+                is_last=self._is_declared_last,
+            )
+            return
+        offset, sizing = self.start, Sizing(self.limit)
         while True:
-            answer = yield first.adding({self.param: offset, **limit}, token=str(offset))
+            answer = yield from sizing.ask(partial(self._at, first, offset))
             offset += answer.count
-            if self._is_last(answer, offset):
+            if self._is_last(answer, offset, sizing.asked):
                 return
 
-    def _is_last(self, answer: Answer, offset: int) -> bool:
+    def _at(self, first: Request, offset: int, limit: int | None) -> Request:
+        return first.adding(self._place(offset, limit), token=str(offset))
+
+    def _place(self, offset: int, limit: object) -> dict[Param, object]:
+        return {self.param: offset, **({} if limit is None else {self.limit_param: limit})}
+
+    def _is_last(self, answer: Answer, offset: int, limit: int | None) -> bool:
+        if self.has_more is None and self.total is None:
+            return _is_end(answer.count, limit if self.short_page_ends else None)
+        return self._is_declared_last(answer, offset)
+
+    def _is_declared_last(self, answer: Answer, offset: int) -> bool:
         if self.has_more is not None:
             return not answer.required(self.has_more)
-        if self.total is not None:
-            return offset - self.start >= answer.integer(self.total)
-        return _is_end(answer.count, self.limit if self.short_page_ends else None)
+        return self.total is not None and offset - self.start >= answer.integer(self.total)
 
 
 @dataclass(frozen=True)
@@ -260,7 +235,3 @@ def _is_end(count: int, full: int | None) -> bool:
 
 def _text(value: Any) -> str:
     return "" if value is None or value is False else str(value)
-
-
-def _shown(path: Path) -> str:
-    return repr(".".join(path) if isinstance(path, tuple) else path)

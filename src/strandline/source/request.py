@@ -1,4 +1,4 @@
-"""What is asked of an API, and where in it a parameter goes: the query, or the body.
+"""What is asked of an API, where in it a parameter goes, and what a paginator sees of the answer.
 
 A paginator names its parameter, `param="offset"`, and that is one of the query. `InBody("page.offset")` in
 its place is a path in the JSON body, or a field of a form. So every paginator can page a search that is a
@@ -7,12 +7,14 @@ POST.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from strandline.errors import DeclarationError
+import httpx
+
+from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.source.page import Path, keys
 
 Value = str | int | float | bool | date | datetime | None
@@ -44,6 +46,8 @@ class Request:
     is_form: bool = False
     """The body goes as a form, and is a mapping of texts."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    can_shrink: bool = False
+    """The same can be asked for in smaller pages, where this one is too much."""
     token: str | None = None
     """What the source named as next, for messages."""
     lap: int = 0
@@ -63,6 +67,66 @@ class Request:
         if not place or (self.is_form and len(place) > 1):
             raise DeclarationError(f"{param!r}: is no place in {'a form' if self.is_form else 'a body'}")
         return _with(body, place, str(value) if self.is_form else value, param)
+
+
+@dataclass
+class Answer:
+    """What a paginator may know of a page; what it takes out of `records` is not read."""
+
+    where: str
+    """Stream and request, for messages."""
+    url: str
+    headers: Mapping[str, str]
+    count: int
+    """Records that came, whatever is kept of them."""
+    found: Mapping[Path, Any]
+    records: list[bytes] = field(default_factory=list)
+    size: int = 0
+    """Bytes of the body."""
+
+    def following(self, target: str, first: Request) -> Request:
+        """The same kind of request to the link that the source gave; a link carries its own parameters."""
+        try:
+            url = str(httpx.URL(self.url).join(target))
+        except httpx.InvalidURL as error:
+            raise UnexpectedResponse(
+                f"{self.where}: the link to the next page is no URL: {error}",
+                hint="Correct the paginator's path to the link; is it a token?",
+            ) from error
+        return replace(first, url=url, params={}, token=url)
+
+    def required(self, path: Path) -> Any:
+        """What stands there; raises UnexpectedResponse if nothing does."""
+        if path not in self.found:
+            raise UnexpectedResponse(
+                f"{self.where}: the paginator expects {_shown(path)} in the body, which has none",
+                hint="Correct the path, or declare a paginator that ends at an empty page.",
+            )
+        return self.found[path]
+
+    def integer(self, path: Path) -> int:
+        """The number that stands there, also as a text; raises UnexpectedResponse if it is none."""
+        value = self.required(path)
+        try:
+            return int(value)
+        except (TypeError, ValueError) as error:
+            raise UnexpectedResponse(
+                f"{self.where}: the paginator expects a number at {_shown(path)}, not {value!r}"
+            ) from error
+
+
+Walk = Generator[Request, Answer, None]
+
+
+class Paginator(Protocol):
+    """Turns the first request into all of them."""
+
+    @property
+    def wanted(self) -> Sequence[Path]:
+        """Paths in the body that the walk needs to see."""
+
+    def walk(self, first: Request) -> Walk:
+        """Yield each request; is sent the answer to it."""
 
 
 def as_text(value: Value) -> str:
@@ -104,3 +168,7 @@ def _with(body: object, place: tuple[str, ...], value: object, param: InBody) ->
         )
     known = body or {}
     return {**known, place[0]: _with(known.get(place[0]), place[1:], value, param)}
+
+
+def _shown(path: Path) -> str:
+    return repr(".".join(path) if isinstance(path, tuple) else path)

@@ -57,6 +57,30 @@ def is_plain(path: Path) -> bool:
     return not {EACH, ANY} & set(steps(path))
 
 
+def value_at(path: Path) -> Callable[[bytes], Any]:
+    """The function from a record's bytes to the decoded value there; None where there is none."""
+    place = keys(path)
+
+    def read(record: bytes) -> Any:
+        try:
+            value = msgspec.json.decode(record)
+        except (msgspec.DecodeError, RecursionError):
+            return _value_leniently(record, place)
+        for key in place:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    return read
+
+
+def _value_leniently(record: bytes, place: tuple[str, ...]) -> Any:
+    try:
+        found = lenient.value(record, place)
+    except (lenient.Truncated, lenient.Unreadable):  # a bad record, which its contract will refuse
+        return None
+    return None if found is lenient.ABSENT else found
+
+
 def selecting(path: Path, carry: Mapping[str, Path]) -> Callable[[bytes], list[bytes]]:
     """The function from a body to its records' bytes.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Final
 
 from strandline.source.body import Reader
 from strandline.source.client import Client, Fetched
 from strandline.source.guard import Guard
 from strandline.source.page import Cut, Page, Pages
-from strandline.source.paginator import Answer, Paginator
-from strandline.source.request import Request
+from strandline.source.request import Answer, Paginator, Request, Walk
+from strandline.source.sizing import TooMuch
 
 MOST_RECORDS: Final = 50_000
 """Of one page; an answer with more becomes several."""
@@ -29,16 +28,29 @@ def walk(
     guard = Guard(client.show_token)
     steps = paginator.walk(first)
     request = next(steps)
-    for number in count(1):
+    number = 1
+    while True:
         guard.check_request(request, where=name, number=number)
-        fetched = client.fetch(request, stream=name, methods=methods, read=read, nothing=Cut([], {}))
+        try:
+            fetched = client.fetch(request, stream=name, methods=methods, read=read, nothing=Cut([], {}))
+        except TooMuch as error:
+            request = steps.throw(error)
+            continue
         records = fetched.content.records
         guard.check_page(records, where=fetched.where, number=number, request=request)
-        yield from _pages(fetched, records, number)
-        try:
-            request = steps.send(_answer(fetched))
-        except StopIteration:
+        answer = _answer(fetched)
+        following = _next(steps, answer)
+        yield from _pages(fetched, answer.records, number)
+        if following is None:
             return
+        request, number = following, number + 1
+
+
+def _next(steps: Walk, answer: Answer) -> Request | None:
+    try:
+        return steps.send(answer)
+    except StopIteration:
+        return None
 
 
 def _pages(fetched: Fetched[Cut], records: list[bytes], number: int) -> Pages:
@@ -63,4 +75,6 @@ def _answer(fetched: Fetched[Cut]) -> Answer:
         headers=fetched.headers,
         count=len(fetched.content.records),
         found=fetched.content.found,
+        records=fetched.content.records,
+        size=fetched.size,
     )

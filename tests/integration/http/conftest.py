@@ -20,7 +20,7 @@ from strandline.source import (
     SourceSettings,
     stream,
 )
-from strandline.source.paginator import Paginator
+from strandline.source.request import Paginator
 from strandline.testing.server import ScriptedApi
 
 SECRET = "canary-7f3a/b+c d"

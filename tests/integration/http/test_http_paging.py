@@ -18,7 +18,7 @@ from strandline.source import (
     TokenInBody,
     TokenInHeader,
 )
-from strandline.source.paginator import Paginator
+from strandline.source.request import Paginator
 from strandline.testing.dataset import Style
 from strandline.testing.server import (
     ReceivedRequest,

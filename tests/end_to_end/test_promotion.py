@@ -124,7 +124,7 @@ class Office:
             return [tuple(row) for row in connection.execute(text(query))]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come back to this module, and a model is declared once
 def untouched(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str
 ) -> Iterator[Office]:
@@ -142,7 +142,7 @@ def office(tmp_path: Path, database_url: str) -> Iterator[Office]:
     office.database.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shop(untouched: Office) -> Pipeline:
     """The project's pipeline, imported here."""
     spec = importlib.util.spec_from_file_location("lessor", untouched.project.folder / "pipeline.py")

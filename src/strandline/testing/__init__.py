@@ -9,6 +9,7 @@ and every test can ask for `warehouse`, a database of its own in a real PostgreS
 
 from strandline.testing.dataset import Dataset
 from strandline.testing.drawn import assert_drawn, drawn
+from strandline.testing.quirk import Quirks
 from strandline.testing.server import (
     Hang,
     Html,
@@ -20,6 +21,7 @@ from strandline.testing.server import (
     Status,
     Truncated,
 )
+from strandline.testing.simulator import Simulator
 from strandline.testing.tokens import Tokens
 
 __all__ = [
@@ -27,10 +29,12 @@ __all__ = [
     "Hang",
     "Html",
     "Latency",
+    "Quirks",
     "ReceivedRequest",
     "Reset",
     "Response",
     "ScriptedApi",
+    "Simulator",
     "Status",
     "Tokens",
     "Truncated",

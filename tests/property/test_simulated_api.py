@@ -1,0 +1,40 @@
+"""Promises 1 and 2 at the source's edge: however odd an API is, nothing is lost and nothing kept twice.
+
+The scenarios are of tests/simulated.py; the night plays many more, by their seeds.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import URL
+from tests.effort import cases
+from tests.simulated import Scenario, prepared, quirks_of
+
+from strandline.testing import postgres
+from strandline.testing.simulator import Simulator
+from strandline.warehouse.database import Database
+
+
+@pytest.fixture(scope="module")
+def empty(postgres_server: URL) -> Iterator[str]:
+    """The name of a database to copy."""
+    with prepared(postgres_server) as name:
+        yield name
+
+
+@given(st.randoms(use_true_random=False), st.integers(0, 2**16))
+@cases(12)
+def test_nothing_is_lost_to_an_odd_api(postgres_server: URL, empty: str, dice: Random, seed: int) -> None:
+    """After every run all that the API has is kept or asked for next; in the end we have it."""
+    with (
+        postgres.copy(postgres_server, empty) as url,
+        Simulator(quirks_of(dice), seed=seed) as api,
+    ):
+        database = Database(url)
+        try:
+            Scenario(database, api, seed=seed).play()
+        finally:
+            database.close()

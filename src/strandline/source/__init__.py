@@ -2,6 +2,7 @@
 
 from strandline.natural_key import NaturalKeys
 from strandline.source.airbyte import AirbyteSource
+from strandline.source.assertion import JwtAssertion
 from strandline.source.auth import ApiKey, Basic, Bearer
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
@@ -11,6 +12,7 @@ from strandline.source.generator import paged
 from strandline.source.graphql import Connection
 from strandline.source.http import HttpSource
 from strandline.source.keyset import Keyset
+from strandline.source.oauth1 import OAuth1
 from strandline.source.oauth2 import ClientCredentials
 from strandline.source.page import Page, Pages
 from strandline.source.paginator import (
@@ -29,8 +31,10 @@ from strandline.source.reconciliation import Reconciliation, reconciliation
 from strandline.source.request import InBody, Paginator
 from strandline.source.retry import Retry
 from strandline.source.rotation import RefreshToken
+from strandline.source.session import SessionLogin
 from strandline.source.settings import SourceSettings
 from strandline.source.settled import Settled
+from strandline.source.signature import HmacSignature
 from strandline.source.singer import SingerSource
 from strandline.source.sizing import Adaptive
 from strandline.source.sql.source import SqlSource
@@ -54,15 +58,18 @@ __all__ = [
     "Cursor",
     "FileVault",
     "Format",
+    "HmacSignature",
     "HttpSource",
     "InBody",
     "Json",
     "JsonLines",
+    "JwtAssertion",
     "Keyset",
     "LinkHeader",
     "LinkInBody",
     "LinkInHeader",
     "NaturalKeys",
+    "OAuth1",
     "Offset",
     "Page",
     "PageNumber",
@@ -77,6 +84,7 @@ __all__ = [
     "Reference",
     "RefreshToken",
     "Retry",
+    "SessionLogin",
     "Settled",
     "SingerSource",
     "SinglePage",

@@ -129,14 +129,14 @@ def check_address(url: str, *, what: str) -> str:
     return url
 
 
-def refuse(response: httpx.Response, *, redaction: Redaction) -> str:
-    """Raise what must be raised whoever was asked: Transient, or UnexpectedResponse after a redirect. Where
-    the answer came from, and its status, for messages.
+def refuse(response: httpx.Response, *, redaction: Redaction, may_redirect: bool = False) -> str:
+    """Raise what must be raised whoever was asked: Transient, or UnexpectedResponse after a redirect that
+    may not be. Where the answer came from, and its status, for messages.
     """
     where = f"{response.request.method} {redaction.show_url(response.request.url)}"
     code = response.status_code
     told = f"{where}: {code} {response.reason_phrase}".strip()
-    if response.is_redirect:
+    if response.is_redirect and not may_redirect:
         raise UnexpectedResponse(
             f"{told}: it leads elsewhere, and credentials are not sent after it",
             hint="Give the address where it leads, if that one is right.",

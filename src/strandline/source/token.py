@@ -64,15 +64,19 @@ class TokenCredentials(Credentials):
         """Put the token where the API looks for it."""
         request.headers["Authorization"] = f"Bearer {token.access.get_secret_value()}"
 
+    def saw(self, response: httpx.Response) -> None:
+        """Look at what the API answers; most have no use for it."""
+
     def auth_flow(self, request: httpx.Request) -> Steps[None]:
         """Send the request with a token; once again, with another token, after a 401."""
         token = yield from self._current(request, refused=None)
         self.sign(request, token)
         response = yield request
+        self.saw(response)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             token = yield from self._current(request, refused=token)
             self.sign(request, token)
-            yield request
+            self.saw((yield request))
 
     def _current(self, request: httpx.Request, *, refused: Token | None) -> Steps[Token]:
         # Held while the token is fetched; httpx closes this generator whatever happens, which gives it back.
@@ -86,12 +90,20 @@ class TokenCredentials(Credentials):
             return self._token
 
 
-def ask(before: httpx.Request, method: str, url: str, *, form: dict[str, str] | None = None) -> httpx.Request:
+def ask(
+    before: httpx.Request,
+    method: str,
+    url: str,
+    *,
+    form: dict[str, str] | None = None,
+    json: dict[str, str] | None = None,
+) -> httpx.Request:
     """A request that must be answered before this one can go out; `url` may be a path on its host."""
     return httpx.Request(
         method,
         before.url.join(url),
         data=form,
+        json=json,
         headers={"Accept": "application/json"},
         # The client puts the timeout only into requests of its own.
         extensions={"timeout": before.extensions.get("timeout", {})},

@@ -79,7 +79,8 @@ class DyingVault(FileVault):
 
 
 if __name__ == "__main__":
-    with Keeper(settings=KeeperSettings(base_url=sys.argv[1])) as keeper:
+    seed = SecretStr(os.environ.get("SEED", "seed-of-the-chain"))
+    with Keeper(settings=KeeperSettings(base_url=sys.argv[1], refresh_token=seed)) as keeper:
         vault = DyingVault(Path(os.environ["STRANDLINE_HOME"]) / "credentials")
         vault.where = next(iter(sys.argv[2:]), "")
         keeper.vault = vault

@@ -4,6 +4,7 @@ from strandline.natural_key import NaturalKeys
 from strandline.source.airbyte import AirbyteSource
 from strandline.source.assertion import JwtAssertion
 from strandline.source.auth import ApiKey, Basic, Bearer
+from strandline.source.conditional import IfChanged
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
 from strandline.source.drift import Widened
@@ -60,6 +61,7 @@ __all__ = [
     "Format",
     "HmacSignature",
     "HttpSource",
+    "IfChanged",
     "InBody",
     "Json",
     "JsonLines",

@@ -38,6 +38,7 @@ READ_METHODS = ("GET", "HEAD")
 _MAX_REDIRECTS = 5
 _REJECTED = (401, 403)
 _TOO_MUCH = (413, 504)
+_EMPTY = (204, 304)
 _WORTH_ANOTHER_TRY = (408, 425, 429)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -114,8 +115,8 @@ class Client:
         read: Callable[[bytes, str | None], T],
         nothing: T,
     ) -> Fetched[T]:
-        """The answer with `read(body, charset)` as its content, or `nothing` for a 204; `read` raises what
-        `page.split` does, and is told the charset that the Content-Type names.
+        """The answer with `read(body, charset)` as its content, or `nothing` for a 204 or 304; `read` raises
+        what `page.split` does, and is told the charset that the Content-Type names.
 
         Raises MethodRefused, CredentialsRejected, UnexpectedResponse, RateLimited or SourceUnavailable.
         """
@@ -175,7 +176,8 @@ class Client:
             raise
         if can_shrink and response.status_code in _TOO_MUCH:
             raise TooMuch(f"{response.status_code} {response.reason_phrase}")
-        self._check_status(response, where)
+        if not _is_unchanged(prepared, response):
+            self._check_status(response, where)
         return Fetched(
             content=read(response, where),
             where=where,
@@ -250,7 +252,7 @@ class Client:
     def _read(
         self, response: httpx.Response, where: str, *, read: Callable[[bytes, str | None], T], nothing: T
     ) -> T:
-        if response.status_code == httpx.codes.NO_CONTENT:
+        if response.status_code in _EMPTY:
             return nothing
         try:
             return read(response.content, response.charset_encoding)
@@ -311,6 +313,12 @@ def _name_credentials(auth: httpx.Auth | None, settings: Collection[str]) -> str
         return "no credentials"
     kind = auth.kind if isinstance(auth, Credentials) else type(auth).__name__
     return f"the {kind}" + (f" from {', '.join(settings)}" if settings else "")
+
+
+def _is_unchanged(request: httpx.Request, response: httpx.Response) -> bool:
+    """Whether it is a 304 to somebody who has asked for one."""
+    was_asked = "if-none-match" in request.headers or "if-modified-since" in request.headers
+    return was_asked and response.status_code == httpx.codes.NOT_MODIFIED
 
 
 def _origin(url: httpx.URL) -> tuple[str, int | None]:

@@ -83,6 +83,9 @@ class Answer:
     records: list[bytes] = field(default_factory=list)
     size: int = 0
     """Bytes of the body."""
+    status: int = 200
+    state: str | None = None
+    """How far the source has been read with this page, if the paginator can tell; stored with the records."""
 
     def following(self, target: str, first: Request) -> Request:
         """The same kind of request to the link that the source gave; a link carries its own parameters."""

@@ -92,13 +92,14 @@ def read_retry_after(headers: httpx.Headers) -> timedelta | None:
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
         return timedelta(seconds=min(int(text), 10**9))
-    until = _http_date(text)
+    until = read_http_date(text)
     if until is None:
         return None
-    return max(until - (_http_date(headers.get("date", "")) or datetime.now(UTC)), timedelta(0))
+    return max(until - (read_http_date(headers.get("date", "")) or datetime.now(UTC)), timedelta(0))
 
 
-def _http_date(text: str) -> datetime | None:
+def read_http_date(text: str) -> datetime | None:
+    """The moment that a header names; None if it names none."""
     try:
         parsed = parsedate_to_datetime(text)
     except ValueError:

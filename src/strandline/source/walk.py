@@ -40,7 +40,7 @@ def walk(
         guard.check_page(records, where=fetched.where, number=number, request=request)
         answer = _answer(fetched)
         following = _next(steps, answer)
-        yield from _pages(fetched, answer.records, number)
+        yield from _pages(fetched, answer, number)
         if following is None:
             return
         request, number = following, number + 1
@@ -53,8 +53,9 @@ def _next(steps: Walk, answer: Answer) -> Request | None:
         return None
 
 
-def _pages(fetched: Fetched[Cut], records: list[bytes], number: int) -> Pages:
+def _pages(fetched: Fetched[Cut], answer: Answer, number: int) -> Pages:
     """One page, or several where one answer is a whole export, each with the numbers of its rows."""
+    records = answer.records
     for first in range(0, len(records) or 1, MOST_RECORDS):
         some = records[first : first + MOST_RECORDS] if len(records) > MOST_RECORDS else records
         rows = f", rows {first + 1} to {first + len(some)}" if some is not records else ""
@@ -65,6 +66,7 @@ def _pages(fetched: Fetched[Cut], records: list[bytes], number: int) -> Pages:
             status=fetched.status,
             fetched_at=fetched.fetched_at,
             size=sum(map(len, some)) if rows else fetched.size,
+            state=answer.state if first + len(some) == len(records) else None,
         )
 
 
@@ -77,4 +79,5 @@ def _answer(fetched: Fetched[Cut]) -> Answer:
         found=fetched.content.found,
         records=fetched.content.records,
         size=fetched.size,
+        status=fetched.status,
     )

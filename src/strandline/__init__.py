@@ -4,7 +4,7 @@ What stands in `__all__` is the public API; everything is found here by name and
 so that `import strandline` costs nothing.
 """
 
-from importlib import import_module
+from strandline import late
 
 HOMES = {
     "AccumulatingSnapshot": "model",
@@ -62,10 +62,7 @@ HOMES = {
 __all__ = sorted(HOMES)  # noqa: PLE0605
 
 
-def __getattr__(name: str) -> object:
-    if name not in HOMES:
-        raise AttributeError(f"module 'strandline' has no attribute {name!r}")
-    return getattr(import_module(f"strandline.{HOMES[name]}"), name)
+__getattr__ = late.finder("strandline", HOMES)
 
 
 def __dir__() -> list[str]:

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Mapped
 from strandline.errors import DeclarationError
 from strandline.model import Dimension, Mapper, attribute, field
 from strandline.pipeline import Pipeline, erase, run
-from strandline.pipeline.prune import StreamPrune, prune
-from strandline.pipeline.restore import StreamRestore, restore
+from strandline.pipeline.pruning import StreamPrune, prune
+from strandline.pipeline.restoration import StreamRestore, restore
 from strandline.source import Cursor, Page, Pages, Record, Source, stream
 from strandline.warehouse import state
 from strandline.warehouse.database import Database

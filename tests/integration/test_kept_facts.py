@@ -31,9 +31,9 @@ from strandline.model import (
     references,
 )
 from strandline.pipeline import Certificate, Pipeline, RunReport, erase, run
-from strandline.pipeline.prune import prune
+from strandline.pipeline.pruning import prune
 from strandline.pipeline.replay import replay
-from strandline.pipeline.restore import restore
+from strandline.pipeline.restoration import restore
 from strandline.source import Pages, Personal, Record, Source, stream
 from strandline.warehouse import state
 from strandline.warehouse.database import Database

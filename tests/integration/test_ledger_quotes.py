@@ -14,7 +14,7 @@ from tests.integration.test_erasure import Canaries, dump
 from strandline.errors import SourceUnavailable, UnexpectedResponse
 from strandline.model import Dimension, Mapper, attribute, field
 from strandline.pipeline import Certificate, Pipeline, RunReport, erase, row_count, run
-from strandline.pipeline.prune import prune
+from strandline.pipeline.pruning import prune
 from strandline.source import Cursor, Page, Pages, Personal, Record, Source, reconciliation, stream
 from strandline.warehouse import erasure, state
 from strandline.warehouse.database import Database

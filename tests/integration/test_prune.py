@@ -27,7 +27,7 @@ from strandline.model import (
     references,
 )
 from strandline.pipeline import Pipeline, Rejects, RunReport, run
-from strandline.pipeline.prune import PruneReport, StreamPrune, prune
+from strandline.pipeline.pruning import PruneReport, StreamPrune, prune
 from strandline.pipeline.replay import replay
 from strandline.source import Pages, Record, Source, stream
 from strandline.warehouse import prune as pruning

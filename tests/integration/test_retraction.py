@@ -11,9 +11,9 @@ from tests.integration.test_erasure import Canaries, dump, erased, load, sent, t
 from tests.integration.ward import DimPatient, FactTreatment, ward
 from tests.written import row_versions
 
-from strandline.pipeline.prune import prune
+from strandline.pipeline.pruning import prune
 from strandline.pipeline.replay import replay
-from strandline.pipeline.restore import restore
+from strandline.pipeline.restoration import restore
 from strandline.warehouse import mention
 from strandline.warehouse.database import Database
 

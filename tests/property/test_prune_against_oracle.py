@@ -24,9 +24,9 @@ from tests.property.test_history_against_oracle import (
     people,
 )
 
-from strandline.pipeline.prune import prune
+from strandline.pipeline.pruning import prune
 from strandline.pipeline.replay import replay
-from strandline.pipeline.restore import restore
+from strandline.pipeline.restoration import restore
 from strandline.warehouse import raw, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.late import NEVER

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select
 from tests.effort import cases
 from tests.property.test_history_against_oracle import START, Bed, DimFellow, people
 
-from strandline.pipeline.prune import prune
+from strandline.pipeline.pruning import prune
 from strandline.warehouse import horizon, raw, state
 from strandline.warehouse import prune as pruning
 from strandline.warehouse.database import Database

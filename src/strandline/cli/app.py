@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from strandline.cli import asked
 from strandline.cli.discover import discover
 from strandline.cli.fields import fields_app
 from strandline.cli.marks import marks_app
@@ -60,7 +61,6 @@ def run(
     with stoppable():
         with importing(settings.app):
             pipeline = commands.choose(name, settings)
-        gc.enable()
         with progress.shown(sys.stderr) as shown:
             report = commands.run(
                 pipeline,
@@ -98,7 +98,6 @@ def backfill(
         with importing(settings.app):
             pipelines = commands.find(settings)
         wanted = backfill.read(pipelines, stream, since=since, until=until, chunk=chunk)
-        gc.enable()
         with progress.shown(sys.stderr) as shown:
             report = backfill.fill(pipelines, settings, stream, wanted, is_fresh=fresh, progress=shown)
     output.print_run(report, as_json=as_json)
@@ -342,7 +341,7 @@ def demo(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Load a sample CRM and a sample shop, let a day pass, load again, and look at the result."""
     from strandline.cli import demo, progress
 
-    gc.enable()
+    gc.freeze()
     with stoppable(), progress.shown(sys.stderr) as shown:
         demo.play(database_url=database_url, as_json=as_json, progress=shown)
 
@@ -377,7 +376,7 @@ def main() -> int:
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: not to be had
     gc.disable()  # while modules are loaded nothing dies, and looking for it costs a tenth of the start
     try:
-        app()
+        asked.only(app, sys.argv[1:])()
     except StrandlineError as error:
         from strandline.cli import output
 

@@ -41,16 +41,21 @@ def read_settings(
 @contextmanager
 def warehouse(settings: Settings) -> Iterator[Any]:
     """The database of the settings; without a URL the embedded one, started when it does not run."""
-    from strandline.warehouse import embedded
     from strandline.warehouse.database import Database
 
     given = settings.database_url
     # An empty one is a mistake, say a secret that is not set; nobody would look into the folder's own.
-    database = Database(embedded.start(settings.home).url if given is None else given, settings.schemas)
+    database = Database(_start_embedded(settings.home) if given is None else given, settings.schemas)
     try:
         yield database
     finally:
         database.close()
+
+
+def _start_embedded(home: Path) -> str:
+    from strandline.warehouse import embedded
+
+    return embedded.start(home).url
 
 
 @contextmanager

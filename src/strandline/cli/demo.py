@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
 from sqlalchemy import Connection, create_engine, make_url, text
 
 import strandline.sample
-from strandline.cli import commands, output
+from strandline.cli import commands, output, paper
 from strandline.errors import DeclarationError
 from strandline.pipeline import discovery
 from strandline.pipeline.report import Progress, RunReport
@@ -126,9 +125,9 @@ def play(*, database_url: str | None, as_json: bool, progress: Progress) -> None
         output.print_json({**runs_told, **told, "rejects": rejects, "ledger": runs, "psql": psql})
         return
     _print(first, changes, second, shown, rejects, runs)
-    output.console().print(f"\n[bold]Look around[/bold]\n{psql}", soft_wrap=True)
+    paper.console().print(f"\n[bold]Look around[/bold]\n{psql}", soft_wrap=True)
     if database_url is None:
-        output.console().print("It keeps running; strandline database stop ends it.")
+        paper.console().print("It keeps running; strandline database stop ends it.")
 
 
 @contextmanager
@@ -206,7 +205,7 @@ def _print(
     rejects: list[dict[str, Any]],
     runs: list[dict[str, Any]],
 ) -> None:
-    out = output.console()
+    out = paper.console()
     _headline(out, "1. The first load, of two APIs")
     output.print_run(first, as_json=False)
     _headline(out, "2. A day goes by")
@@ -234,6 +233,6 @@ def _print(
     out.print(output.table(lines, columns={key: key.replace("_", " ") for key in wanted}))
 
 
-def _headline(out: Console, words: str) -> None:
+def _headline(out: paper.Console, words: str) -> None:
     sys.stdout.flush()
     out.print(f"\n[bold underline]{words}[/bold underline]\n")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from strandline.cli import commands, output
+from strandline.cli import commands, output, paper
 from strandline.settings import Settings
 
 LIST_COLUMNS: Final = {
@@ -99,7 +99,7 @@ def print_certificate(certificate: Any, *, as_json: bool) -> None:
 def _print_rows(rows: Mapping[str, int], *, columns: Mapping[str, str]) -> None:
     if rows:
         told = [{"name": name, "rows": number} for name, number in sorted(rows.items())]
-        output.console().print(output.table(told, columns=columns))
+        paper.console().print(output.table(told, columns=columns))
 
 
 def print_certificates(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -111,4 +111,4 @@ def print_certificates(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> 
         sys.stdout.write("Nothing was erased.\n")
         return
     columns = {name: it for name, it in LIST_COLUMNS.items() if any(row[name] is not None for row in found)}
-    output.console().print(output.table(found, columns=columns))
+    paper.console().print(output.table(found, columns=columns))

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from strandline.cli import commands, option, output
+from strandline.cli import commands, option, output, paper
 from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.pipeline import amendment
@@ -94,7 +94,7 @@ def print_list(marks: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if not marks:
         sys.stdout.write("No marks: no stream with a cursor has been read.\n")
         return
-    output.console().print(output.table([_row(it) for it in marks], columns=COLUMNS))
+    paper.console().print(output.table([_row(it) for it in marks], columns=COLUMNS))
 
 
 def _row(it: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def print_one(found: Mapping[str, Any], *, as_json: bool) -> None:
         for it in found["changes"]
     ]
     if changes:
-        output.console().print(output.table(changes, columns=CHANGES, title="Set by hand"))
+        paper.console().print(output.table(changes, columns=CHANGES, title="Set by hand"))
 
 
 def print_amended(done: Sequence[Amendment], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import os
 import signal
@@ -53,6 +54,7 @@ def importing(app: str) -> Iterator[None]:
     """Tell where the user's module raised what it raised, and not how Python came there."""
     try:
         yield
+        gc.freeze()  # modules stay: to walk through them once takes as long as a run that finds nothing new
     except StrandlineError:
         raise
     except Exception as error:

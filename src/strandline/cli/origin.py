@@ -7,9 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
-
-from strandline.cli.output import console, print_json, table
+from strandline.cli.output import print_json, table
+from strandline.cli.paper import Console, console
 
 COLUMNS = {"column": "column", "value": "value", "how": "filled by", "said": "record says", "raw_id": "entry"}
 ENTRIES = {

@@ -9,21 +9,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from strandline.cli.paper import Console, Table, console
 from strandline.errors import StrandlineError
-
-WIDTH = 120
 
 STATE_LETTERS = 40
 """So many letters of a state are shown in a table."""
-
-
-def console() -> Console:
-    """The console on stdout; as wide as the terminal, or wide enough for a table in a file."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
 
 
 def print_json(value: object) -> None:
@@ -56,15 +46,12 @@ def table(
 ) -> Table:
     """A table of these rows; `columns` maps keys to headings, numbers go to the right."""
     rows = list(rows)
-    drawn = Table(
-        title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    numbers = [
+        bool(rows) and all(isinstance(row.get(key), int | float | Decimal) for row in rows) for key in columns
+    ]
+    return Table(
+        list(columns.values()), [[_cell(row.get(key)) for key in columns] for row in rows], numbers, title
     )
-    for key, heading in columns.items():
-        is_number = bool(rows) and all(isinstance(row.get(key), int | float | Decimal) for row in rows)
-        drawn.add_column(heading, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(_cell(row.get(key))) for key in columns))
-    return drawn
 
 
 def _cell(value: object) -> str:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from strandline.cli import commands, output
+from strandline.cli import commands, output, paper
 from strandline.errors import DeclarationError
 from strandline.settings import Settings
 
@@ -48,8 +48,8 @@ def prune(
     progress: Any,
 ) -> Any:
     """Prune the raw logs of the pipeline's streams, or of these; the report."""
-    from strandline.pipeline.prune import choose
-    from strandline.pipeline.prune import prune as prune_streams
+    from strandline.pipeline.pruning import choose
+    from strandline.pipeline.pruning import prune as prune_streams
 
     wanted = choose(pipeline, streams)
     with commands.warehouse(settings) as database:
@@ -72,7 +72,7 @@ def print_report(report: Any, *, as_json: bool) -> None:
     rows = [asdict(it) for it in report.streams]
     columns = {name: it for name, it in COLUMNS.items() if any(row[name] is not None for row in rows)}
     word = "would be pruned" if report.is_dry else "pruned"
-    out = output.console()
+    out = paper.console()
     out.print(output.table(rows, columns=columns, title=f"{report.pipeline}: {word}"))
     for row in rows:
         for path in row["exported"]:
@@ -90,7 +90,7 @@ def _print_errors(rows: Iterable[Mapping[str, Any]]) -> None:
 
 def restore(pipelines: Sequence[Any], settings: Settings, folder: Path, *, progress: Any) -> Any:
     """Bring what was exported to the folder back; the report."""
-    from strandline.pipeline.restore import restore as restore_folder
+    from strandline.pipeline.restoration import restore as restore_folder
 
     with commands.warehouse(settings) as database:
         return restore_folder(pipelines, database, folder, progress=progress)
@@ -103,5 +103,5 @@ def print_restore(report: Any, *, as_json: bool) -> None:
         return
     rows = [asdict(it) for it in report.streams]
     columns = {"stream": "stream", "status": "status", "files": "files", "entries": "entries"}
-    output.console().print(output.table(rows, columns=columns, title="restored"))
+    paper.console().print(output.table(rows, columns=columns, title="restored"))
     _print_errors(rows)

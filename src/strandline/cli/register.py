@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from strandline.cli import commands, output
+from strandline.cli import commands, output, paper
 from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.warehouse import register
@@ -70,7 +70,7 @@ def print_fields(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         for it in found
     ]
     columns = {name: it for name, it in COLUMNS.items() if any(row[name] not in (None, "") for row in rows)}
-    output.console().print(output.table(rows, columns=columns))
+    paper.console().print(output.table(rows, columns=columns))
 
 
 def _percent(rate: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from strandline.cli import commands, option, output
+from strandline.cli import commands, option, output, paper
 from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.pipeline import release as releasing
@@ -167,7 +167,7 @@ def print_list(found: Mapping[str, Any], *, as_json: bool) -> None:
         sys.stdout.write("No rejects.\n")
         return
     columns = {name: it for name, it in LIST_COLUMNS.items() if any(each[name] for each in rejects)}
-    output.console().print(output.table([_safe(it) for it in rejects], columns=columns))
+    paper.console().print(output.table([_safe(it) for it in rejects], columns=columns))
     if found["total"] > len(rejects):
         sys.stderr.write(f"{len(rejects)} of {found['total']} are shown: --limit N shows more.\n")
 
@@ -205,4 +205,4 @@ def print_trends(found: Sequence[Mapping[str, Any]], *, days: int, as_json: bool
         _safe({**it, "days": ", ".join(f"{day[5:]}: {it['days'][day]}" for day in it["days"])})
         for it in found
     ]
-    output.console().print(output.table(rows, columns=TREND_COLUMNS, title=f"The last {days} days"))
+    paper.console().print(output.table(rows, columns=TREND_COLUMNS, title=f"The last {days} days"))

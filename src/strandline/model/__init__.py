@@ -1,78 +1,61 @@
 """What a user declares: dimensions, facts, mappers and column types; no I/O."""
 
-from strandline.model.aggregate import Aggregate
-from strandline.model.audit import DimAudit
-from strandline.model.base import Base
-from strandline.model.bridge import Bridge
-from strandline.model.calendar import Calendar, DimDate, Span
-from strandline.model.column import attribute, degenerate, event_time, grain, measure, references
-from strandline.model.combination import JunkDimension
-from strandline.model.custom import CustomFields
-from strandline.model.dimension import Dimension
-from strandline.model.fact import Fact
-from strandline.model.field import allocate, field, line, line_number
-from strandline.model.fiscal import Months, Period, Periods, Weeks
-from strandline.model.hierarchy import Hierarchy
-from strandline.model.mapper import Mapper, combination
-from strandline.model.milestone import AccumulatingSnapshot, lag, milestone
-from strandline.model.mini import MiniDimension, bands
-from strandline.model.period import PeriodicSnapshot, period
-from strandline.model.rollup import CalendarRollup
-from strandline.model.shrunken import ShrunkenDimension
-from strandline.model.time_of_day import DimTime, TimeOfDay
-from strandline.model.type import (
-    BooleanStringType,
-    Exact,
-    Money,
-    NormalizedEmail,
-    ReferenceType,
-    UtcDateTime,
-)
+from strandline import late
 
-__all__ = [
-    "AccumulatingSnapshot",
-    "Aggregate",
-    "Base",
-    "BooleanStringType",
-    "Bridge",
-    "Calendar",
-    "CalendarRollup",
-    "CustomFields",
-    "DimAudit",
-    "DimDate",
-    "DimTime",
-    "Dimension",
-    "Exact",
-    "Fact",
-    "Hierarchy",
-    "JunkDimension",
-    "Mapper",
-    "MiniDimension",
-    "Money",
-    "Months",
-    "NormalizedEmail",
-    "Period",
-    "PeriodicSnapshot",
-    "Periods",
-    "ReferenceType",
-    "ShrunkenDimension",
-    "Span",
-    "TimeOfDay",
-    "UtcDateTime",
-    "Weeks",
-    "allocate",
-    "attribute",
-    "bands",
-    "combination",
-    "degenerate",
-    "event_time",
-    "field",
-    "grain",
-    "lag",
-    "line",
-    "line_number",
-    "measure",
-    "milestone",
-    "period",
-    "references",
-]
+# At once: a module of the same name would stand in the way of each.
+from strandline.model.field import field as field
+from strandline.model.mapper import combination as combination
+from strandline.model.milestone import milestone as milestone
+from strandline.model.period import period as period
+
+HOMES = {
+    "AccumulatingSnapshot": "model.milestone",
+    "Aggregate": "model.aggregate",
+    "Base": "model.base",
+    "BooleanStringType": "model.type",
+    "Bridge": "model.bridge",
+    "Calendar": "model.calendar",
+    "CalendarRollup": "model.rollup",
+    "CustomFields": "model.custom",
+    "DimAudit": "model.audit",
+    "DimDate": "model.calendar",
+    "DimTime": "model.time_of_day",
+    "Dimension": "model.dimension",
+    "Exact": "model.type",
+    "Fact": "model.fact",
+    "Hierarchy": "model.hierarchy",
+    "JunkDimension": "model.combination",
+    "Mapper": "model.mapper",
+    "MiniDimension": "model.mini",
+    "Money": "model.type",
+    "Months": "model.fiscal",
+    "NormalizedEmail": "model.type",
+    "Period": "model.fiscal",
+    "PeriodicSnapshot": "model.period",
+    "Periods": "model.fiscal",
+    "ReferenceType": "model.type",
+    "ShrunkenDimension": "model.shrunken",
+    "Span": "model.calendar",
+    "TimeOfDay": "model.time_of_day",
+    "UtcDateTime": "model.type",
+    "Weeks": "model.fiscal",
+    "allocate": "model.field",
+    "attribute": "model.column",
+    "bands": "model.mini",
+    "degenerate": "model.column",
+    "event_time": "model.column",
+    "grain": "model.column",
+    "lag": "model.milestone",
+    "line": "model.field",
+    "line_number": "model.field",
+    "measure": "model.column",
+    "references": "model.column",
+}
+
+__all__ = sorted([*HOMES, "combination", "field", "milestone", "period"])  # noqa: PLE0605
+
+__getattr__ = late.finder(__name__, HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

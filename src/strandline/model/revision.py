@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-from textwrap import dedent
+import linecache
+import sys
+from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -60,9 +62,38 @@ def _classes(annotation: Any) -> list[type[BaseModel]]:
 def _written(mapper: type[Any]) -> str:
     """The class as it is written; nothing where its source is not to be had, as in a console."""
     try:
-        return ast.unparse(ast.parse(dedent(inspect.getsource(mapper))))
+        file = inspect.getsourcefile(mapper) or inspect.getfile(mapper)
+        parsed = _parsed("".join(linecache.getlines(file, vars(sys.modules[mapper.__module__]))))
     except (OSError, TypeError, SyntaxError):
         return ""
+    found = _class_in(parsed, mapper.__qualname__, line=vars(mapper).get("__firstlineno__"))
+    return ast.unparse(found) if found else ""
+
+
+@lru_cache(maxsize=8)
+def _parsed(module: str) -> ast.Module:
+    """A module, parsed once for all of its classes; inspect.getsource reads each of them letter by letter."""
+    return ast.parse(module)
+
+
+def _class_in(node: ast.AST, name: str, *, line: int | None) -> ast.ClassDef | None:
+    """The class of this qualified name within the node; where Python has kept it, the one of this line."""
+    for it in ast.iter_child_nodes(node):
+        rest = name
+        if isinstance(it, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if isinstance(it, ast.ClassDef) and name == it.name and line in (None, _first_line(it)):
+                return it
+            prefix = f"{it.name}." if isinstance(it, ast.ClassDef) else f"{it.name}.<locals>."
+            if not name.startswith(prefix):
+                continue
+            rest = name.removeprefix(prefix)
+        if not isinstance(it, ast.expr) and (found := _class_in(it, rest, line=line)):
+            return found
+    return None
+
+
+def _first_line(node: ast.ClassDef) -> int:
+    return min([node.lineno, *(it.lineno for it in node.decorator_list)])
 
 
 def _schema(contract: type[BaseModel]) -> str:

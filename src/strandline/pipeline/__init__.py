@@ -1,32 +1,33 @@
 """What runs when: pipelines, what they expect, their runs and what they report."""
 
-from strandline.model.expectation import accepted, fresh, holds, not_null, refers, unique
-from strandline.pipeline.certificate import Certificate
-from strandline.pipeline.definition import Pipeline, Rejects
-from strandline.pipeline.deletion import Deletes
-from strandline.pipeline.erasure import erase
-from strandline.pipeline.prune import prune
-from strandline.pipeline.reconciliation import row_count, total
-from strandline.pipeline.report import RunReport
-from strandline.pipeline.restore import restore
-from strandline.pipeline.run import run
+from strandline import late
 
-__all__ = [
-    "Certificate",
-    "Deletes",
-    "Pipeline",
-    "Rejects",
-    "RunReport",
-    "accepted",
-    "erase",
-    "fresh",
-    "holds",
-    "not_null",
-    "prune",
-    "refers",
-    "restore",
-    "row_count",
-    "run",
-    "total",
-    "unique",
-]
+# At once: a module of the same name would stand in the way of each.
+from strandline.pipeline.run import run as run
+
+HOMES = {
+    "Certificate": "pipeline.certificate",
+    "Deletes": "pipeline.deletion",
+    "Pipeline": "pipeline.definition",
+    "Rejects": "pipeline.definition",
+    "RunReport": "pipeline.report",
+    "accepted": "model.expectation",
+    "erase": "pipeline.erasure",
+    "fresh": "model.expectation",
+    "holds": "model.expectation",
+    "not_null": "model.expectation",
+    "prune": "pipeline.pruning",
+    "refers": "model.expectation",
+    "restore": "pipeline.restoration",
+    "row_count": "pipeline.reconciliation",
+    "total": "pipeline.reconciliation",
+    "unique": "model.expectation",
+}
+
+__all__ = sorted([*HOMES, "run"])  # noqa: PLE0605
+
+__getattr__ = late.finder(__name__, HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

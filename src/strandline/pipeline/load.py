@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Select, Table, delete, select
 
 from strandline.errors import OrderBroken, SourceError, TooManyRejects
-from strandline.pipeline import bygone, refusal
+from strandline.pipeline import refusal
 from strandline.pipeline.admission import Admission
 from strandline.pipeline.advance import ReadMark
 from strandline.pipeline.chunk import Chunk
@@ -173,6 +173,8 @@ class Load:
 
         The caller owns the transaction.
         """
+        from strandline.pipeline import bygone  # what a late record needs, and a run without news does not
+
         theirs = target.staged.c.source_id.in_(select(members.c.source_id))
         self.connection.execute(delete(target.staged).where(theirs))
         self.stage_more(target, entries)

@@ -20,7 +20,7 @@ from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.aggregate import Aggregate
 from strandline.model.path import nearest
 from strandline.model.revision import mapper_version
-from strandline.pipeline import aggregate, inspection, merge, retry
+from strandline.pipeline import inspection, retry
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.figures import Figures
@@ -258,6 +258,8 @@ class Run:
         """Fill the columns that have been declared since the last run."""
         for target in load.targets:
             if target.new_columns:
+                from strandline.pipeline import merge
+
                 with self.connection.begin():
                     merge.fill_columns(
                         self.database, self.connection, load=load, target=target, run_id=self.report.run_id
@@ -311,6 +313,8 @@ class Run:
             self._build(it)
 
     def _build(self, wanted: type[Aggregate]) -> None:
+        from strandline.pipeline import aggregate
+
         began = time.monotonic()
         with self.connection.begin():
             groups = aggregate.build(self.database, self.connection, wanted, run_id=self.report.run_id)
@@ -323,6 +327,9 @@ class Run:
 
     def merge_one(self, load: Load, target: Target) -> None:
         """Merge what is staged for one target, in a transaction of its own."""
+        # Here, because loading all that merges takes longer than a run that finds nothing new.
+        from strandline.pipeline import merge
+
         self.progress.merging(load.stream.qualified_name, target.sync.target)
         began, found = time.monotonic(), list[ExpectationReport]()
         try:

@@ -25,6 +25,7 @@ from strandline.errors import (
 )
 from strandline.source import encoding, lenient, redaction, retry
 from strandline.source.auth import Credentials
+from strandline.source.certificate import LateContext
 from strandline.source.redaction import Redaction
 from strandline.source.request import Request
 from strandline.source.retry import Retry, Transient
@@ -91,7 +92,7 @@ class Client:
             base_url=self._base,
             auth=auth,
             timeout=timeout,
-            verify=verify,
+            verify=LateContext() if verify is True else verify,
             headers={"Accept-Encoding": encoding.accepted()},
             event_hooks={"response": [encoding.inflate]},
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, DefaultClause, Table, func, insert, text, true
+from sqlalchemy import Column, Connection, DefaultClause, Table, text
 from sqlalchemy.schema import CreateSchema
 
 from strandline.errors import SchemaOutOfDate
@@ -18,27 +18,12 @@ from strandline.model.aggregate import Aggregate
 from strandline.model.audit import DimAudit
 from strandline.model.base import SCHEMAS, STAGING
 from strandline.model.bridge import Bridge
-from strandline.model.column import NOT_APPLICABLE_KEY
-from strandline.model.combination import Combination, special_combinations
-from strandline.model.dimension import Dimension, special_members
+from strandline.model.combination import Combination
+from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.prepared import Prepared
-from strandline.model.shrunken import ShrunkenDimension
-from strandline.warehouse import (
-    aggregate,
-    audit,
-    bridge,
-    dropped,
-    hierarchy,
-    lock,
-    prepared,
-    raw,
-    shrunken,
-    sqlite,
-    state,
-    view,
-)
+from strandline.warehouse import dropped, lock, raw, sqlite, state, view
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
@@ -126,11 +111,31 @@ def prepare(
     _refuse_differences(database, connection, catalog, tables, gone)
     _keep_views(database, connection, others)
     new = [model for model in models if catalog.columns(database, model.table()) is None]
-    if catalog.columns(database, DimAudit.table()) is None:
-        audit.add_special_loads(connection)
-    _add_first_rows(connection, models, new)
-    _derive(connection, new)
+    is_first = catalog.columns(database, DimAudit.table()) is None
+    _add_rows(connection, models, new, is_first=is_first)
     return gone
+
+
+def _add_rows(
+    connection: Connection, models: Sequence[Model], new: Sequence[Model], *, is_first: bool
+) -> None:
+    """Add the rows that are there from the start, and the days of a calendar that may be another now.
+
+    What does so is loaded where it is needed: a run that finds nothing new should not wait for it.
+    """
+    if is_first:
+        from strandline.warehouse import audit
+
+        audit.add_special_loads(connection)
+    for model in models:
+        if issubclass(model, Prepared):
+            from strandline.warehouse import prepared
+
+            prepared.fill(connection, model)
+    if new:
+        from strandline.warehouse import inception
+
+        inception.fill(connection, new)
 
 
 def _keep_views(database: Database, connection: Connection, others: Sequence[Table]) -> None:
@@ -144,31 +149,6 @@ def _keep_views(database: Database, connection: Connection, others: Sequence[Tab
 def tables_of(models: Sequence[Model]) -> list[Table]:
     """The tables of the models: one each, and for a bridge that of its groups."""
     return [*(it.table() for it in models), *(it.groups for it in models if issubclass(it, Bridge))]
-
-
-def _add_first_rows(connection: Connection, models: Sequence[Model], new: Sequence[Model]) -> None:
-    """The rows that a table has from its creation, and the days of a calendar that may be another now."""
-    for model in models:
-        if issubclass(model, Prepared):
-            prepared.fill(connection, model)
-    for model in new:
-        if issubclass(model, Dimension):
-            _add_special_members(connection, model)
-        elif issubclass(model, Combination):
-            _add_special_combinations(connection, model)
-        elif issubclass(model, Bridge):
-            bridge.add_special_groups(connection, model)
-        elif issubclass(model, Aggregate):
-            aggregate.forget(connection, model)
-
-
-def _derive(connection: Connection, new: Sequence[Model]) -> None:
-    """Fill the new tables that follow from dimensions, which may be there already."""
-    for model in new:
-        if issubclass(model, ShrunkenDimension):
-            shrunken.refresh(connection, model, touched=true(), run_id=0)
-        elif issubclass(model, Hierarchy):
-            hierarchy.fill(connection, model)
 
 
 def _is_complete(database: Database, catalog: Catalog, tables: Sequence[Table]) -> bool:
@@ -273,15 +253,3 @@ def _default(column: Column[Any]) -> str:
     """What the rows that are there get in a new column."""
     default = column.server_default
     return f" DEFAULT {default.arg}" if isinstance(default, DefaultClause) else ""
-
-
-def _add_special_members(connection: Connection, model: type[Dimension]) -> None:
-    stamps = {"created_at": func.now(), "updated_at": func.now(), "synced_at": func.now(), "run_id": 0}
-    stamps["audit_key"] = NOT_APPLICABLE_KEY
-    for row in special_members(model):
-        connection.execute(insert(model.table()).values(**row, **stamps))
-
-
-def _add_special_combinations(connection: Connection, model: type[Combination]) -> None:
-    for row in special_combinations(model):
-        connection.execute(insert(model.table()).values(**row, created_at=func.now(), run_id=0))

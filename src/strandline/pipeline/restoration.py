@@ -11,7 +11,7 @@ from strandline.errors import DeclarationError, StrandlineError
 from strandline.model.path import nearest
 from strandline.pipeline import suppression
 from strandline.pipeline.definition import Pipeline, Reading
-from strandline.pipeline.prune import gather
+from strandline.pipeline.pruning import gather
 from strandline.pipeline.report import Progress, Silence, StreamReport, exit_code
 from strandline.pipeline.run import Run
 from strandline.warehouse import archive

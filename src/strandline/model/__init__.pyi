@@ -1,0 +1,49 @@
+"""What is found in `strandline.model`, as type checkers see it."""
+
+from strandline.model.aggregate import Aggregate as Aggregate
+from strandline.model.audit import DimAudit as DimAudit
+from strandline.model.base import Base as Base
+from strandline.model.bridge import Bridge as Bridge
+from strandline.model.calendar import Calendar as Calendar
+from strandline.model.calendar import DimDate as DimDate
+from strandline.model.calendar import Span as Span
+from strandline.model.column import attribute as attribute
+from strandline.model.column import degenerate as degenerate
+from strandline.model.column import event_time as event_time
+from strandline.model.column import grain as grain
+from strandline.model.column import measure as measure
+from strandline.model.column import references as references
+from strandline.model.combination import JunkDimension as JunkDimension
+from strandline.model.custom import CustomFields as CustomFields
+from strandline.model.dimension import Dimension as Dimension
+from strandline.model.fact import Fact as Fact
+from strandline.model.field import allocate as allocate
+from strandline.model.field import field as field
+from strandline.model.field import line as line
+from strandline.model.field import line_number as line_number
+from strandline.model.fiscal import Months as Months
+from strandline.model.fiscal import Period as Period
+from strandline.model.fiscal import Periods as Periods
+from strandline.model.fiscal import Weeks as Weeks
+from strandline.model.hierarchy import Hierarchy as Hierarchy
+from strandline.model.mapper import Mapper as Mapper
+from strandline.model.mapper import combination as combination
+from strandline.model.milestone import AccumulatingSnapshot as AccumulatingSnapshot
+from strandline.model.milestone import lag as lag
+from strandline.model.milestone import milestone as milestone
+from strandline.model.mini import MiniDimension as MiniDimension
+from strandline.model.mini import bands as bands
+from strandline.model.period import PeriodicSnapshot as PeriodicSnapshot
+from strandline.model.period import period as period
+from strandline.model.rollup import CalendarRollup as CalendarRollup
+from strandline.model.shrunken import ShrunkenDimension as ShrunkenDimension
+from strandline.model.time_of_day import DimTime as DimTime
+from strandline.model.time_of_day import TimeOfDay as TimeOfDay
+from strandline.model.type import BooleanStringType as BooleanStringType
+from strandline.model.type import Exact as Exact
+from strandline.model.type import Money as Money
+from strandline.model.type import NormalizedEmail as NormalizedEmail
+from strandline.model.type import ReferenceType as ReferenceType
+from strandline.model.type import UtcDateTime as UtcDateTime
+
+HOMES: dict[str, str]

@@ -1,0 +1,59 @@
+"""What the command line loads before it does anything: what it needs, and nothing that takes its time."""
+
+import re
+import shutil
+from pathlib import Path
+
+from tests import harbour
+
+from strandline.testing.project import Outcome, Project
+
+LINE = '{"id": 1, "height": 4, "at": "2026-03-01T12:00:00Z"}'
+
+NEVER_FOR_HELP = {"sqlalchemy", "pydantic", "psycopg", "httpx", "rich", "structlog", "strandline.pipeline"}
+
+NEVER_WITHOUT_NEWS = {
+    "alembic",
+    "authlib",
+    "pyarrow",
+    "rich",
+    "strandline.model.calendar",
+    "strandline.pipeline.erasure",
+    "strandline.pipeline.merge",
+    "strandline.pipeline.pruning",
+    "strandline.pipeline.replay",
+    "strandline.sample",
+    "strandline.warehouse.cluster",
+    "strandline.warehouse.fact",
+    "strandline.warehouse.inception",
+    "strandline.warehouse.scd",
+    "structlog",
+    "unittest",
+}
+
+
+def loaded(outcome: Outcome) -> set[str]:
+    """The modules that were loaded, by Python's own account."""
+    return set(re.findall(r"^import time:.*\| *(\S+)$", outcome.stderr, re.MULTILINE))
+
+
+def test_help_loads_none_of_the_libraries(tmp_path: Path) -> None:
+    project = Project(tmp_path, environment={"PYTHONPROFILEIMPORTTIME": "1"})
+    done = project.strandline("--help")
+    assert done.code == 0
+    assert "backfill" in done.stdout
+    assert "strandline.cli.app" in loaded(done)
+    assert not loaded(done) & NEVER_FOR_HELP
+
+
+def test_a_run_with_nothing_new_loads_nothing_that_merges_or_draws(tmp_path: Path, database_url: str) -> None:
+    shutil.copy(Path(harbour.__file__), tmp_path / "pipeline.py")
+    (tmp_path / "gauges.jsonl").write_text(LINE)
+    environment = {"STRANDLINE_DATABASE_URL": database_url, "PYTHONPROFILEIMPORTTIME": "1"}
+    project = Project(tmp_path, environment=environment)
+    first, again = (project.strandline("run", "gauges") for _ in range(2))
+    assert (first.code, again.code) == (0, 0)
+    assert {"strandline.pipeline.merge", "strandline.warehouse.inception"} <= loaded(first)
+
+    assert "strandline.pipeline.load" in loaded(again)
+    assert not loaded(again) & NEVER_WITHOUT_NEWS

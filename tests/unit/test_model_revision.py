@@ -1,0 +1,60 @@
+"""Which text of a class its version is made of: that of this very class, wherever it is written."""
+
+import ast
+import inspect
+from contextlib import nullcontext
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from strandline.model.revision import _written
+
+
+def _marked(cls: type[Any]) -> type[Any]:
+    return cls
+
+
+class Plain:
+    """A class at the top."""
+
+    value = 1
+
+    class Inner:
+        """One within."""
+
+        value = 2
+
+
+@_marked
+class Decorated:
+    """One with a decorator."""
+
+    value = 3
+
+
+with nullcontext():
+
+    class Otherwise:
+        """One in a block."""
+
+        value = 4
+
+
+def _made() -> type[Any]:
+    class Within:
+        """One in a function."""
+
+        value = 5
+
+    return Within
+
+
+@pytest.mark.parametrize("cls", [Plain, Plain.Inner, Decorated, Otherwise, _made()])
+def test_a_class_is_found_as_it_is_written(cls: type[Any]) -> None:
+    assert _written(cls) == ast.unparse(ast.parse(dedent(inspect.getsource(cls))))
+
+
+@pytest.mark.parametrize("cls", [type("Nowhere", (), {}), int])
+def test_a_class_that_is_written_nowhere_has_no_text(cls: type[Any]) -> None:
+    assert _written(cls) == ""

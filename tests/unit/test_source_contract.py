@@ -101,7 +101,18 @@ def test_a_long_value_is_cut_and_a_missing_one_does_not_show_the_record() -> Non
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"nonsense", b"[]", b'{"id": "\\ud800"}', b'{"id": "\xff"}', b'{"id": "1", "x": NaN1}', b'"a"'],
+    [
+        *(
+            b"",
+            b"nonsense",
+            b"[]",
+            b'{"id": "\\ud800"}',
+            b'{"id": "\xff"}',
+            b'{"id": "1", "x": NaN1}',
+            b'"a"',
+        ),
+        b'{"id": "\xff1234567890123456"}',
+    ],
 )
 def test_bytes_that_are_no_record_are_rejected(raw: bytes) -> None:
     assert reject(raw).problems

@@ -39,6 +39,11 @@ def resolve(contract: Any, path: str, *, where: str) -> list[Step]:
     return _walk(contract, path, where=where)[0]
 
 
+def leaf_of(contract: Any, path: str) -> Any:
+    """What stands at the end of a path that has been resolved, apart from None; without one the start."""
+    return _walk(contract, path, where="")[1] if path else contract
+
+
 def resolve_lines(contract: type[BaseModel], path: str, *, where: str) -> tuple[list[Step], Any]:
     """The steps of a path to a list, and what is in the list; DeclarationError where there is none."""
     steps, here = _walk(contract, path, where=where)

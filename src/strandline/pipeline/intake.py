@@ -17,9 +17,10 @@ from strandline.errors import RecordRejected
 from strandline.model.conversion import FAILURES
 from strandline.model.type import fits_in_utc
 from strandline.pipeline.chunk import Chunk, Part
+from strandline.pipeline.reader import Reader, can_store
 from strandline.pipeline.target import Target
 from strandline.source.census import Census
-from strandline.source.contract import Record, show
+from strandline.source.contract import Record
 from strandline.source.cursor import CursorValue
 from strandline.source.extra import Extras
 from strandline.source.page import Page, Sift
@@ -28,10 +29,10 @@ from strandline.source.tombstone import Described
 from strandline.warehouse import raw
 from strandline.warehouse.quarantine import Reject
 
-END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
+Whose = tuple[int, str, datetime, datetime]
+"""Of what a row is made: (raw_id, natural key, effective_at, fetched_at)"""
 
-Reader = Callable[[bytes], tuple[Record, str | None, CursorValue | None]]
-"""(payload) → (record, natural key, cursor value)"""
+END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _filled_by(operation: str, targets: Sequence[Target]) -> Sequence[Target]:
@@ -39,38 +40,6 @@ def _filled_by(operation: str, targets: Sequence[Target]) -> Sequence[Target]:
     if operation == raw.ERASED:
         return ()
     return [it for it in targets if it.is_fact] if operation == raw.FACTS else targets
-
-
-def _storable(stream: Stream) -> Reader:
-    """The stream's reader, which also refuses a cursor value or tie-break that the raw log could not hold."""
-    read = stream.compile_reader()
-    cursor = stream.cursor.field if stream.cursor else None
-    checked = {"cursor": cursor, "tie_break": stream.tie_break}
-    fields = {field: rule for rule, field in checked.items() if field and field != stream.effective_at}
-    if not fields:
-        return read
-
-    def read_checked(payload: bytes) -> tuple[Record, str | None, CursorValue | None]:
-        found = read(payload)
-        for name, rule in fields.items():
-            value = getattr(found[0], name)
-            if not _can_store(value):
-                raise RecordRejected(
-                    f"{stream.contract.__name__}.{name}: {show(value)} is nothing that PostgreSQL can store",
-                    field=name,
-                    rule=rule,
-                )
-        return found
-
-    return read_checked
-
-
-def _can_store(value: CursorValue | None) -> bool:
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    if isinstance(value, str):
-        return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
-    return not isinstance(value, datetime) or fits_in_utc(value)
 
 
 class Intake:
@@ -84,13 +53,12 @@ class Intake:
         self.highest: CursorValue | None = None
         self.chunk = Chunk()
         self.sift: Sift = enumerate
-        self._read_record = _storable(stream)
         self._settle = stream.tie_break_value if stream.tie_break else None
         has_custom = any(target.has_custom_fields for target in targets)
         self._extras = Extras(stream.contract, ignored=[stream.deleted or ""]) if has_custom else None
         self.census = Census(stream.contract, ignored=[stream.deleted or ""], hidden=stream.key)
-        self._watch = self.census.watcher()
-        self.witness: Callable[[Any, Record], None] = lambda entry, record: None
+        self.reader = Reader(stream, targets, self.census)
+        self.witness: Callable[[Any, Record], None] | None = None
         """Told of each entry that is taken in again, with its record."""
         self._custom: str | None = None
         """What the record carries besides its contract."""
@@ -103,20 +71,16 @@ class Intake:
     def take(self, page: Page, number: int) -> None:
         """Take in a page, the run's `number`th of this stream. Raises OrderBroken."""
         self.chunk.begin(page, self._request(page, number))
-        add, read_record, effective_field = (
-            self.chunk.entries.append,
-            self._read_record,
-            self.stream.effective_at,
-        )
+        add, read, effective_field = self.chunk.entries.append, self.reader.read, self.stream.effective_at
         has_tombstones, has_cursor = self.stream.deleted is not None, self.stream.cursor is not None
-        settle, extras, watch = self._settle, self._extras, self._watch
+        settle, extras = self._settle, self._extras
         latest = self._latest_effective(page.fetched_at)
         fetched_at, run_id, targets = page.fetched_at, self.run_id, self.targets
         for raw_id, payload in self.sift(page.records, self.next_raw_id):
             if has_tombstones and self._take_tombstone(payload, raw_id, page, number):
                 continue
             try:
-                record, source_id, cursor_value = read_record(payload)
+                record, source_id, cursor_value, shape = read(payload)
                 if source_id is None:
                     raise self._keyless()
             except RecordRejected as error:
@@ -129,29 +93,17 @@ class Intake:
                 continue
             digest = xxh3_128_digest(payload)
             settles = () if settle is None else (settle(record),)
-            add(
-                (
-                    raw_id,
-                    source_id,
-                    payload,
-                    digest,
-                    raw.UPSERT,
-                    cursor_value,
-                    effective_at,
-                    run_id,
-                    number,
-                    fetched_at,
-                    *settles,
-                )
-            )
+            known = (raw_id, source_id, payload, digest, raw.UPSERT, cursor_value, effective_at)
+            add((*known, run_id, number, fetched_at, *settles))
             if has_cursor:
                 self._see(cursor_value)
-            if shape := watch(record):
+            if shape:
                 self.chunk.unknown.setdefault(shape, []).append(raw_id)
             if extras is not None:
                 self._custom = extras(payload, effective_at)
+            whose = raw_id, source_id, effective_at, fetched_at
             for target in targets:
-                self._convert(target, record, raw_id, source_id, effective_at, fetched_at, settles=settles)
+                self._convert(target, record, payload, whose, settles=settles)
         self.next_raw_id += len(page.records)
 
     def add(self, page: Page, number: int, part: Part) -> None:
@@ -190,9 +142,7 @@ class Intake:
         try:
             if self.stream.deleted is not None and self._take_tombstone_again(entry, targets):
                 return
-            record, source_id, _ = self._read_record(payload)
-            if source_id is None:
-                raise self._keyless()
+            record, source_id = self._read_again(payload)
             field = self.stream.effective_at
             effective_at = (getattr(record, field) if field else None) or fetched_at
             if effective_at > self._latest_effective(fetched_at) or not fits_in_utc(effective_at):
@@ -200,12 +150,22 @@ class Intake:
         except RecordRejected as error:
             self.reject(raw_id, known_id, error)
             return
-        self.witness(entry, record)
+        if self.witness is not None:
+            self.witness(entry, record)
         settles = () if settle is None else (settle(record),)
         if self._extras is not None:
             self._custom = self._extras(payload, effective_at)
+        whose = raw_id, source_id, effective_at, fetched_at
         for target in targets:
-            self._convert(target, record, raw_id, source_id, effective_at, fetched_at, settles=settles)
+            self._convert(target, record, payload, whose, settles=settles)
+
+    def _read_again(self, payload: bytes) -> tuple[Any, str]:
+        """The record and its natural key; a witness is told of the contract's own."""
+        read = self.reader.read if self.witness is None else self.reader.wholly
+        record, source_id = read(payload)[:2]
+        if source_id is None:
+            raise self._keyless()
+        return record, source_id
 
     def _take_tombstone_again(self, entry: Any, targets: Sequence[Target]) -> bool:
         """Whether it is a deletion that was refused when it came: RecordRejected if it still is."""
@@ -225,21 +185,17 @@ class Intake:
         self.chunk.rejects.append(Reject(raw_id, source_id, target, error.field, error.rule, error.message))
 
     def _convert(
-        self,
-        target: Target,
-        record: BaseModel,
-        raw_id: int,
-        source_id: str,
-        effective_at: datetime,
-        fetched_at: datetime,
-        *,
-        settles: tuple[Any, ...],
+        self, target: Target, record: Any, payload: bytes, whose: Whose, *, settles: tuple[Any, ...]
     ) -> None:
         try:
-            row = target.conversion.convert(record, raw_id, source_id, effective_at, fetched_at)
+            row = target.conversion.convert(record, *whose)
         except FAILURES:
-            why = target.conversion.explain(record, effective_at)
-            self.reject(raw_id, source_id, why, target=target.sync.target)
+            whole = record if isinstance(record, BaseModel) else self.reader.wholly(payload)[0]
+            if whole is not record:  # what is wrong is told of the contract's own
+                self._convert(target, whole, payload, whose, settles=settles)
+                return
+            why = target.conversion.explain(record, whose[2])
+            self.reject(whose[0], whose[1], why, target=target.sync.target)
             return
         if target.has_custom_fields and (row or not target.conversion.has_lines):
             settles = (self._custom, *settles)
@@ -248,7 +204,7 @@ class Intake:
         elif row:
             target.rows.extend([(*line, *settles) for line in row] if settles else row)
         else:  # what the record had is gone
-            self._delete(target, raw_id, source_id, effective_at, fetched_at, settles=settles)
+            self._delete(target, *whose, settles=settles)
 
     def _delete(
         self,
@@ -314,15 +270,15 @@ class Intake:
                 payload,
                 xxh3_128_digest(payload),
                 operation,
-                known.cursor_value if _can_store(known.cursor_value) else None,
-                known.effective_at if _can_store(known.effective_at) else None,
+                known.cursor_value if can_store(known.cursor_value) else None,
+                known.effective_at if can_store(known.effective_at) else None,
                 self.run_id,
                 number,
                 page.fetched_at,
                 *self._settled(known.tie_break),
             )
         )
-        if _can_store(known.cursor_value):
+        if can_store(known.cursor_value):
             self._see(known.cursor_value)
 
     def _keyless(self) -> RecordRejected:
@@ -337,7 +293,7 @@ class Intake:
         """What settles a tie, as the end of a row; nothing where the stream has no tie-break."""
         if self._settle is None:
             return ()
-        return (tie_break if _can_store(tie_break) else None,)
+        return (tie_break if can_store(tie_break) else None,)
 
     def _latest_effective(self, fetched_at: datetime) -> datetime:
         """Up to when something that was read then can have taken effect."""

@@ -277,7 +277,7 @@ class Load:
             self.figures.records += len(page.records)
             self._store_each(self._team.take(page, self.figures.pages))
             if self._is_profiled:
-                self.profile.weigh(page, self.stream, self.targets)
+                self.profile.weigh(page, self._intake.reader.read, self.targets)
         self._store_each(self._team.finish())
         self._store(is_end=True)
 

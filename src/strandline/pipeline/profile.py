@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 
 from strandline.errors import RecordRejected
 from strandline.model.conversion import FAILURES
+from strandline.pipeline.reader import Read
 from strandline.pipeline.target import Target
 from strandline.source.page import Page
-from strandline.source.stream import Stream
 
 T = TypeVar("T")
 
@@ -62,13 +62,13 @@ class Profile:
         finally:
             self._seconds[part] += time.perf_counter() - began
 
-    def weigh(self, page: Page, stream: Stream, targets: Sequence[Target]) -> None:
-        """Take some records of the page through contract and mappers, to see what each takes."""
+    def weigh(self, page: Page, read: Read, targets: Sequence[Target]) -> None:
+        """Read some records of the page, and take them through the mappers, to see what each takes."""
         now = datetime.now(UTC)
         for payload in page.records[::ONE_IN]:
             began = time.perf_counter()
             try:
-                record = stream.parse(payload)
+                record = read(payload)[0]
                 parsed = time.perf_counter()
                 for target in targets:
                     target.conversion.convert(record, 0, "", now, now)

@@ -7,7 +7,7 @@ dots between names: one level deep for what the contract names, and at whatever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -116,7 +116,7 @@ class Census:
 
         def watch(record: Any) -> Shape:
             extra = record.__pydantic_extra__
-            shape: Shape = (((), model, tuple(extra), tuple(map(type, extra.values()))),) if extra else ()
+            shape: Shape = (_level((), model, extra),) if extra else ()
             for name, where, leaf in nested:
                 value = getattr(record, name)
                 if value is None or (type(value) is leaf and not value.__pydantic_extra__):
@@ -210,7 +210,7 @@ class Census:
         if isinstance(value, BaseModel):
             model, extra = type(value), value.__pydantic_extra__
             if extra:
-                yield where, model, tuple(extra), tuple(map(type, extra.values()))
+                yield _level(where, model, extra)
             for name, spelled in self._nested_of(model):
                 yield from self._levels(getattr(value, name), (*where, spelled))
         elif isinstance(value, list | tuple | set | frozenset):
@@ -274,6 +274,13 @@ def values_at(record: dict[str, Any], path: str) -> list[Any]:
         return [record[path]]
     *where, name = path.split(".")
     return [holder[name] for holder in _within(record, where) if name in holder] if where else []
+
+
+def _level(where: tuple[str, ...], model: type[BaseModel], extra: Mapping[str, Any]) -> Level:
+    """What is there besides, in the order of the names: in which one they came says nothing."""
+    if len(extra) > 1:
+        extra = dict(sorted(extra.items()))
+    return where, model, tuple(extra), tuple(map(type, extra.values()))
 
 
 def _path(*names: str) -> str:

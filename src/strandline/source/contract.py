@@ -54,7 +54,8 @@ _WORDS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),
 }
-_AS_SENT = {form: truth for word, truth in _WORDS.items() for form in (word, word.upper(), word.capitalize())}
+AS_SENT = {form: truth for word, truth in _WORDS.items() for form in (word, word.upper(), word.capitalize())}
+"""The usual spellings of a truth value, to be looked up."""
 
 
 def read_boolean(value: object) -> bool:
@@ -63,7 +64,7 @@ def read_boolean(value: object) -> bool:
     """
     truth: bool | None = None
     if isinstance(value, str):
-        truth = _AS_SENT.get(value)
+        truth = AS_SENT.get(value)
         if truth is None:
             truth = _WORDS.get(value.strip().lower())
     elif isinstance(value, int) and value in (0, 1):
@@ -164,7 +165,7 @@ def _compile_exact(
             return validate_decoded(decode(raw))
         except ValidationError as error:
             raise _rejected(model, raw, error) from error
-        except (msgspec.DecodeError, InvalidOperation, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation, RecursionError) as error:
             raise _malformed(model, raw, error) from error
 
     return parse

@@ -82,7 +82,7 @@ def _splitter(records_at: Path, wanted: tuple[Path, ...]) -> Callable[[bytes], C
         content = body.removeprefix(BOM)
         try:
             decoded = decode(content)
-        except (msgspec.DecodeError, RecursionError):  # so deep that only the brackets can be counted
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # so deep that brackets are counted
             return _cut_leniently(content, at, places)
         raws = _follow(decoded, at)
         if not isinstance(raws, list):

@@ -31,6 +31,7 @@ from strandline.source.field import compile_key, kind_of, refuse_naive
 from strandline.source.glance import Glance, compile_glance
 from strandline.source.page import Page, Pages
 from strandline.source.settings import SourceSettings, settings_class_of
+from strandline.source.shortcut import Shortcut, compile_shortcut
 from strandline.source.tombstone import Described, Sketch, Tombstones
 
 
@@ -218,6 +219,12 @@ class Stream:
             return record, natural_key(record), cursor_value(record)
 
         return read
+
+    def compile_shortcut(self) -> Shortcut | None:
+        """A shortcut past the contract; None where every record has to go the whole way."""
+        if self.strict or self.unknown != "keep":
+            return None
+        return compile_shortcut(self.contract)
 
     def _check(self) -> None:
         where = f"{self.source.__name__}.{self.name}"

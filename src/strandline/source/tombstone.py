@@ -115,7 +115,7 @@ class Tombstones:
             return None
         try:
             loose = self._decode(raw)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         if not self._is_deleted(loose.get(self._flag)):
             return None

@@ -8,7 +8,8 @@ from strandline.source.conditional import IfChanged
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
 from strandline.source.drift import Widened
-from strandline.source.format import Csv, Format, Json, JsonLines, Xml
+from strandline.source.file.source import FileSource
+from strandline.source.format import Csv, Excel, FixedWidth, Format, Json, JsonLines, Parquet, Xml
 from strandline.source.generator import paged
 from strandline.source.graphql import Connection
 from strandline.source.http import HttpSource
@@ -57,7 +58,10 @@ __all__ = [
     "Contract",
     "Csv",
     "Cursor",
+    "Excel",
+    "FileSource",
     "FileVault",
+    "FixedWidth",
     "Format",
     "HmacSignature",
     "HttpSource",
@@ -77,6 +81,7 @@ __all__ = [
     "PageNumber",
     "Pages",
     "Paginator",
+    "Parquet",
     "Personal",
     "Precision",
     "ProgramSettings",

@@ -10,7 +10,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
-from typing import Any, BinaryIO, Final, Protocol, cast
+from typing import Any, BinaryIO, Final, Protocol
 
 from strandline.errors import DeclarationError
 from strandline.source.lenient import Truncated, Unreadable
@@ -175,17 +175,46 @@ def unpacked(file: BinaryIO) -> BinaryIO:
     return io.BufferedReader(_Inflated(inflate(iter(lambda: file.read(_BLOCK), b""), kind)))
 
 
+def members(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
+    """The content of a file, unpacked where its first bytes say so: of a zip archive that of each of its
+    files, with its name. It must be seekable.
+    """
+    kind = kind_of(file.read(4))
+    file.seek(0)
+    if kind == "zip":
+        yield from _members(file)
+    else:
+        yield "", unpacked(file)
+
+
 def _only_member(file: BinaryIO) -> BinaryIO:
+    there = list(_members(file))
+    if len(there) != 1:
+        names = ", ".join(name for name, _ in there[:5])
+        raise Unreadable(f"the zip archive has {len(there)} files, not one: {names}")
+    return there[0][1]
+
+
+def _members(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
     import zipfile  # seldom needed
+
+    def blocks(name: str) -> Iterator[bytes]:
+        try:
+            with archive.open(name) as member:
+                while block := member.read(_BLOCK):
+                    yield block
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise Truncated(f"{name} in the zip archive is damaged: {error}") from error
+        except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed by a method of its own
+            raise Unreadable(f"{name} in the zip archive cannot be unpacked: {error}") from error
 
     try:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:  # its directory stands at its end
         raise Truncated(f"the zip archive has no end: {error}") from error
-    names = [it.filename for it in archive.infolist() if not it.is_dir()]
-    if len(names) != 1:
-        raise Unreadable(f"the zip archive has {len(names)} files, not one: {', '.join(names[:5])}")
-    return cast("BinaryIO", archive.open(names[0]))
+    for it in archive.infolist():
+        if not it.is_dir():
+            yield it.filename, io.BufferedReader(_Inflated(blocks(it.filename)))
 
 
 class _Inflated(io.RawIOBase):

@@ -13,7 +13,8 @@ from typing import Final
 RULE: Final = "malformed"
 """What such a reject has broken."""
 
-_START: Final = b'[{"malformed": '
+START: Final = b'[{"malformed": '
+"""How such a payload begins."""
 
 
 def malformed(reason: str, *, row: int, text: str) -> bytes:
@@ -21,12 +22,19 @@ def malformed(reason: str, *, row: int, text: str) -> bytes:
     return json.dumps([{RULE: reason, "row": row}, text]).encode()
 
 
+def placed(payload: bytes, *, file: str) -> bytes:
+    """The payload of such a row with the file that it stands in."""
+    head, text = json.loads(payload)
+    return json.dumps([{**head, "file": file}, text]).encode()
+
+
 def explain(payload: bytes) -> str | None:
     """The reason, where the payload is such a row."""
-    if not payload.startswith(_START):
+    if not payload.startswith(START):
         return None
     try:
         head, _ = json.loads(payload)
-        return f"row {head['row']}: {head[RULE]}"
+        where = f"{head['file']}: " if "file" in head else ""
+        return f"{where}row {head['row']}: {head[RULE]}"
     except (ValueError, TypeError, KeyError):  # somebody else's array, which only begins like ours
         return None

@@ -9,6 +9,8 @@ and yields what becomes a payload of the raw log, one after the other, in flat m
 
     Json, JsonLines     the record's exact bytes
     Csv                 the row as a JSON object of texts, made deterministically
+    FixedWidth          the line as a JSON object of texts, made deterministically
+    Excel, Parquet      the row as a JSON object of what its cells hold
     Xml                 the element as a JSON object, made deterministically
 
 So an unchanged row is an unchanged payload, wherever it stands: its number is not in it, but can be counted,
@@ -19,9 +21,12 @@ encoding; what the format declares itself goes before it. A body that ends too e
 """
 
 from strandline.source.format.delimited import Csv
+from strandline.source.format.excel import Excel
+from strandline.source.format.fixed import FixedWidth
 from strandline.source.format.line import JsonLines
 from strandline.source.format.markup import Xml
+from strandline.source.format.parquet import Parquet
 from strandline.source.format.protocol import Format
 from strandline.source.format.whole import Json
 
-__all__ = ["Csv", "Format", "Json", "JsonLines", "Xml"]
+__all__ = ["Csv", "Excel", "FixedWidth", "Format", "Json", "JsonLines", "Parquet", "Xml"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Collection, Iterator
-from typing import BinaryIO, Final, Protocol
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, BinaryIO, Final, Protocol
 
 import msgspec
 
@@ -26,8 +26,16 @@ class Format(Protocol):
         """Each record's payload, in order; raises lenient.Truncated or lenient.Unreadable."""
 
 
-encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+encode, encode_lines = _encoder.encode, _encoder.encode_lines
 """Compact, in the order of the keys, UTF-8 as it is: the same values are the same bytes."""
+
+
+def shape_of(names: Sequence[str]) -> Callable[..., object]:
+    """What makes of values an object with these names, for `encode`; a dict takes four times as long."""
+    attributes = [f"column_{number}" for number, _ in enumerate(names)]
+    fields = [(it, Any) for it in attributes]
+    return msgspec.defstruct("Row", fields, rename=dict(zip(attributes, names, strict=True)), gc=False)
 
 
 def check_encoding(encoding: str | None, *, where: str) -> None:

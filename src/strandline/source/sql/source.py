@@ -15,11 +15,11 @@ from strandline.source.contract import Record, Zone
 from strandline.source.cursor import CursorValue
 from strandline.source.page import Pages
 from strandline.source.retry import Retry
+from strandline.source.row import refuse_twins
 from strandline.source.settings import env_prefix
 from strandline.source.sql import change
 from strandline.source.sql.asked import Asked, Found, Query, Table
 from strandline.source.sql.bound import moment_of
-from strandline.source.sql.row import refuse_twins
 from strandline.source.sql.selection import Selection
 from strandline.source.sql.session import Session
 from strandline.source.sql.walk import Walk

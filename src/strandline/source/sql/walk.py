@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Select
 from xxhash import xxh3_128_digest
 
 from strandline.source.page import Page, Pages
+from strandline.source.row import compile_writer
 from strandline.source.sql import change
 from strandline.source.sql.column import quoted
-from strandline.source.sql.row import compile_writer
 from strandline.source.sql.selection import Position, Selection
 from strandline.source.sql.session import Session
 

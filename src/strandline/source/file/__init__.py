@@ -1,0 +1,1 @@
+"""Files as sources: which are new, whether they are whole, and their rows in pages."""

@@ -19,7 +19,7 @@ from strandline.cli import asked
 from strandline.cli.discover import discover
 from strandline.cli.fields import fields_app
 from strandline.cli.marks import marks_app
-from strandline.cli.option import App, AsJson, DatabaseUrl, Workers, importing, stoppable
+from strandline.cli.option import App, AsJson, DatabaseUrl, Width, Workers, importing, stoppable
 from strandline.cli.quarantine import quarantine_app
 from strandline.errors import EXIT_DONE, EXIT_FAILED, StrandlineError
 
@@ -51,6 +51,7 @@ def run(
         typer.Option("--confirm-deletes", help="Any number may be gone from this stream; may be repeated."),
     ] = None,
     workers: Workers = None,
+    width: Width = None,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -68,6 +69,7 @@ def run(
                 full=full,
                 confirm_deletes=confirm_deletes or (),
                 profile=profile,
+                width=width,
                 progress=shown,
             )
     output.print_run(report, as_json=as_json)

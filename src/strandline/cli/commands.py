@@ -94,6 +94,7 @@ def run(
     full: bool = False,
     confirm_deletes: Collection[str] = (),
     profile: bool = False,
+    width: int | None = None,
     progress: Any,
 ) -> Any:
     """Run the pipeline; its report."""
@@ -107,6 +108,7 @@ def run(
             full=full,
             confirm_deletes=confirm_deletes,
             workers=settings.workers,
+            width=width,
             profile=profile,
         )
 

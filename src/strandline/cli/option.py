@@ -35,6 +35,10 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=0, help="How many processes help [env: STRANDLINE_WORKERS]."),
 ]
+Width = Annotated[
+    int | None,
+    typer.Option("--width", min=1, help="So many streams at once; as the pipeline declares unless told."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

@@ -14,8 +14,9 @@ from strandline.errors import DeclarationError
 from strandline.pipeline import amendment
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline
+from strandline.pipeline.opening import open_sources
 from strandline.pipeline.report import Progress, RunReport, Silence
-from strandline.pipeline.run import Run, open_sources
+from strandline.pipeline.run import Run
 from strandline.pipeline.team import staff_for
 from strandline.pipeline.window import Backfill, Step
 from strandline.source.cursor import CursorValue

@@ -160,6 +160,8 @@ class Pipeline:
     """
 
     name: str
+    width: int = field(default=1, kw_only=True)
+    """How many streams a run reads side by side."""
     syncs: list[Sync] = field(default_factory=list, init=False)
     expectations: list[Expected] = field(default_factory=list, init=False)
     _rejects: dict[str, Rejects] = field(default_factory=dict, init=False)

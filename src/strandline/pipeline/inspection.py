@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 
 from sqlalchemy import Connection, Table
@@ -37,6 +38,12 @@ class Inspection:
         self.connection = connection
         self._answers: Answers = {}
         self._read: set[str] = set()
+
+    def beside(self, connection: Connection) -> Inspection:
+        """The same, for what is merged on another connection."""
+        beside = copy(self)
+        beside.connection = connection
+        return beside
 
     def ask(self, stream: Stream, source: Source) -> None:
         """Ask the source, which has just been read, for what the stream's models are held against; each thing

@@ -2,29 +2,32 @@
 
 A stream that fails leaves the others whole: what it had stored stays in the raw log, its targets are not
 merged, and the next run goes on from there. One connection does everything, so that the locks end with the
-work.
+work; streams that are read side by side have one for each lane.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from copy import copy
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import Connection
 
-from strandline.errors import DeclarationError, StrandlineError
+from strandline.errors import StrandlineError
 from strandline.model.aggregate import Aggregate
-from strandline.model.path import nearest
 from strandline.model.revision import mapper_version
 from strandline.pipeline import inspection, retry
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.figures import Figures
+from strandline.pipeline.lane import side_by_side
 from strandline.pipeline.load import Load
+from strandline.pipeline.opening import checked, open_sources
 from strandline.pipeline.profile import MERGE, Profile
 from strandline.pipeline.report import (
     ExpectationReport,
@@ -38,11 +41,9 @@ from strandline.pipeline.sweep import Sweep
 from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import ALONE, staff_for
 from strandline.pipeline.window import Backfill
-from strandline.source import prefetch
-from strandline.source.http import HttpSource
 from strandline.source.state import abridged
 from strandline.source.stream import Source
-from strandline.warehouse import credential, dialect, expectation, ledger, lock, mark, schema, state
+from strandline.warehouse import dialect, expectation, ledger, lock, mark, schema, state
 from strandline.warehouse.database import Database
 
 
@@ -55,6 +56,7 @@ def run(
     full: bool = False,
     confirm_deletes: Collection[str] = (),
     workers: int | None = None,
+    width: int | None = None,
     profile: bool = False,
 ) -> RunReport:
     """Bring everything that the pipeline fills up to its sources; running again changes nothing. With `full`
@@ -63,10 +65,11 @@ def run(
 
     `sources` gives sources that are set up already, by name; the others are made from their settings. So many
     `workers`, processes of their own, take records through contract and mapper; unless told, as many as the
-    machine is worth, where a stream has many records. With `profile` the report says where the time went.
+    machine is worth, where a stream has many records. So many streams are read side by side, its `width`; as
+    many as the pipeline declares unless told. With `profile` the report says where the time went.
     Errors of one stream are in its report; what concerns the whole run is raised.
     """
-    confirmed = _checked(pipeline, confirm_deletes)
+    confirmed = checked(pipeline, confirm_deletes)
     with ExitStack() as opened, collecting_by_hand():
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
         ready = open_sources(pipeline.sources, sources or {}, opened, database=database)
@@ -75,57 +78,12 @@ def run(
         one_run.staff = staff_for(workers, pipeline.sources)
         one_run.is_full, one_run.is_profiled, one_run.confirmed = full, profile, confirmed
         one_run.prepare(kind="full run" if full else "run")
+        one_run.widen(pipeline.width if width is None else width, opened)
         with one_run.recorded():
-            loads = [
-                one_run.read(reading, ready[reading.stream.source_name]) for reading in pipeline.readings
-            ]
-            one_run.merge([load for load in loads if load is not None])
+            one_run.merge(one_run.read_all(ready))
         if profile:
             one_run.report.profile = one_run.profiles()
         return one_run.report
-
-
-def _checked(pipeline: Pipeline, confirmed: Collection[str]) -> Collection[str]:
-    """These streams, if deletions are looked for in all of them; or DeclarationError."""
-    watched = [it.stream.qualified_name for it in pipeline.readings if it.deletes is not None]
-    for name in confirmed:
-        if name not in watched:
-            raise DeclarationError(
-                f"{pipeline.name}: nobody looks who is gone from {name!r}", hint=nearest(name, watched)
-            )
-    return confirmed
-
-
-def open_sources(
-    classes: Sequence[type[Source]], given: Mapping[str, Source], opened: ExitStack, *, database: Database
-) -> dict[str, Source]:
-    """The sources by name, given or made, with the warehouse to keep their credentials in; raises one error
-    that names what is missing for all.
-    """
-    ready = dict(given)
-    for source in ready.values():
-        _give_vault(source, database)
-    wrong: list[DeclarationError] = []
-    for cls in classes:
-        if cls.name not in ready:
-            try:
-                source = cls()
-                _give_vault(source, database)
-                ready[cls.name] = opened.enter_context(source)
-            except DeclarationError as error:
-                wrong.append(error)
-    if len(wrong) > 1:
-        every = "; ".join(error.message for error in wrong)
-        raise type(wrong[0])(every, hint="Set them in the environment or in .env.") from wrong[0]
-    if wrong:
-        raise wrong[0]
-    return ready
-
-
-def _give_vault(source: Source, database: Database) -> None:
-    # SQLite has one connection, and no locks.
-    if isinstance(source, HttpSource) and source.vault is None and not dialect.is_sqlite(database.engine):
-        source.vault = credential.DatabaseVault(database, pause=prefetch.pause)
 
 
 class Run:
@@ -138,6 +96,10 @@ class Run:
         self.database = database
         self.connection = connection
         self.progress = progress
+        self.lanes: list[Run] = []
+        """The same run on connections of their own, for streams that are read side by side; none: this one
+        reads them one after the other.
+        """
         self.staff = ALONE
         """Who helps to read."""
         self.is_full = False
@@ -180,7 +142,8 @@ class Run:
             raise
         finally:
             if not self.connection.invalidated and not self.connection.closed:
-                self._end()
+                with self.database.named_errors():
+                    self._end()
 
     def _end(self) -> None:
         if self.connection.in_transaction():
@@ -190,8 +153,44 @@ class Run:
                 self.connection, self.report.run_id, status=self.report.status, error=self.report.error
             )
         # Only now, or another run would find this one neither held nor ended.
-        with self.connection.begin():
-            lock.release_all(self.connection)
+        for it in (self, *self.lanes):
+            if not it.connection.invalidated:
+                it.connection.rollback()
+                with it.connection.begin():
+                    lock.release_all(it.connection)
+
+    def widen(self, width: int, opened: ExitStack) -> None:
+        """Read so many streams side by side."""
+        count = min(width, len(self.pipeline.readings))
+        if count < 2 or dialect.is_sqlite(self.database.engine):
+            return
+        self.staff = replace(self.staff, seats=threading.Semaphore(self.staff.workers))
+        self.lanes = [self._lane(opened.enter_context(self.database.connect())) for _ in range(count)]
+
+    def _lane(self, connection: Connection) -> Run:
+        lane = copy(self)
+        lane.connection = connection
+        lane.inspection = self.inspection.beside(connection)
+        return lane
+
+    def read_all(self, sources: Mapping[str, Source]) -> list[Load]:
+        """Read and stage all streams; those that have not failed."""
+
+        def read(lane: Run, reading: Reading) -> Load | None:
+            return lane.read(reading, sources[reading.stream.source_name])
+
+        readings = self.pipeline.readings
+        if self.lanes:
+            loads = side_by_side(readings, self.lanes, read)
+            place = {it.stream.qualified_name: number for number, it in enumerate(readings)}
+            self.report.streams.sort(key=lambda told: place.get(told.stream, len(place)))
+        else:
+            loads = [read(self, reading) for reading in readings]
+        return [load for load in loads if load is not None]
+
+    def _lane_of(self, load: Load) -> Run:
+        """Where the load was read, and is merged: there are its connection and its lock."""
+        return next((it for it in self.lanes if it.connection is load.connection), self)
 
     def read(self, reading: Reading, source: Source, *, backfill: Backfill | None = None) -> Load | None:
         """Read and stage one stream, what is new or what is to be filled in; None if it failed, which its
@@ -294,12 +293,10 @@ class Run:
         for sync in self.pipeline.ordered:
             load = by_stream.get(sync.stream.qualified_name)
             target = self.targets[id(sync)]
-            if load is not None and (
-                load.last_raw_id > target.applied or target.filled or self.is_due(load, target)
-            ):
-                self.merge_one(load, target)
-            elif load is not None:
-                self.look(load, target)
+            if load is not None:
+                lane = self._lane_of(load)
+                is_behind = load.last_raw_id > target.applied or target.filled
+                (lane.merge_one if is_behind or lane.is_due(load, target) else lane.look)(load, target)
         self.build_aggregates()
 
     def is_due(self, load: Load, target: Target) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Semaphore
 from typing import Any, ClassVar, Final
 
 from strandline.pipeline.chunk import Part
@@ -28,12 +29,24 @@ WORTHWHILE: Final = 20_000
 @dataclass(frozen=True)
 class Staff:
     """How many workers may help with one stream, and after how many records; after none, the first page waits
-    for them. The `sources` are the pipeline's.
+    for them. The `sources` are the pipeline's; streams that are read side by side share the `seats`.
     """
 
     workers: int = 0
     after: int = 0
     sources: tuple[type[Source], ...] = ()
+    seats: Semaphore | None = None
+
+    def taken(self) -> int:
+        """So many workers as there are free seats for."""
+        if self.seats is None:
+            return self.workers
+        return sum(self.seats.acquire(blocking=False) for _ in range(self.workers))
+
+    def give_back(self, count: int) -> None:
+        """Let others have the seats."""
+        if self.seats is not None and count:
+            self.seats.release(count)
 
 
 ALONE: Final = Staff()
@@ -57,6 +70,7 @@ class Team:
         self._staff = staff
         self._records = 0
         self._crew: Crew | None = None
+        self._hired = 0
 
     def take(self, page: Page, number: int) -> Iterator[None]:
         """Take the page, or have it taken; yields whenever a page has come into the intake. Raises
@@ -82,9 +96,9 @@ class Team:
         size = self.slice_entries
         slices = [entries[first : first + size] for first in range(0, len(entries), size)]
         # All wait for the last of them, so each gets its share at once; a worker, who packs, takes longer.
-        share = round(len(slices) / (self._staff.workers + 1.5))
+        share = round(len(slices) / (self._hired + 1.5))
         for number, few in enumerate(slices):
-            ahead = share if number < share * self._staff.workers else 0
+            ahead = share if number < share * self._hired else 0
             self._crew.give(Again([tuple(it) for it in few], place), ahead=ahead)
             self._add_again(self._crew.done())
         self._add_again(self._crew.rest())
@@ -98,6 +112,7 @@ class Team:
         """Let the crew go."""
         if self._crew is not None:
             self._crew.close()
+        self._staff.give_back(self._hired)
 
     def _add(self, parts: Iterable[tuple[Order | Again, Part]]) -> Iterator[None]:
         for order, part in parts:
@@ -122,11 +137,13 @@ class Team:
             self._staff.sources,
             self._intake.run_id,
         )
-        if can_share(job):
-            desk = Desk(self._intake.stream, self._intake.targets, run_id=job.run_id)
-            self._crew = Crew(desk, job, count=self._staff.workers, wait=not self._staff.after)
-        else:
+        if not can_share(job):
             self._staff = ALONE
+            return
+        self._hired = self._staff.taken()
+        if self._hired:
+            desk = Desk(self._intake.stream, self._intake.targets, run_id=job.run_id)
+            self._crew = Crew(desk, job, count=self._hired, wait=not self._staff.after)
 
 
 def can_pack(database: Database, targets: Sequence[Target]) -> bool:

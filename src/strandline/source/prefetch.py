@@ -39,6 +39,11 @@ def pause(seconds: float) -> None:
         raise Stopped
 
 
+def stop_with(stopping: threading.Event) -> None:
+    """Let whoever reads in this thread stop, with Stopped, before the next page when the event is set."""
+    _stopping.set(stopping)
+
+
 def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
     """Yield what `produce()` yields, with `produce` running one item ahead in a thread."""
     ready: Queue[T | _End] = Queue(maxsize=1)
@@ -64,9 +69,11 @@ def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
 
 def _get(ready: Queue[T | _End]) -> T | _End:
     # In short waits: a signal that comes just before one, or to another thread, is seen only after it.
-    while True:
+    stopping = _stopping.get()
+    while stopping is None or not stopping.is_set():
         with suppress(Empty):
             return ready.get(timeout=0.1)
+    raise Stopped
 
 
 def _read(produce: Callable[[], Iterator[T]], ready: Queue[T | _End], stopping: threading.Event) -> None:

@@ -67,6 +67,7 @@ class Database:
         return create_engine(
             self.url,
             json_serializer=document.write,
+            max_overflow=-1,  # a run has as many connections as it reads streams at once
             execution_options={"schema_translate_map": self.schemas.model_dump()},
             connect_args={
                 "options": f"-c timezone=UTC -c work_mem={WORK_MEM} -c client_min_messages=warning",

@@ -56,4 +56,10 @@ def test_httpxs_own_log_lines_hold_no_query(caplog: pytest.LogCaptureFixture) ->
             "HTTP Request: %s %s", "GET", httpx.URL(f"https://u:p@a.example/x?k={SECRET}")
         )
 
-    assert caplog.messages == ["HTTP Request: GET https://a.example/x"]
+        httpx_says = ("GET", httpx.URL("https://a.example/x?k=1"), "HTTP/1.1", 407, f"no: {SECRET}")
+        logging.getLogger("httpx").info('HTTP Request: %s %s "%s %d %s"', *httpx_says)
+
+    assert caplog.messages == [
+        "HTTP Request: GET https://a.example/x",
+        'HTTP Request: GET https://a.example/x "HTTP/1.1 407 Proxy Authentication Required"',
+    ]

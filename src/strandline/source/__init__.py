@@ -43,6 +43,7 @@ from strandline.source.sql.source import SqlSource
 from strandline.source.state import State
 from strandline.source.stream import READ_TIME, Source, Stream, stream
 from strandline.source.throttle import Rate
+from strandline.source.transport import HttpSettings
 from strandline.source.vault import FileVault, TokenVault
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "FixedWidth",
     "Format",
     "HmacSignature",
+    "HttpSettings",
     "HttpSource",
     "IfChanged",
     "InBody",

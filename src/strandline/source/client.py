@@ -76,6 +76,7 @@ class Client:
         auth_settings: Collection[str] = (),
         address: str = "base_url",
         verify: bool | ssl.SSLContext = True,
+        proxy: httpx.Proxy | None = None,
     ) -> None:
         redaction.guard_httpx_log()
         self._address = address
@@ -93,6 +94,7 @@ class Client:
             auth=auth,
             timeout=timeout,
             verify=LateContext() if verify is True else verify,
+            proxy=proxy,
             headers={"Accept-Encoding": encoding.accepted()},
             event_hooks={"response": [encoding.inflate]},
         )
@@ -176,7 +178,7 @@ class Client:
                 raise TooMuch(error.reason) from error
             raise
         if can_shrink and response.status_code in _TOO_MUCH:
-            raise TooMuch(f"{response.status_code} {response.reason_phrase}")
+            raise TooMuch(self._redaction.scrub(f"{response.status_code} {response.reason_phrase}"))
         if not _is_unchanged(prepared, response):
             self._check_status(response, where)
         return Fetched(
@@ -230,7 +232,7 @@ class Client:
 
     def _check_status(self, response: httpx.Response, where: str) -> None:
         code = response.status_code
-        answer = f"{code} {response.reason_phrase}".strip()
+        answer = self._redaction.scrub(f"{code} {response.reason_phrase}".strip())
         if code in _REJECTED:
             raise CredentialsRejected(
                 f"{where}: {answer} to {self._credentials}", hint=self._credentials_hint()

@@ -135,7 +135,7 @@ def refuse(response: httpx.Response, *, redaction: Redaction, may_redirect: bool
     """
     where = f"{response.request.method} {redaction.show_url(response.request.url)}"
     code = response.status_code
-    told = f"{where}: {code} {response.reason_phrase}".strip()
+    told = redaction.scrub(f"{where}: {code} {response.reason_phrase}".strip())
     if response.is_redirect and not may_redirect:
         raise UnexpectedResponse(
             f"{told}: it leads elsewhere, and credentials are not sent after it",

@@ -27,6 +27,7 @@ from strandline.source.selector import Selector
 from strandline.source.settings import env_prefix
 from strandline.source.stream import Source, reading
 from strandline.source.throttle import Rate, Throttle
+from strandline.source.transport import way_of
 from strandline.source.vault import TokenVault
 from strandline.source.walk import walk
 
@@ -163,6 +164,7 @@ class HttpSource(Source):
         """What fetches; made when first needed."""
         auth = self.auth()
         secrets = auth.secrets if isinstance(auth, Credentials) else ()
+        way = way_of(self.settings, verify=self.verify, source=self.name)
         if isinstance(auth, Credentials):
             auth.belong(Owner(self.name, self._variables_of, lambda: self.vault))
         return Client(
@@ -171,10 +173,11 @@ class HttpSource(Source):
             policy=self.retry,
             throttle=Throttle(self.rate),
             timeout=self.timeout,
-            secrets=self.settings.secrets(),
-            auth_settings=[variable for secret in secrets for variable in self._variables_of(secret)],
+            secrets=[*self.settings.secrets(), *way.secrets],
+            auth_settings=list(dict.fromkeys(it for secret in secrets for it in self._variables_of(secret))),
             address=self._address,
-            verify=self.verify,
+            verify=way.verify,
+            proxy=way.proxy,
         )
 
     def _variables_of(self, secret: SecretStr) -> list[str]:

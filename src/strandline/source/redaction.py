@@ -14,6 +14,8 @@ import httpx
 
 HIDDEN = "***"
 
+_PARTS_OF_A_LINE = 5
+"""What httpx logs of an answer: method, URL, version, status and reason."""
 _SHORTEST = 8
 """What is obtained on the way and shorter is no secret, and hiding it would blacken half of a message."""
 _REMEMBERED = 100
@@ -92,7 +94,11 @@ def _longest_first(forms: Iterable[str]) -> list[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    escaped = {quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+    escaped = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    # As JSON writes it, and JSON within JSON.
+    for plain in (False, True):
+        once = json.dumps(secret, ensure_ascii=plain)[1:-1]
+        escaped |= {once, json.dumps(once, ensure_ascii=plain)[1:-1]}
     # A source that puts it into a link unescaped makes another value of it.
     unescaped = unquote_plus(secret)
     encoded = {encode(secret.encode()).decode() for encode in (base64.b64encode, base64.urlsafe_b64encode)}
@@ -105,6 +111,9 @@ class _HideUrls(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(_bare(part) if isinstance(part, httpx.URL) else part for part in record.args)
+            if len(record.args) == _PARTS_OF_A_LINE and isinstance(code := record.args[3], int):
+                # The reason is the source's own text.
+                record.args = (*record.args[:4], httpx.codes.get_reason_phrase(code))
         return True
 
 

@@ -22,6 +22,13 @@ from strandline.source.token import Steps, Token, TokenCredentials, ask, end_of
 _HINT = "Check user and password, what the fields are called, and where the answer has its token."
 
 
+class _Jar(httpx.Cookies):
+    """Cookies that are not shown."""
+
+    def __repr__(self) -> str:
+        return "<cookies>"
+
+
 class SessionLogin(TokenCredentials):
     """Signs in with a POST of user and password.
 
@@ -61,7 +68,7 @@ class SessionLogin(TokenCredentials):
         self._path = keys(token)
         self._header, self._prefix = header, prefix
         self._lifetime = lifetime.total_seconds() if lifetime is not None else None
-        self._cookies = httpx.Cookies()
+        self._cookies = _Jar()
         self.secrets = tuple(it for it in self._sent.values() if isinstance(it, SecretStr))
 
     def obtain(self, request: httpx.Request, *, refused: Token | None) -> Steps[Token]:
@@ -110,7 +117,7 @@ class SessionLogin(TokenCredentials):
             if found is None:
                 raise CredentialsRejected(f"{told}, but it has no {'.'.join(self._path)}", hint=_HINT)
             return found
-        self._cookies = httpx.Cookies()
+        self._cookies = _Jar()
         self._cookies.extract_cookies(response)
         values = [it.value for it in self._cookies.jar if it.value]
         if not values:

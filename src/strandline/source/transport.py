@@ -1,0 +1,124 @@
+"""The way to a source: by which proxy, and with which certificates, from its settings."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.request import getproxies
+
+import httpx
+from pydantic import SecretStr
+
+from strandline.errors import DeclarationError
+from strandline.source.settings import SourceSettings, env_prefix
+
+T = TypeVar("T")
+
+_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
+
+
+class HttpSettings(SourceSettings):
+    """Settings of an API, with those of the way to it: STRANDLINE_<SOURCE>__PROXY and so on.
+
+    A settings class of one's own may also declare single fields of these names.
+    """
+
+    proxy: SecretStr | None = None
+    """http://user:password@host:port; also https, socks5 and socks5h."""
+    ca_bundle: Path | None = None
+    """A PEM with the certificates to trust, in the place of those that everybody trusts."""
+    client_certificate: Path | None = None
+    """A PEM with our own certificate, and with its key unless that has a file of its own."""
+    client_key: Path | None = None
+    client_key_password: SecretStr | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """What the client is made with."""
+
+    verify: bool | ssl.SSLContext
+    proxy: httpx.Proxy | None
+    secrets: tuple[str, ...]
+
+
+def way_of(settings: SourceSettings, *, verify: bool | ssl.SSLContext, source: str) -> Way:
+    """The way that the settings say, `verify` being what the source class says."""
+    prefix = env_prefix(source)
+    proxy = _proxy(settings, prefix)
+    return Way(_verify(settings, verify, prefix), proxy, tuple(_secrets_of_proxies(proxy)))
+
+
+def _proxy(settings: SourceSettings, prefix: str) -> httpx.Proxy | None:
+    given = getattr(settings, "proxy", None)
+    if not given:
+        return None
+    url = given.get_secret_value() if isinstance(given, SecretStr) else str(given)
+    # Never shown: it may have a password in any part.
+    wrong = DeclarationError(
+        f"{prefix}PROXY is no address of a proxy",
+        hint="It looks like http://user:password@proxy.example.com:3128; also https, socks5 and socks5h.",
+    )
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise wrong from error
+    if parsed.scheme not in _SCHEMES or not parsed.host:
+        raise wrong
+    if parsed.scheme.startswith("socks"):
+        _check_socks(prefix)
+    return httpx.Proxy(url)
+
+
+def _check_socks(prefix: str) -> None:
+    try:
+        import_module("socksio")  # httpx loads it
+    except ImportError as error:
+        raise DeclarationError(
+            f"{prefix}PROXY: a SOCKS proxy needs a package more", hint='pip install "strandline[socks]"'
+        ) from error
+
+
+def _secrets_of_proxies(proxy: httpx.Proxy | None) -> list[str]:
+    """Those of the environment's proxies too, which httpx takes where no other is given."""
+    known = [httpx.URL(it) for it in getproxies().values() if "://" in it and "@" in it]
+    pairs = [(it.username, it.password) for it in known]
+    if proxy is not None and proxy.raw_auth is not None:
+        pairs.append((proxy.raw_auth[0].decode(), proxy.raw_auth[1].decode()))
+    return [it for user, password in pairs if password for it in (password, f"{user}:{password}")]
+
+
+def _verify(settings: SourceSettings, verify: bool | ssl.SSLContext, prefix: str) -> bool | ssl.SSLContext:
+    bundle: Path | None = getattr(settings, "ca_bundle", None)
+    certificate: Path | None = getattr(settings, "client_certificate", None)
+    if bundle is None and certificate is None:
+        return verify
+    context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify=verify)
+    if bundle is not None and verify is True:
+        context = _read(lambda: ssl.create_default_context(cafile=bundle), f"{prefix}CA_BUNDLE", bundle)
+    if certificate is not None:
+        key: Path | None = getattr(settings, "client_key", None)
+        password: SecretStr | None = getattr(settings, "client_key_password", None)
+        # A function, or OpenSSL would ask whoever sits at the terminal.
+        told = password.get_secret_value() if password else ""
+        _read(
+            lambda: context.load_cert_chain(certificate, key, password=lambda: told),
+            f"{prefix}CLIENT_CERTIFICATE",
+            certificate,
+        )
+    return context
+
+
+def _read(read: Callable[[], T], variable: str, path: Path) -> T:
+    try:
+        return read()
+    except (ssl.SSLError, OSError) as error:
+        said = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        raise DeclarationError(
+            f"{variable}: {path} cannot be read: {said}",
+            hint="It is a PEM file; a key with a password wants CLIENT_KEY_PASSWORD as well.",
+        ) from error

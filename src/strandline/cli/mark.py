@@ -58,7 +58,7 @@ def given(pipelines: Sequence[Any], name: str, value: str | None, *, is_none: bo
             f"marks set {name}: " + ("a mark, or --none?" if is_none else "to what?"),
             hint="Type a mark, as in 2026-03-01T00:00:00Z, or --none to have everything read.",
         )
-    stream = amendment.found(pipelines, name)
+    stream = amendment.marked(pipelines, name)
     return {name: None if value is None else amendment.encoded(stream, value)}
 
 

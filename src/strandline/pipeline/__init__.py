@@ -9,7 +9,7 @@ HOMES = {
     "Certificate": "pipeline.certificate",
     "Deletes": "pipeline.deletion",
     "Pipeline": "pipeline.definition",
-    "Rejects": "pipeline.definition",
+    "Rejects": "pipeline.threshold",
     "RunReport": "pipeline.report",
     "accepted": "model.expectation",
     "erase": "pipeline.erasure",

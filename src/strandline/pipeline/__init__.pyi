@@ -8,7 +8,6 @@ from strandline.model.expectation import refers as refers
 from strandline.model.expectation import unique as unique
 from strandline.pipeline.certificate import Certificate as Certificate
 from strandline.pipeline.definition import Pipeline as Pipeline
-from strandline.pipeline.definition import Rejects as Rejects
 from strandline.pipeline.deletion import Deletes as Deletes
 from strandline.pipeline.erasure import erase as erase
 from strandline.pipeline.pruning import prune as prune
@@ -17,5 +16,6 @@ from strandline.pipeline.reconciliation import total as total
 from strandline.pipeline.report import RunReport as RunReport
 from strandline.pipeline.restoration import restore as restore
 from strandline.pipeline.run import run as run
+from strandline.pipeline.threshold import Rejects as Rejects
 
 HOMES: dict[str, str]

@@ -56,7 +56,7 @@ def amend(
         raise DeclarationError(
             "marks: no reason was given", hint='Say why: --reason "the source was restored from a backup"'
         )
-    streams = {name: found(pipelines, name) for name in marks}
+    streams = {name: marked(pipelines, name) for name in marks}
     wanted = {name: _decoded(stream, marks[name]) for name, stream in streams.items()}
     with database.connect() as connection:
         with connection.begin():
@@ -80,7 +80,18 @@ def amend(
 
 def found(pipelines: Iterable[Pipeline], name: str) -> Stream:
     """The stream of this name. Raises DeclarationError where no pipeline reads it."""
-    streams = {it.stream.qualified_name: it.stream for each in pipelines for it in each.readings}
+    return _named({it.stream.qualified_name: it.stream for each in pipelines for it in each.readings}, name)
+
+
+def marked(pipelines: Iterable[Pipeline], name: str) -> Stream:
+    """The stream of this name, of those that have a mark: tombstones have one of their own. Raises
+    DeclarationError where no pipeline reads it.
+    """
+    read = [it for each in pipelines for reading in each.readings for it in reading.streams]
+    return _named({it.qualified_name: it for it in read}, name)
+
+
+def _named(streams: Mapping[str, Stream], name: str) -> Stream:
     if name not in streams:
         raise DeclarationError(f"no pipeline here reads {name!r}", hint=nearest(name, list(streams)))
     return streams[name]

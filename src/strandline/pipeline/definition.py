@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,42 +24,9 @@ from strandline.model.shrunken import shrunken_of
 from strandline.pipeline import deletion, expectation
 from strandline.pipeline.deletion import Deletes
 from strandline.pipeline.expectation import Expected, Severity
+from strandline.pipeline.threshold import Rejects
 from strandline.source.stream import Source, Stream
 from strandline.warehouse import raw, sweep
-
-
-@dataclass(frozen=True)
-class Rejects:
-    """How many records of a stream may be rejected in one run: it fails, before it merges, above both.
-
-    One of them may be None: then the other decides alone.
-    """
-
-    count: int | None = 20
-    share: float | None = 0.1
-
-    def __post_init__(self) -> None:
-        if self.count is None and self.share is None:
-            raise DeclarationError(
-                f"{self!r}: no limit at all", hint="Give count= or share=; count=10**9 lets everything pass."
-            )
-        if (self.count or 0) < 0 or not 0 <= (self.share or 0) <= 1:
-            raise DeclarationError(
-                f"{self!r}: count is 0 or more, and share lies between 0 and 1",
-                hint="A tenth is share=0.1.",
-            )
-
-    def exceeded(self, *, rejected: int, records: int) -> bool:
-        """Whether that is too many."""
-        above_count = self.count is None or rejected > self.count
-        return above_count and (self.share is None or rejected > self.share * records)
-
-    @property
-    def limit(self) -> str:
-        """How many may be, in words."""
-        count = None if self.count is None else str(self.count)
-        share = None if self.share is None else f"{self.share:.4%}".rstrip("0%").rstrip(".") + "%"
-        return " and ".join(it for it in (count, share) if it is not None)
 
 
 @dataclass(frozen=True)
@@ -126,7 +93,7 @@ class Reading:
     stream: Stream
     syncs: tuple[Sync, ...]
     rejects: Rejects
-    deletes: Deletes | None = None
+    deletes: tuple[Deletes, ...] = ()
     """How it is found out who is gone, where the records do not say it."""
 
     @cached_property
@@ -137,6 +104,21 @@ class Reading:
             cursor=self.stream.cursor_type,
             tie_break=self.stream.tie_break_type,
         )
+
+    @property
+    def sweep(self) -> Deletes | None:
+        """How it is looked for who is not there any more, if it is."""
+        return next((it for it in self.deletes if it.means != deletion.TOMBSTONES), None)
+
+    @property
+    def tombstones(self) -> list[Stream]:
+        """The streams that tell who is gone."""
+        return [it.stream for it in self.deletes if it.means == deletion.TOMBSTONES and it.stream is not None]
+
+    @property
+    def streams(self) -> list[Stream]:
+        """The stream, and those that have marks of their own for it."""
+        return [self.stream, *self.tombstones]
 
     @property
     def seen(self) -> Table:
@@ -165,7 +147,7 @@ class Pipeline:
     syncs: list[Sync] = field(default_factory=list, init=False)
     expectations: list[Expected] = field(default_factory=list, init=False)
     _rejects: dict[str, Rejects] = field(default_factory=dict, init=False)
-    _deletes: dict[str, Deletes] = field(default_factory=dict, init=False)
+    _deletes: dict[str, tuple[Deletes, ...]] = field(default_factory=dict, init=False)
 
     def sync(
         self,
@@ -174,7 +156,7 @@ class Pipeline:
         /,
         *,
         rejects: Rejects | None = None,
-        deletes: Deletes | None = None,
+        deletes: Deletes | Sequence[Deletes] | None = None,
     ) -> Sync:
         """Bring the stream's records through the mapper into its model, whenever the pipeline runs.
 
@@ -193,18 +175,16 @@ class Pipeline:
             self._rejects[stream.qualified_name] = rejects
         return added
 
-    def _note_deletes(self, added: Sync, deletes: Deletes | None, *, where: str) -> None:
+    def _note_deletes(self, added: Sync, deletes: Deletes | Sequence[Deletes] | None, *, where: str) -> None:
         name = added.stream.qualified_name
-        known = self._deletes.get(name)
-        if deletes is not None:
-            deletion.check(deletes, added.stream, where=where)
-            deletion.check_other(known, deletes, where=where)
-        wanted = known or deletes
-        if wanted is not None or added.stream.deleted is not None:
+        wanted = deletion.together(self._deletes.get(name, ()), deletes, where=where)
+        for way in wanted:
+            deletion.check(way, added.stream, where=where)
+        if wanted or added.stream.deleted is not None:
             for it in (added, *self.syncs):
                 if it.stream.qualified_name == name:
                     _check_findable(it, where=where)
-        found = self._deletes if wanted is None else {**self._deletes, name: wanted}
+        found = {**self._deletes, name: wanted}
         deletion.check_apart(found, [name, *(it.stream.qualified_name for it in self.syncs)], where=where)
         self._deletes = found
 
@@ -232,9 +212,7 @@ class Pipeline:
         for sync in self.ordered:
             by_stream.setdefault(sync.stream.qualified_name, []).append(sync)
         return [
-            Reading(
-                syncs[0].stream, tuple(syncs), self._rejects.get(name, Rejects()), self._deletes.get(name)
-            )
+            Reading(syncs[0].stream, tuple(syncs), self._rejects.get(name, Rejects()), self._deletes[name])
             for name, syncs in by_stream.items()
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -13,6 +13,7 @@ from strandline.source.stream import Stream
 
 ABSENCE: Final = "absence"
 IDS: Final = "ids"
+TOMBSTONES: Final = "tombstones"
 
 EVERY: Final = re.compile(r"([1-9]\d{0,4})([hd])")
 UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -23,16 +24,16 @@ MOST_EARLY: Final = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Deletes:
-    """A way to find out what is gone; made by `by_absence` and `by_ids`.
+    """A way to find out what is gone; made by `by_tombstones`, `by_absence` and `by_ids`.
 
-    A run stops, before it merges, where more than `count` and more than the `share` of the members would be
-    closed, or more than `most`; None leaves a limit out. One that brings nothing at all stops, too, unless
-    the source `may_be_empty`.
+    For the last two a run stops, before it merges, where more than `count` and more than the `share` of the
+    members would be closed, or more than `most`; None leaves a limit out. One that brings nothing at all
+    stops, too, unless the source `may_be_empty`.
     """
 
-    means: Literal["absence", "ids"]
+    means: Literal["absence", "ids", "tombstones"]
     stream: Stream | None = None
-    """What tells who is there, where that is another stream."""
+    """What tells who is there, or who is gone, where that is another stream."""
     _: KW_ONLY
     every: timedelta | None = None
     share: float | None = 0.05
@@ -51,6 +52,13 @@ class Deletes:
                 f"Deletes.by_{self.means}: count and most are 0 or more, and share lies between 0 and 1",
                 hint="A tenth is share=0.1.",
             )
+
+    @classmethod
+    def by_tombstones(cls, stream: Stream, /) -> Deletes:
+        """Whose key another stream of the source brings is deleted, from its `effective_at` on, or else from
+        when it was read. It has a mark of its own.
+        """
+        return cls(TOMBSTONES, stream)
 
     @classmethod
     def by_absence(
@@ -145,25 +153,38 @@ def check(deletes: Deletes, stream: Stream, *, where: str) -> None:
             f" {', '.join(stream.key)}",
             hint="Let both have the same fields in their keys, in the same order.",
         )
-    if told.cursor is not None or told.takes_state:
+    if deletes.means == IDS and (told.cursor is not None or told.takes_state):
         raise DeclarationError(
             f"{where}: {told.qualified_name} sends what has changed, and would not bring all keys",
             hint="Leave cursor= and `since` out: it is to be read completely.",
         )
 
 
-def check_other(known: Deletes | None, added: Deletes, *, where: str) -> None:
-    """Raise DeclarationError where the stream has another way already."""
-    if known is not None and known != added:
+def together(
+    known: tuple[Deletes, ...], added: Deletes | Sequence[Deletes] | None, *, where: str
+) -> tuple[Deletes, ...]:
+    """The ways that a stream has, with what is declared for it. Raises DeclarationError for two that do the
+    same.
+    """
+    if added is None:
+        return known
+    declared = (added,) if isinstance(added, Deletes) else tuple(added)
+    if known and set(known) != set(declared):
         raise DeclarationError(
             f"{where}: the stream's deletions are found in another way already",
             hint="Declare deletes= once for a stream.",
         )
+    if sum(it.means != TOMBSTONES for it in declared) > 1:
+        raise DeclarationError(
+            f"{where}: who is gone is looked for in two ways",
+            hint="Choose by_absence or by_ids; by_tombstones may stand beside it.",
+        )
+    return declared
 
 
-def check_apart(found: Mapping[str, Deletes], streams: Iterable[str], *, where: str) -> None:
+def check_apart(found: Mapping[str, Sequence[Deletes]], streams: Collection[str], *, where: str) -> None:
     """Raise DeclarationError where a stream that tells of another one does something else, too."""
-    telling = [it.stream.qualified_name for it in found.values() if it.stream is not None]
+    telling = [it.stream.qualified_name for ways in found.values() for it in ways if it.stream is not None]
     for name in telling:
         if name in streams or telling.count(name) > 1:
             raise DeclarationError(

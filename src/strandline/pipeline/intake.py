@@ -244,12 +244,26 @@ class Intake:
             refused = self._timeless(effective_at, page.fetched_at)
             self._take_reject(payload, raw_id, page, number, refused)
             return True
-        known = replace(gone, effective_at=effective_at)
-        self._add(payload, raw_id, page, number, raw.DELETE, known)
-        settles = self._settled(gone.tie_break)
-        for target in self.targets:
-            self._delete(target, raw_id, gone.natural_key, effective_at, page.fetched_at, settles=settles)
+        self._take_gone(payload, raw_id, page, number, replace(gone, effective_at=effective_at))
         return True
+
+    def take_gone(self, page: Page, number: int, gone: Sequence[tuple[bytes, Described]]) -> None:
+        """Take in what a page of tombstones says, the run's `number`th of this stream: the bytes of each, and
+        what is known of it.
+        """
+        self.chunk.begin(page, self._request(page, number))
+        for raw_id, (payload, known) in enumerate(gone, self.next_raw_id):
+            timed = replace(known, effective_at=known.effective_at or page.fetched_at)
+            self._take_gone(payload, raw_id, page, number, timed)
+        self.next_raw_id += len(gone)
+
+    def _take_gone(self, payload: bytes, raw_id: int, page: Page, number: int, known: Described) -> None:
+        assert known.natural_key is not None
+        assert known.effective_at is not None
+        self._add(payload, raw_id, page, number, raw.DELETE, known)
+        settles, moment = self._settled(known.tie_break), known.effective_at
+        for target in self.targets:
+            self._delete(target, raw_id, known.natural_key, moment, page.fetched_at, settles=settles)
 
     def _take_reject(
         self, payload: bytes, raw_id: int, page: Page, number: int, error: RecordRejected

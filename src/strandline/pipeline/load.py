@@ -41,6 +41,7 @@ from strandline.pipeline.window import EVERYTHING, Backfill, Window
 from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
+from strandline.source.tombstone import Described
 from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.quarantine import Reject
@@ -185,6 +186,14 @@ class Load:
         for rejects in self.stage_entries(target, entries):
             self.keep(rejects)
 
+    def take_gone(
+        self, page: Page, gone: Sequence[tuple[bytes, Described]], *, move: Callable[[], None]
+    ) -> None:
+        """Store and stage what a page of tombstones says, and `move` its mark with it."""
+        self.figures.pages += 1
+        self._intake.take_gone(page, self.figures.pages, gone)
+        self._store(is_end=False, move=move)
+
     def take_up(self, after: int) -> None:
         """Stage what others have put into the log behind this entry. The caller owns the transaction."""
         log = self.reading.raw
@@ -305,7 +314,7 @@ class Load:
             " the records are in the raw log.",
         )
 
-    def _store(self, *, is_end: bool) -> None:
+    def _store(self, *, is_end: bool, move: Callable[[], None] | None = None) -> None:
         chunk = self._intake.empty()
         with self.profile.timing(COPY), self.connection.begin():
             if self.watch is not None:
@@ -317,7 +326,10 @@ class Load:
                 self.connection.execute(state.request.insert(), chunk.requests)
             self._stage(chunk, kept=kept)
             self._count_repeats(chunk)
-            self._move_mark(chunk.state, is_end=is_end)
+            if move is not None:
+                move()
+            else:
+                self._move_mark(chunk.state, is_end=is_end)
             if is_end:
                 self._register.guess_renames(self.connection, self.reading.raw)
         self.report(self.figures)

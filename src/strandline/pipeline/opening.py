@@ -17,7 +17,7 @@ from strandline.warehouse.database import Database
 
 def checked(pipeline: Pipeline, confirmed: Collection[str]) -> Collection[str]:
     """These streams, if deletions are looked for in all of them; or DeclarationError."""
-    watched = [it.stream.qualified_name for it in pipeline.readings if it.deletes is not None]
+    watched = [it.stream.qualified_name for it in pipeline.readings if it.sweep is not None]
     for name in confirmed:
         if name not in watched:
             raise DeclarationError(

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from strandline.errors import StrandlineError
 from strandline.model.aggregate import Aggregate
 from strandline.model.revision import mapper_version
-from strandline.pipeline import inspection, retry
+from strandline.pipeline import inspection, retry, tombstone
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.figures import Figures
@@ -116,7 +116,7 @@ class Run:
         """Make the tables be there, and open the run, or what else it is called in the ledger."""
         raw_tables = [reading.raw for reading in self.pipeline.readings]
         staged = [target.staged for target in self.targets.values()]
-        staged += [it.seen for it in self.pipeline.readings if it.deletes is not None]
+        staged += [it.seen for it in self.pipeline.readings if it.sweep is not None]
         with self.connection.begin():
             gone = schema.prepare(
                 self.database, self.connection, models=self.pipeline.models, others=[*raw_tables, *staged]
@@ -207,6 +207,7 @@ class Run:
             load.prepare()
             gone = Sweep(load, self.report, note=self.note, is_confirmed=told.stream in self.confirmed)
             load.read(source)
+            tombstone.read(load, source, self.report, note=self.note)
             gone.end(source)
             self.inspection.ask(reading.stream, source)
             told.status = "partial" if load.figures.rejected or gone.is_unproven else "done"

@@ -55,7 +55,7 @@ class Sweep:
                 load.mark.is_full, load.watch = True, self._see
 
     def _due(self) -> Deletes | None:
-        deletes = self._load.reading.deletes
+        deletes = self._load.reading.sweep
         if deletes is None:
             return None
         with self._load.connection.begin():

@@ -145,6 +145,13 @@ def _latest_on_sqlite(table: Table, keys: Sequence[str]) -> Select[Any]:
     )
 
 
+def deletions(connection: Connection, table: Table, keys: Sequence[str]) -> set[tuple[str, bytes]]:
+    """Of these natural keys every deletion that is in the log: key, and hash of what told it."""
+    told = table.c.operation == DELETE
+    found = select(table.c.source_id, table.c.payload_hash).where(table.c.source_id.in_(keys), told)
+    return {(key, bytes(payload_hash)) for key, payload_hash in connection.execute(found)}
+
+
 def keyless_hashes(connection: Connection, table: Table, hashes: Sequence[bytes]) -> set[bytes]:
     """Which of these payloads without a natural key are in the log already."""
     if not hashes:

@@ -41,6 +41,7 @@ from strandline.pipeline.window import EVERYTHING, Backfill, Window
 from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
+from strandline.source.tally import Walk
 from strandline.source.tombstone import Described
 from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
@@ -92,6 +93,8 @@ class Load:
         """What is read instead of what is new, beside the marks."""
         self.watch: Callable[[Connection, Chunk], None] | None = None
         """Who wants to know which keys a complete read brings, if it is to find out who is gone."""
+        self.walks: list[Walk] = []
+        """Those of which the source has said how long they are."""
         self.stopover: Place | None = None
         """Where a replay has staged its entries before it merges; None: it stages while it does."""
         self._unknown: list[Reject] = []  # the first that was refused for what its contract does not name
@@ -250,7 +253,7 @@ class Load:
         """
         for since, until in self._windows():
             self._intake.highest = None
-            with closing(self.stream.read(source, since, until)) as pages, self.helped():
+            with closing(self.stream.read(source, since, until, walks=self.walks)) as pages, self.helped():
                 try:
                     self._read(pages)
                 except OrderBroken:

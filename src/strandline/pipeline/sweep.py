@@ -45,6 +45,7 @@ class Sweep:
         self._before = load.last_raw_id
         self._began_at = datetime.now(UTC)
         self._keyless = 0
+        self._walks = load.walks
         self.is_unproven = False
         """Whether somebody is absent from a read that may not have been complete."""
         self._deletes = self._due() if load.backfill is None else None
@@ -89,7 +90,8 @@ class Sweep:
         self._report.streams.append(told)
         self._began_at, began = datetime.now(UTC), time.monotonic()
         try:
-            with closing(told_by.read(source)) as pages:
+            self._walks = []
+            with closing(told_by.read(source, walks=self._walks)) as pages:
                 self._take_keys(told_by, pages, told)
             told.status = "done"
         except SourceError as error:
@@ -115,7 +117,7 @@ class Sweep:
             told.members = sweep.count_members(connection, look)
             told.absent = sweep.find(connection, look)
             self._spare_pseudonyms(connection, told)
-            told.detail = (doubt or self._doubt) if told.absent else None
+            told.detail = (doubt or self._doubt(connection, look)) if told.absent else None
             if told.detail is not None:
                 told.status, self.is_unproven = sweep.UNPROVEN, True
             elif stopped := self._too_many(connection, deletes, told, look):
@@ -129,11 +131,16 @@ class Sweep:
         if stopped is not None:
             raise stopped
 
-    @property
-    def _doubt(self) -> str | None:
+    def _doubt(self, connection: Connection, look: Look) -> str | None:
         """Why it is not certain that everybody came who is there."""
         if self._keyless:
             return f"{self._keyless:,} records had no key that could be read, and may be anybody's"
+        for walk in self._walks:
+            if walk.said != walk.came:
+                return f"{walk.where}: of {walk.said:,} records, as the source says, {walk.came:,} came"
+        said, seen = sum(it.said for it in self._walks), sweep.count_seen(connection, look.seen)
+        if self._walks and said > seen:
+            return f"{said:,} records came with {seen:,} keys: some came twice, and others not at all"
         return None
 
     def _spare_pseudonyms(self, connection: Connection, told: SweepReport) -> None:

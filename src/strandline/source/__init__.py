@@ -14,6 +14,7 @@ from strandline.source.generator import paged
 from strandline.source.graphql import Connection
 from strandline.source.http import HttpSource
 from strandline.source.keyset import Keyset
+from strandline.source.moment import READ_TIME
 from strandline.source.oauth1 import OAuth1
 from strandline.source.oauth2 import ClientCredentials
 from strandline.source.page import Page, Pages
@@ -41,7 +42,8 @@ from strandline.source.singer import SingerSource
 from strandline.source.sizing import Adaptive
 from strandline.source.sql.source import SqlSource
 from strandline.source.state import State
-from strandline.source.stream import READ_TIME, Source, Stream, stream
+from strandline.source.stream import Source, Stream, stream
+from strandline.source.tally import Header
 from strandline.source.throttle import Rate
 from strandline.source.transport import HttpSettings
 from strandline.source.vault import FileVault, TokenVault
@@ -64,6 +66,7 @@ __all__ = [
     "FileVault",
     "FixedWidth",
     "Format",
+    "Header",
     "HmacSignature",
     "HttpSettings",
     "HttpSource",

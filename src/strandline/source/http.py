@@ -26,6 +26,7 @@ from strandline.source.retry import Retry
 from strandline.source.selector import Selector
 from strandline.source.settings import env_prefix
 from strandline.source.stream import Source, reading
+from strandline.source.tally import Place, Tally
 from strandline.source.throttle import Rate, Throttle
 from strandline.source.transport import way_of
 from strandline.source.vault import TokenVault
@@ -66,6 +67,8 @@ class HttpSource(Source):
         body: object = None,
         form: Mapping[str, Value] | None = None,
         headers: Mapping[str, str] | None = None,
+        total: Place = None,
+        state: Place = None,
     ) -> Pages:
         """Walk an endpoint: `records` says where in the body their array is ("data.items"; the body itself
         if None), or how to get there ("results[].orders[]", "data.*.items", a function from bytes to each
@@ -75,8 +78,10 @@ class HttpSource(Source):
         `body` goes as JSON, `form` as a form. `carry` adds to each record what stands in the objects around
         it: {"customer_id": "results[].id"}. `format` is what the body is written in, where that is not JSON:
         Csv(), JsonLines(), Xml("a/b").
+        `total` says where an answer tells how many records there are in all, `state` where it tells how far
+        the source has been read with it: a path in the body, or a Header("X-Total-Count").
         """
-        asked_by = reading.get()
+        asked_by, tally = reading.get(), Tally(total, state)
         first = Request(
             method,
             path,
@@ -86,13 +91,15 @@ class HttpSource(Source):
             headers=headers or {},
         )
         chosen = paginator or SinglePage()
+        wanted = (*chosen.wanted, *tally.wanted)
         return walk(
             self.client,
             first,
             paginator=chosen,
-            read=reader(records, carry=carry, format=format, wanted=tuple(chosen.wanted)),
+            read=reader(records, carry=carry, format=format, wanted=wanted),
             name=asked_by.qualified_name if asked_by else self.name,
             methods=asked_by.methods if asked_by else READ_METHODS,
+            tally=tally,
         )
 
     def graphql(

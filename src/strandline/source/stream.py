@@ -13,41 +13,26 @@ import re
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from enum import Enum
 from functools import partial
 from inspect import cleandoc
 from operator import attrgetter
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import AwareDatetime
 
 from strandline.errors import DeclarationError
 from strandline.natural_key import NaturalKeys
-from strandline.source import prefetch
+from strandline.source import prefetch, tally
 from strandline.source.contract import Contract, Record, Zone
 from strandline.source.cursor import Cursor, CursorValue
 from strandline.source.drift import Policy, check_policy, refuse_unknown
 from strandline.source.field import compile_key, kind_of, refuse_naive
 from strandline.source.glance import Glance, compile_glance
+from strandline.source.moment import A_DAY, KEEP_HINT, EffectiveTime
 from strandline.source.page import Page, Pages
 from strandline.source.settings import SourceSettings, settings_class_of
 from strandline.source.shortcut import Shortcut, compile_shortcut
 from strandline.source.tombstone import Described, Sketch, Tombstones
-
-
-class EffectiveTime(Enum):
-    """When a change takes effect, where no field says it."""
-
-    READ_TIME = "when it was read"
-    CURSOR = "the cursor's field if that is a timestamp, else when it was read"
-
-
-READ_TIME: Final = EffectiveTime.READ_TIME
-
-KEEP_HINT: Final = "Say how long: keep=timedelta(days=400)."
-
-A_DAY: Final = timedelta(days=1)
-"""As much as clocks and zones may be off without a date being wrong."""
 
 reading: ContextVar[Stream | None] = ContextVar("reading", default=None)
 """The stream whose pages are being asked for, so that the client knows what it may do and what to call it."""
@@ -191,13 +176,21 @@ class Stream:
         return self.cursor is None and self._bounds > 0
 
     def read(
-        self, source: Source, since: CursorValue | None = None, until: CursorValue | None = None
+        self,
+        source: Source,
+        since: CursorValue | None = None,
+        until: CursorValue | None = None,
+        *,
+        walks: list[tally.Walk] | None = None,
     ) -> Generator[Page, None, None]:
-        """The pages, one fetched ahead in a thread; close the iterator to stop it."""
-        return prefetch.prefetch(partial(self._produce, source, since, until))
+        """The pages, one fetched ahead in a thread; close the iterator to stop it. `walks` get those of which
+        the source says how many records they have, when they have come to their end.
+        """
+        return prefetch.prefetch(partial(self._produce, source, since, until, walks=walks))
 
-    def _produce(self, source: Source, *bounds: CursorValue | None) -> Pages:
+    def _produce(self, source: Source, *bounds: CursorValue | None, walks: list[tally.Walk] | None) -> Pages:
         reading.set(self)
+        tally.walks.set(walks)
         yield from self._function(source, *bounds[: self._bounds])
 
     def describe(self, raw: bytes) -> Described:

@@ -10,6 +10,7 @@ from strandline.source.guard import Guard
 from strandline.source.page import Cut, Page, Pages
 from strandline.source.request import Answer, Paginator, Request, Walk
 from strandline.source.sizing import TooMuch
+from strandline.source.tally import Tally
 
 MOST_RECORDS: Final = 50_000
 """Of one page; an answer with more becomes several."""
@@ -23,8 +24,10 @@ def walk(
     read: Reader,
     name: str,
     methods: tuple[str, ...],
+    tally: Tally | None = None,
 ) -> Pages:
     """The pages, as they come; the stream's name and the methods that only read are the client's to know."""
+    tally = tally or Tally(None, None)
     guard = Guard(client.show_token)
     steps = paginator.walk(first)
     request = next(steps)
@@ -40,8 +43,9 @@ def walk(
         guard.check_page(records, where=fetched.where, number=number, request=request)
         answer = _answer(fetched)
         following = _next(steps, answer)
-        yield from _pages(fetched, answer, number)
+        yield from _pages(fetched, answer, number, tally.take(answer) or answer.state)
         if following is None:
+            tally.end()
             return
         request, number = following, number + 1
 
@@ -53,8 +57,10 @@ def _next(steps: Walk, answer: Answer) -> Request | None:
         return None
 
 
-def _pages(fetched: Fetched[Cut], answer: Answer, number: int) -> Pages:
-    """One page, or several where one answer is a whole export, each with the numbers of its rows."""
+def _pages(fetched: Fetched[Cut], answer: Answer, number: int, state: str | None) -> Pages:
+    """One page, or several where one answer is a whole export, each with the numbers of its rows; the last
+    has the state.
+    """
     records = answer.records
     for first in range(0, len(records) or 1, MOST_RECORDS):
         some = records[first : first + MOST_RECORDS] if len(records) > MOST_RECORDS else records
@@ -66,7 +72,7 @@ def _pages(fetched: Fetched[Cut], answer: Answer, number: int) -> Pages:
             status=fetched.status,
             fetched_at=fetched.fetched_at,
             size=sum(map(len, some)) if rows else fetched.size,
-            state=answer.state if first + len(some) == len(records) else None,
+            state=state if first + len(some) >= len(records) else None,
         )
 
 

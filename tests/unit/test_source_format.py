@@ -106,6 +106,30 @@ def test_csv_gives_back_what_was_written(rows: list[tuple[str, str]]) -> None:
     assert [tuple(it.values()) for it in read(Csv(), body)] == rows
 
 
+@given(
+    st.text(alphabet='a",\n\r\\;', max_size=60), st.sampled_from([Csv(), Csv(escape="\\"), Csv(quote=None)])
+)
+def test_no_letter_of_a_csv_is_lost(rows: str, declared: Csv) -> None:
+    """Whatever quotes and lines are like: it is in a record, or in the text of a malformed row."""
+    payloads = list(declared.records(io.BytesIO(b"x,y\n" + rows.encode())))
+
+    kept = [json.loads(it) for it in payloads]
+    texts = [it[1] if isinstance(it, list) else "".join(it.values()) for it in kept]
+    assert sum(text.count("a") for text in texts) == rows.count("a")
+
+
+@given(
+    st.one_of(st.binary(max_size=80), st.text(alphabet='<a>/="! &;[]{}\n', max_size=80).map(str.encode)),
+    st.sampled_from([Csv(), JsonLines(), Json(), Xml("//a")]),
+)
+def test_any_bytes_are_read_or_refused(body: bytes, declared: Format) -> None:
+    try:
+        payloads = list(declared.records(io.BytesIO(body)))
+    except (lenient.Truncated, lenient.Unreadable):
+        return
+    assert all(isinstance(it, bytes) for it in payloads)
+
+
 @pytest.mark.parametrize(
     ("declared", "body", "said"),
     [

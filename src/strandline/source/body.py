@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
+from typing import Any
+
+import msgspec
 
 from strandline.errors import DeclarationError
 from strandline.source import compression, lenient, selector
@@ -57,11 +60,29 @@ def _json_reader(records: Selector, *, carry: Mapping[str, Path], wanted: Sequen
 
     def read(body: bytes, _: str | None) -> Cut:
         content = _unpack(body).removeprefix(BOM)
-        found = {path: lenient.value(content, place) for path, place in places.items()}
-        beside = {path: value for path, value in found.items() if value is not lenient.ABSENT}
-        return Cut(list(select(content)), beside)
+        return Cut(list(select(content)), _beside(content, places))
 
     return read
+
+
+def _beside(content: bytes, places: Mapping[Path, tuple[str, ...]]) -> dict[Path, Any]:
+    """What stands at the places; one that is absent has no entry."""
+    if not places:
+        return {}
+    try:
+        decoded = msgspec.json.decode(content)
+        found = {path: _follow(decoded, place) for path, place in places.items()}
+    except (msgspec.DecodeError, RecursionError):
+        found = {path: lenient.value(content, place) for path, place in places.items()}
+    return {path: value for path, value in found.items() if value is not lenient.ABSENT}
+
+
+def _follow(decoded: Any, place: tuple[str, ...]) -> Any:
+    for key in place:
+        if not isinstance(decoded, dict) or key not in decoded:
+            return lenient.ABSENT
+        decoded = decoded[key]
+    return decoded
 
 
 def _unpack(body: bytes) -> bytes:

@@ -49,6 +49,13 @@ def test_a_csv_row_is_an_object_of_texts() -> None:
     ]
 
 
+def test_a_header_may_have_quotes_and_lines_in_its_names() -> None:
+    """As spreadsheets export them."""
+    assert list(Csv().records(io.BytesIO(b'"price\n(EUR)","9"" size",a\\b\n1,2,3\n'))) == [
+        b'{"price\\n(EUR)":"1","9\\" size":"2","a\\\\b":"3"}'
+    ]
+
+
 def test_what_is_wrong_with_a_csv_row_stays_with_it() -> None:
     body = b'id,name\n1,Ada\n2\n3,\xff\n4,"x"y\n5,"never\n6,closed\n7,Bo\n8,"open'
 

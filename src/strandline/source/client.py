@@ -265,7 +265,7 @@ class Client:
             raise UnexpectedResponse(
                 f"{where}: {response.status_code}, but {self._redaction.scrub(str(error))};"
                 f" {self._describe(response)}",
-                hint="Compare the answer with what the stream declares (path, records).",
+                hint=error.hint,
             ) from error
 
     def _describe(self, response: httpx.Response) -> str:

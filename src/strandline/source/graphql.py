@@ -106,13 +106,19 @@ def refusing_errors(read: Reader) -> Reader:
     return checked
 
 
-def _refused(errors: list[Any]) -> Transient | lenient.Unreadable:
+class HasErrors(lenient.Unreadable):
+    """The answer has errors."""
+
+    hint = "Correct the query, or see to it that the credentials may read what it asks for."
+
+
+def _refused(errors: list[Any]) -> Transient | HasErrors:
     said = "; ".join(map(_describe, errors[:_MOST_SHOWN]))
     more = f" (and {len(errors) - _MOST_SHOWN} more)" if len(errors) > _MOST_SHOWN else ""
     for error in errors:
         if isinstance(error, Mapping) and {_code(error), error.get("type")} & set(THROTTLED):
             return Transient(f"GraphQL: {said}{more}", retry_after=_wait(error), rate_limited=True)
-    return lenient.Unreadable(f"GraphQL has errors: {said}{more}")
+    return HasErrors(f"GraphQL has errors: {said}{more}")
 
 
 def _describe(error: Any) -> str:

@@ -29,6 +29,8 @@ class Truncated(Exception):
 class Unreadable(Exception):
     """The body is no JSON, or holds no array where the records should be."""
 
+    hint = "Compare the answer with what the stream declares (path, records)."
+
 
 class _Absent(Enum):
     ABSENT = "absent"

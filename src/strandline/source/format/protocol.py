@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -26,6 +27,7 @@ class Format(Protocol):
         """Each record's payload, in order; raises lenient.Truncated or lenient.Unreadable."""
 
 
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _encoder = msgspec.json.Encoder()
 encode, encode_lines = _encoder.encode, _encoder.encode_lines
 """Compact, in the order of the keys, UTF-8 as it is: the same values are the same bytes."""
@@ -33,6 +35,8 @@ encode, encode_lines = _encoder.encode, _encoder.encode_lines
 
 def shape_of(names: Sequence[str]) -> Callable[..., object]:
     """What makes of values an object with these names, for `encode`; a dict takes four times as long."""
+    if _ESCAPED.search("".join(names)):  # msgspec writes names as they are, and refuses what it would escape
+        return lambda *values: dict(zip(names, values, strict=True))
     attributes = [f"column_{number}" for number, _ in enumerate(names)]
     fields = [(it, Any) for it in attributes]
     return msgspec.defstruct("Row", fields, rename=dict(zip(attributes, names, strict=True)), gc=False)

@@ -9,6 +9,7 @@
     │   ├── VaultUnavailable        credentials could not be read or stored: mend where they are kept
     │   ├── SourceUnavailable       retried, then given up: run again later
     │   │   └── RateLimited         retried as the source asked, then given up
+    │   │       └── QuotaExhausted  nothing more for now: run again when the message says
     │   ├── UnexpectedResponse      the API is not what the stream says: look at it
     │   ├── PaginationLoop          the API repeats a page: fix the paginator
     │   ├── SourceUnsettled         the source changed each time it was read: read it at a quieter time
@@ -36,6 +37,7 @@ next.
 
 from __future__ import annotations
 
+from datetime import datetime
 from inspect import cleandoc
 from typing import ClassVar
 
@@ -92,6 +94,17 @@ class SourceUnavailable(SourceError):
 
 class RateLimited(SourceUnavailable):
     """The source asked to slow down for longer than the stream may wait."""
+
+
+class QuotaExhausted(RateLimited):
+    """The source answers nothing more until a time that is too far off to be waited for."""
+
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, retry_at: datetime | None = None
+    ) -> None:
+        """`retry_at` is when the source wants to be asked again."""
+        super().__init__(message, hint=hint)
+        self.retry_at = retry_at
 
 
 class UnexpectedResponse(SourceError):

@@ -2,15 +2,16 @@
 
 import itertools
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from strandline.errors import DeclarationError, RateLimited, SourceUnavailable
+from strandline.errors import DeclarationError, QuotaExhausted, SourceUnavailable
 from strandline.source import Rate, Retry
-from strandline.source.retry import Transient, read_retry_after, run
+from strandline.source.quota import read_retry_after
+from strandline.source.retry import Transient, run
 from strandline.source.throttle import Throttle
 
 QUICK = Retry(attempts=3, wait_initial=timedelta(milliseconds=1), wait_max=timedelta(milliseconds=2))
@@ -63,23 +64,33 @@ def test_giving_up_tells_how_often_how_long_and_the_last_answer() -> None:
         run(attempt, policy=QUICK, where="crm")
 
 
-def test_a_source_that_asks_for_too_long_a_wait_is_waited_for_up_to_the_cap() -> None:
+@pytest.mark.parametrize(
+    "policy", [Retry(retry_after_cap=timedelta(seconds=10)), Retry(budget=timedelta(seconds=40))]
+)
+def test_a_quota_that_is_used_up_for_too_long_ends_it_at_once_and_tells_when_to_come_back(
+    policy: Retry,
+) -> None:
     def attempt() -> None:
-        raise Transient("429", retry_after=timedelta(hours=1), rate_limited=True)
+        raise Transient("429 Too Many Requests", retry_after=timedelta(seconds=50), rate_limited=True)
 
-    policy = Retry(attempts=2, retry_after_cap=timedelta(milliseconds=5))
-    with pytest.raises(RateLimited, match="2 attempts") as caught:
+    with pytest.raises(QuotaExhausted, match=r"crm: the quota is used up: 429 .* again in 0:00:50") as caught:
         run(attempt, policy=policy, where="crm")
 
-    assert "asks to wait 3600 s" in str(caught.value.hint)
+    assert caught.value.retry_at
+    assert 49 < (caught.value.retry_at - datetime.now(UTC)).total_seconds() < 52
 
 
-def test_a_budget_ends_the_attempts_before_a_wait_that_would_overrun_it() -> None:
+def test_a_source_that_is_down_for_long_is_asked_again_up_to_the_cap() -> None:
+    tries = []
+
     def attempt() -> None:
-        raise Transient("429", retry_after=timedelta(seconds=50), rate_limited=True)
+        tries.append(1)
+        raise Transient("503", retry_after=timedelta(hours=1))
 
-    with pytest.raises(RateLimited, match=r"1 attempt over 0\.0 s"):
-        run(attempt, policy=Retry(budget=timedelta(seconds=40)), where="crm")
+    policy = Retry(attempts=2, retry_after_cap=timedelta(milliseconds=5))
+    with pytest.raises(SourceUnavailable, match="2 attempts"):
+        run(attempt, policy=policy, where="crm")
+    assert len(tries) == 2
 
 
 def test_other_errors_are_not_tried_again() -> None:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Select, Table, delete, select
 
-from strandline.errors import OrderBroken, SourceError, TooManyRejects
+from strandline.errors import OrderBroken, QuotaExhausted, SourceError, TooManyRejects
 from strandline.pipeline import refusal
 from strandline.pipeline.admission import Admission
 from strandline.pipeline.advance import ReadMark
@@ -91,6 +91,8 @@ class Load:
         """The last of them."""
         self.backfill: Backfill | None = None
         """What is read instead of what is new, beside the marks."""
+        self.postponed: QuotaExhausted | None = None
+        """Why not all was read, where the rest is for another run."""
         self.watch: Callable[[Connection, Chunk], None] | None = None
         """Who wants to know which keys a complete read brings, if it is to find out who is gone."""
         self.walks: list[Walk] = []
@@ -259,11 +261,13 @@ class Load:
                 except OrderBroken:
                     self.mark.take_back()
                     raise
-                except SourceError:
+                except SourceError as error:
                     # What has been read is kept, and an ordered stream goes on from there.
                     self._store_each(self._team.finish())
                     self._store(is_end=False)
-                    raise
+                    if not isinstance(error, QuotaExhausted) or not self.figures.pages or self.backfill:
+                        raise
+                    self.postponed = error  # what was read is merged: the tables are a function of the log
         refusal.fail_on_unknown(self.stream, self._unknown)
         self._refuse_too_many()
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, StrandlineError
+from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, QuotaExhausted, StrandlineError
 
 
 @dataclass
@@ -33,14 +33,33 @@ class StreamReport:
     """The error's name in the tree of `errors`."""
     hint: str | None = None
 
+    retry_at: datetime | None = None
+    """When its source wants to be asked again, where it has had enough."""
+
     def fail(self, error: StrandlineError) -> None:
         """Note why it failed."""
+        self._note(error, status="failed")
+
+    def conclude(self, postponed: QuotaExhausted | None, *, is_partial: bool) -> None:
+        """Note that it was read, and why the rest of it is for another run, if it is."""
+        self.status = "partial" if is_partial else "done"
+        if postponed is not None:
+            self._note(postponed, status="partial")
+
+    def _note(self, error: StrandlineError, *, status: str) -> None:
         self.status, self.kind, self.error, self.hint = (
-            "failed",
+            status,
             type(error).__name__,
             error.message,
             error.hint,
         )
+        self.retry_at = error.retry_at if isinstance(error, QuotaExhausted) else None
+
+    def figures(self) -> dict[str, Any]:
+        """What the ledger keeps of it: of when to come back, what the error says."""
+        told = asdict(self)
+        del told["retry_at"]
+        return told
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """One run of a pipeline: every stream read and staged, then every target merged, dimensions first.
 
 A stream that fails leaves the others whole: what it had stored stays in the raw log, its targets are not
-merged, and the next run goes on from there. One connection does everything, so that the locks end with the
-work; streams that are read side by side have one for each lane.
+merged, and the next run goes on from there. One connection does everything: the locks end with the work.
+Streams that are read side by side have one for each lane.
 """
 
 from __future__ import annotations
@@ -207,10 +207,11 @@ class Run:
             load.prepare()
             gone = Sweep(load, self.report, note=self.note, is_confirmed=told.stream in self.confirmed)
             load.read(source)
-            tombstone.read(load, source, self.report, note=self.note)
-            gone.end(source)
-            self.inspection.ask(reading.stream, source)
-            told.status = "partial" if load.figures.rejected or gone.is_unproven else "done"
+            if load.postponed is None:
+                tombstone.read(load, source, self.report, note=self.note)
+                gone.end(source)
+                self.inspection.ask(reading.stream, source)
+            told.conclude(load.postponed, is_partial=bool(load.figures.rejected) or gone.is_unproven)
         except StrandlineError as error:
             told.fail(error)
         told.seconds = round(time.monotonic() - began, 3)
@@ -280,13 +281,13 @@ class Run:
         if self.connection.in_transaction():
             self.connection.rollback()
         with self.connection.begin():
-            ledger.note_stream(self.connection, self.report.run_id, asdict(told))
+            ledger.note_stream(self.connection, self.report.run_id, told.figures())
         self.progress.finished(told)
 
     def correct(self, told: StreamReport) -> None:
         """Write down anew what became of a stream."""
         with self.connection.begin():
-            ledger.correct_stream(self.connection, self.report.run_id, asdict(told))
+            ledger.correct_stream(self.connection, self.report.run_id, told.figures())
 
     def merge(self, loads: list[Load]) -> None:
         """Merge what the loads have staged, dimensions first; each target in a transaction of its own."""
@@ -373,7 +374,7 @@ class Run:
         told = self._told(load)
         if told.status == "done" and any(it.status != state.PASSED for it in found):
             told.status = "partial"
-            ledger.correct_stream(self.connection, self.report.run_id, asdict(told))
+            ledger.correct_stream(self.connection, self.report.run_id, told.figures())
 
     def _count_rejects(self, load: Load, counts: Mapping[str, int]) -> None:
         """Facts whose members are missing are known to be rejects only when they are merged."""
@@ -385,7 +386,7 @@ class Run:
             told.rejected += rejected
             told.released += released
             told.status = "partial" if told.status == "done" and rejected else told.status
-            ledger.correct_stream(self.connection, self.report.run_id, asdict(told))
+            ledger.correct_stream(self.connection, self.report.run_id, told.figures())
 
     def _told(self, load: Load) -> StreamReport:
         return next(it for it in self.report.streams if it.stream == load.stream.qualified_name)
@@ -395,4 +396,4 @@ class Run:
         told.fail(error)
         with self.connection.begin():
             self._note_expectations(load, found)
-            ledger.correct_stream(self.connection, self.report.run_id, asdict(told))
+            ledger.correct_stream(self.connection, self.report.run_id, told.figures())

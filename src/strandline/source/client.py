@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -23,14 +23,14 @@ from strandline.errors import (
     SourceUnavailable,
     UnexpectedResponse,
 )
-from strandline.source import encoding, lenient, redaction, retry
+from strandline.source import encoding, lenient, quota, redaction, retry
 from strandline.source.auth import Credentials
 from strandline.source.certificate import LateContext
 from strandline.source.redaction import Redaction
 from strandline.source.request import Request
 from strandline.source.retry import Retry, Transient
 from strandline.source.sizing import TooMuch
-from strandline.source.throttle import Throttle
+from strandline.source.throttle import Held, Throttle
 
 T = TypeVar("T")
 
@@ -170,13 +170,14 @@ class Client:
         *,
         can_shrink: bool,
     ) -> Fetched[T]:
-        self._throttle.wait()
+        self._wait(where)
         try:
             response = self._send(prepared, where)
         except Transient as error:
             if can_shrink and isinstance(error.__cause__, httpx.ReadTimeout):
                 raise TooMuch(error.reason) from error
             raise
+        self._heed(response)
         if can_shrink and response.status_code in _TOO_MUCH:
             raise TooMuch(self._redaction.scrub(f"{response.status_code} {response.reason_phrase}"))
         if not _is_unchanged(prepared, response):
@@ -191,6 +192,23 @@ class Client:
             fetched_at=datetime.now(UTC),
             size=len(response.content),
         )
+
+    def _wait(self, where: str) -> None:
+        try:
+            self._throttle.wait()
+        except Held as error:
+            raise retry.exhausted(
+                where, reason="so it was told before", wait=timedelta(seconds=error.seconds)
+            ) from error
+
+    def _heed(self, response: httpx.Response) -> None:
+        """Let everybody who shares the source know what the answer says of its limits."""
+        if (found := quota.read_quota(response.headers)) is not None:
+            self._throttle.heed(found)
+        if (backoff := quota.read_backoff(response.headers)) is not None:
+            self._throttle.hold(min(backoff, self._policy.retry_after_cap).total_seconds())
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS and (asked := _asked_wait(response)):
+            self._throttle.hold(asked.total_seconds())
 
     def _send(self, request: httpx.Request, where: str) -> httpx.Response:
         for _ in range(_MAX_REDIRECTS):
@@ -238,9 +256,7 @@ class Client:
                 f"{where}: {answer} to {self._credentials}", hint=self._credentials_hint()
             )
         if code in _WORTH_ANOTHER_TRY or code >= 500:
-            raise Transient(
-                answer, retry_after=retry.read_retry_after(response.headers), rate_limited=code == 429
-            )
+            raise Transient(answer, retry_after=_asked_wait(response), rate_limited=code == 429)
         if not response.is_success:
             raise UnexpectedResponse(
                 f"{where}: {answer}; {self._describe(response)}",
@@ -330,6 +346,14 @@ def _origin(url: httpx.URL) -> tuple[str, int | None]:
 
 def _host(url: httpx.URL) -> str:
     return f"{url.host}:{url.port}" if url.port else url.host
+
+
+def _asked_wait(response: httpx.Response) -> timedelta | None:
+    """For how long an answer that is none asks to wait: what it says, or until its quota has more."""
+    asked = quota.read_retry_after(response.headers)
+    if asked is None and (found := quota.read_quota(response.headers)) and not found.remaining:
+        return timedelta(seconds=found.seconds)
+    return asked
 
 
 def _root_cause(error: BaseException) -> BaseException:

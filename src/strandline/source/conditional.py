@@ -16,8 +16,8 @@ from typing import Final
 import xxhash
 
 from strandline.source.page import Path
+from strandline.source.quota import read_http_date
 from strandline.source.request import Request, Walk
-from strandline.source.retry import read_http_date
 
 NOT_MODIFIED: Final = 304
 _STEP: Final = timedelta(seconds=1)

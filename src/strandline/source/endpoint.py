@@ -18,7 +18,7 @@ import msgspec
 from pydantic import SecretStr
 
 from strandline.errors import CredentialsRejected, DeclarationError, UnexpectedResponse
-from strandline.source import retry
+from strandline.source import quota
 from strandline.source.auth import secret_of
 from strandline.source.redaction import Redaction
 from strandline.source.retry import Transient
@@ -142,7 +142,7 @@ def refuse(response: httpx.Response, *, redaction: Redaction, may_redirect: bool
             hint="Give the address where it leads, if that one is right.",
         )
     if code in _WORTH_ANOTHER_TRY or code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise Transient(told, retry_after=retry.read_retry_after(response.headers), rate_limited=code == 429)
+        raise Transient(told, retry_after=quota.read_retry_after(response.headers), rate_limited=code == 429)
     return told
 
 

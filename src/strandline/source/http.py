@@ -14,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from strandline.errors import DeclarationError, UnexpectedResponse
-from strandline.source import graphql, lenient
+from strandline.source import graphql, lenient, turn
 from strandline.source.auth import Credentials, Owner
 from strandline.source.body import reader
 from strandline.source.client import READ_METHODS, Client, Fetched
@@ -29,6 +29,7 @@ from strandline.source.stream import Source, reading
 from strandline.source.tally import Place, Tally
 from strandline.source.throttle import Rate, Throttle
 from strandline.source.transport import way_of
+from strandline.source.turn import Board
 from strandline.source.vault import TokenVault
 from strandline.source.walk import walk
 
@@ -174,11 +175,14 @@ class HttpSource(Source):
         way = way_of(self.settings, verify=self.verify, source=self.name)
         if isinstance(auth, Credentials):
             auth.belong(Owner(self.name, self._variables_of, lambda: self.vault))
+        address = self.base_url or self._base_url_of_settings()
+        shared_by = [address, *self.settings.secrets(), *(it.get_secret_value() for it in secrets)]
+        board = Board(turn.file_for(self.name, told_apart_by=shared_by))
         return Client(
-            self.base_url or self._base_url_of_settings(),
+            address,
             auth=auth,
             policy=self.retry,
-            throttle=Throttle(self.rate),
+            throttle=Throttle(self.rate, board=board, patience=self.retry.retry_after_cap),
             timeout=self.timeout,
             secrets=[*self.settings.secrets(), *way.secrets],
             auth_settings=list(dict.fromkeys(it for secret in secrets for it in self._variables_of(secret))),

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-import httpx
 import tenacity
 
 from strandline import log
-from strandline.errors import RateLimited, SourceUnavailable
+from strandline.errors import QuotaExhausted, RateLimited, SourceUnavailable
 from strandline.source import prefetch
 
 T = TypeVar("T")
@@ -31,7 +29,9 @@ class Retry:
     budget: timedelta = timedelta(minutes=5)
     """Over all attempts of one request, waits included."""
     retry_after_cap: timedelta = timedelta(seconds=60)
-    """The source may ask for a longer wait, it does not get it."""
+    """The source may ask for a longer wait, it does not get it: after a 429 the stream ends for now, and
+    after anything else it is asked again by then.
+    """
     wait_initial: timedelta = timedelta(seconds=0.5)
     wait_max: timedelta = timedelta(seconds=30)
 
@@ -53,13 +53,18 @@ class Transient(Exception):
         self.retry_after = retry_after
         self.rate_limited = rate_limited
 
+    def is_exhausted(self, policy: Retry) -> bool:
+        """Whether a quota is used up for longer than is waited for."""
+        longest = min(policy.retry_after_cap, policy.budget)
+        return self.rate_limited and self.retry_after is not None and self.retry_after > longest
+
 
 def run(attempt: Callable[[], T], *, policy: Retry, where: str) -> T:
     """What the attempt returns, tried again while it raises Transient; then RateLimited or
     SourceUnavailable.
     """
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(Transient),
+        retry=tenacity.retry_if_exception(lambda error: _is_worth_another(error, policy)),
         stop=tenacity.stop_after_attempt(policy.attempts) | tenacity.stop_before_delay(policy.budget),
         wait=_Wait(policy),
         sleep=prefetch.pause,
@@ -68,7 +73,25 @@ def run(attempt: Callable[[], T], *, policy: Retry, where: str) -> T:
     try:
         return retrying(attempt)
     except tenacity.RetryError as error:
-        raise _given_up(error.last_attempt, policy=policy, where=where, seconds=_elapsed(retrying)) from error
+        raise _given_up(error.last_attempt, where=where, seconds=_elapsed(retrying)) from error
+    except Transient as error:
+        raise exhausted(where, reason=error.reason, wait=error.retry_after or timedelta(0)) from error
+
+
+def _is_worth_another(error: BaseException, policy: Retry) -> bool:
+    """Whether it is to be tried again: not where the source wants to be asked so late that nobody waits."""
+    return isinstance(error, Transient) and not error.is_exhausted(policy)
+
+
+def exhausted(where: str, *, reason: str, wait: timedelta) -> QuotaExhausted:
+    """The error of a quota that is used up, with when to come back."""
+    retry_at = (datetime.now(UTC) + wait + timedelta(seconds=1)).replace(microsecond=0)
+    return QuotaExhausted(
+        f"{where}: the quota is used up: {reason}; the source wants to be asked again in"
+        f" {timedelta(seconds=round(wait.total_seconds()))}, at {retry_at:%Y-%m-%d %H:%M:%S} UTC",
+        hint="Run again then: what was read is kept. How long a wait is waited for is its retry_after_cap.",
+        retry_at=retry_at,
+    )
 
 
 class _Wait(tenacity.wait.wait_base):
@@ -83,28 +106,6 @@ class _Wait(tenacity.wait.wait_base):
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         asked = _transient(retry_state).retry_after
         return min(asked.total_seconds(), self._cap) if asked else self._backoff(retry_state)
-
-
-def read_retry_after(headers: httpx.Headers) -> timedelta | None:
-    """How long the source asks to wait: seconds, or an HTTP date measured on the source's own clock if
-    it tells it.
-    """
-    text = headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return timedelta(seconds=min(int(text), 10**9))
-    until = read_http_date(text)
-    if until is None:
-        return None
-    return max(until - (read_http_date(headers.get("date", "")) or datetime.now(UTC)), timedelta(0))
-
-
-def read_http_date(text: str) -> datetime | None:
-    """The moment that a header names; None if it names none."""
-    try:
-        parsed = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _transient(state: tenacity.RetryCallState) -> Transient:
@@ -126,23 +127,14 @@ def _elapsed(retrying: tenacity.Retrying) -> float:
     return float(retrying.statistics.get("delay_since_first_attempt", 0))
 
 
-def _given_up(last: tenacity.Future, *, policy: Retry, where: str, seconds: float) -> SourceUnavailable:
+def _given_up(last: tenacity.Future, *, where: str, seconds: float) -> SourceUnavailable:
     error = last.exception()
     reason = error.reason if isinstance(error, Transient) else str(error)
     tried = "1 attempt" if last.attempt_number == 1 else f"{last.attempt_number} attempts"
     message = f"{where}: gave up after {tried} over {seconds:.1f} s; last answer: {reason}"
     if isinstance(error, Transient) and error.rate_limited:
-        return RateLimited(message, hint=_rate_hint(error.retry_after, policy))
+        return RateLimited(message, hint="Run again later, or declare a lower `rate` on the source.")
     hint = error.hint if isinstance(error, Transient) else None
     return SourceUnavailable(
         message, hint=hint or "Check that the source is up and reachable, then run again."
-    )
-
-
-def _rate_hint(asked: timedelta | None, policy: Retry) -> str:
-    if asked is None:
-        return "Run again later, or declare a lower `rate` on the source."
-    return (
-        f"The source asks to wait {asked.total_seconds():.0f} s (retry_after_cap is"
-        f" {policy.retry_after_cap.total_seconds():.0f} s): run again then, or declare a lower `rate`."
     )

@@ -87,7 +87,7 @@ def test_a_slow_source_is_waited_for(
 @pytest.mark.parametrize(
     ("fault", "error", "said"),
     [
-        (Status(429, retry_after=1), RateLimited, "last answer: 429 Too Many Requests"),
+        (Status(429), RateLimited, "last answer: 429 Too Many Requests"),
         (Status(503), SourceUnavailable, "last answer: 503 Service Unavailable"),
         (Hang(), SourceUnavailable, "last answer: no answer within 0.1 s"),
         (Reset(), SourceUnavailable, "last answer: connection broken"),

@@ -1,0 +1,116 @@
+"""When the next request to a source may go out, noted where every run on this machine sees it.
+
+A small file for each source, under STRANDLINE_HOME where that is set and else in the folder for temporary
+files of this user. It is locked for as long as it takes to read and write four numbers, the lock ends with
+the process that has it, and the clock is the machine's own, which nobody sets. Whose credentials the requests
+carry is in the file's name, as a digest.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from strandline import log
+from strandline.settings import Settings
+
+_NUMBERS: Final = struct.Struct("<dddd")
+
+
+@dataclass
+class Turns:
+    """What is known, in seconds of the machine's clock."""
+
+    free_at: float = 0.0
+    """When the last request that has its turn has had its time."""
+    held_until: float = 0.0
+    """Until when the source wants to be left alone."""
+    held_at: float = 0.0
+    """When it has said so."""
+
+
+class Board:
+    """Turns, for all who share them: the threads of this process, and other runs where there is a file."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self._own = Turns()
+        self._lock = threading.Lock()
+
+    def read(self) -> Turns:
+        """What is noted now, without waiting for anybody."""
+        with self._lock:
+            if self._file is not None and (known := _load(self._file)) is not None:
+                self._own = known
+            return replace(self._own)
+
+    @contextmanager
+    def changing(self) -> Iterator[Turns]:
+        """What is noted, to be changed within the block, while nobody else does."""
+        with self._lock:
+            handle = self._open()
+            try:
+                if handle is not None:
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+                    self._own = _decode(os.pread(handle, _NUMBERS.size, 0)) or Turns()
+                yield self._own
+                if handle is not None:
+                    os.pwrite(handle, _encode(self._own), 0)
+            finally:
+                if handle is not None:
+                    os.close(handle)
+
+    def _open(self) -> int | None:
+        if self._file is None:
+            return None
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            # A machine without a place to write is no reason not to read: this run keeps its turns by itself.
+            log.warn("rate is not shared with other runs", file=str(self._file), reason=str(error))
+            self._file = None
+            return None
+
+
+def file_for(name: str, *, told_apart_by: Iterable[str]) -> Path:
+    """The file of a source of this name, for this address and these credentials.
+
+    Of those the name has a digest of three bytes: enough to tell them apart, too little to find them by.
+    """
+    settings = Settings()
+    is_given = "home" in settings.model_fields_set
+    own = settings.home if is_given else Path(tempfile.gettempdir(), f"strandline-{os.getuid()}")
+    digest = blake2b(digest_size=3)
+    for it in told_apart_by:
+        digest.update(f"{len(it)}:{it}".encode("utf-8", "surrogatepass"))
+    return own / "rates" / f"{name}-{digest.hexdigest()}"
+
+
+def _load(file: Path) -> Turns | None:
+    try:
+        return _decode(file.read_bytes())
+    except OSError:
+        return None  # nobody has noted anything
+
+
+def _encode(turns: Turns) -> bytes:
+    return _NUMBERS.pack(time.monotonic(), turns.free_at, turns.held_until, turns.held_at)
+
+
+def _decode(noted: bytes) -> Turns | None:
+    if len(noted) != _NUMBERS.size:
+        return None
+    written, *turns = _NUMBERS.unpack(noted)
+    # The clock begins anew with the machine: what comes from later than now was noted before that.
+    return Turns(*turns) if written <= time.monotonic() else None

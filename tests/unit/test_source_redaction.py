@@ -1,6 +1,10 @@
 """What is shown of a URL or a text holds no secret."""
 
+import json
 import logging
+import subprocess
+import sys
+from inspect import cleandoc
 
 import httpx
 import pytest
@@ -63,3 +67,32 @@ def test_httpxs_own_log_lines_hold_no_query(caplog: pytest.LogCaptureFixture) ->
         "HTTP Request: GET https://a.example/x",
         'HTTP Request: GET https://a.example/x "HTTP/1.1 407 Proxy Authentication Required"',
     ]
+
+
+def test_what_signs_and_encrypts_is_loaded_by_those_who_need_it() -> None:
+    """The start of every run would wait for it."""
+    words = """
+        import sys
+        import strandline.source, strandline.pipeline
+        print([it for it in ("authlib", "cryptography", "joserfc") if it in sys.modules])
+    """
+    command = [sys.executable, "-c", cleandoc(words)]
+
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("way", ["once", "twice"])
+def test_a_secret_is_hidden_as_json_writes_it(way: str) -> None:
+    redaction = Redaction(secrets=['it"s é'])
+    written = json.dumps('it"s é') if way == "once" else json.dumps(json.dumps('it"s é'))
+
+    assert "s" not in redaction.scrub(written)
+
+
+def test_what_is_learned_is_hidden_and_in_the_end_forgotten() -> None:
+    redaction = Redaction()
+    redaction.learn("a-first-token", None, "short")
+    assert redaction.scrub("a-first-token, short") == "***, short"
+
+    redaction.learn(*(f"signature-{number:03}" for number in range(100)))
+    assert redaction.scrub("a-first-token signature-000") == "a-first-token ***"

@@ -12,6 +12,7 @@ from urllib.request import getproxies
 
 import httpx
 from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from strandline.errors import DeclarationError
 from strandline.source.settings import SourceSettings, env_prefix
@@ -26,6 +27,9 @@ class HttpSettings(SourceSettings):
 
     A settings class of one's own may also declare single fields of these names.
     """
+
+    # Built when a source is made, which most runs never do of this class.
+    model_config = SettingsConfigDict(defer_build=True)
 
     proxy: SecretStr | None = None
     """http://user:password@host:port; also https, socks5 and socks5h."""

@@ -39,6 +39,8 @@ from strandline.source import (
     stream,
 )
 from strandline.testing.server import Html, ReceivedRequest, Reset, Response, ScriptedApi, Truncated
+from strandline.testing.tokens import Tokens
+from strandline.warehouse import state
 from strandline.warehouse.database import Database
 
 SECRET = 'nightjar-7f3a/b+c"d é'
@@ -248,6 +250,27 @@ def test_no_secret_is_told_or_stored(
     everything = "\n".join([*told, logged, *dump(warehouse)])
     for form in forms() | signatures(api):
         assert form not in everything, everything[max(0, everything.find(form) - 300) :][:600]
+
+
+def test_a_run_keeps_its_tokens_in_the_warehouse_and_sealed(api: ScriptedApi, warehouse: Database) -> None:
+    """Two machines, each with an environment of its own and one warehouse, go on with one chain."""
+    tokens = Tokens(client_id="us", client_secret=SECRET, refresh_token=SECRET)
+    served = tokens.guarded(lambda _: Response(b'{"data": [{"id": "1", "name": "Grace"}], "more": false}'))
+    api.respond("/token", tokens)
+    api.respond("/keepers", served)
+    attributes = {"name": "lighthouse", "credentials": staticmethod(KINDS["refresh token"])}
+    source = type("Lighthouse", (Lighthouse,), attributes)
+    for _ in range(3):
+        tokens.expire()
+        with source(settings=LighthouseSettings(base_url=api.url)) as lighthouse:
+            report = run(pipeline, warehouse, sources={"lighthouse": lighthouse})
+            assert report.exit_code == 0, report.streams
+
+    assert [form["refresh_token"] for form in tokens.forms] == [SECRET, "refresh-token-1", "refresh-token-2"]
+    with warehouse.begin() as connection:
+        (kept,) = connection.execute(state.credential.select()).all()
+    assert kept.name == "lighthouse.refresh_token"
+    assert b"token" not in kept.sealed
 
 
 def told_of_error(lighthouse: Lighthouse) -> str:

@@ -155,19 +155,19 @@ MUTANTS = (
         "scd",
         "type 1 takes the first record's value",
         "            e.is_last,\n",
-        "            e.position == 1,\n",
+        "            e.raw_id == e.first_raw_id,\n",
     ),
     Mutant(
         "scd",
         "type 1 stays in the old versions",
-        "has_other_versions = or_(e.events > 1, e.current_key.is_not(None), e.is_rebuilt)",
-        "has_other_versions = or_(e.events > 1, e.is_rebuilt)",
+        "if has_common else 0",
+        "if None else 0",
     ),
     Mutant(
         "scd",
         "several events of a new member lose type 1",
-        "or_(e.events > 1, e.current_key.is_not(None), e.is_rebuilt)",
-        "or_(e.current_key.is_not(None), e.is_rebuilt)",
+        "is_meant = or_(e.events > 1, e.is_rebuilt)",
+        "is_meant = and_(e.is_rebuilt)",
     ),
     # Late: rebuilt from the raw log.
     Mutant(
@@ -261,6 +261,13 @@ MUTANTS = (
     ),
     Mutant(
         "previous",
+        "every event is a step",
+        "is_step = differ([s[of]], [before.c[of]])",
+        "is_step = e.is_last",
+    ),
+    Mutant("previous", "one event forgets what was before", "else_=previous)", "else_=None)"),
+    Mutant(
+        "previous",
         "a rebuilt member keeps an old memory",
         "            changed_at.is_not(None),\n",
         "            changed_at.is_(None),\n",
@@ -268,8 +275,8 @@ MUTANTS = (
     Mutant(
         "previous",
         "deletions count as records",
-        ".where(not_(e.is_deleted))\n",
-        ".where(e.is_deleted == e.is_deleted)\n",
+        ".where(not_(e.is_deleted), or_(",
+        ".where(or_(",
     ),
     # Facts and the keys that they carry.
     Mutant("key", "a version answers for its own end", "moment < v.upper", "moment <= v.upper"),

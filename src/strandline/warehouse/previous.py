@@ -1,14 +1,15 @@
 """Type 3: what a column was before its last change, and when that took effect, on every version of a member.
 
 The last change is looked for among the staged events of the member, each compared with the one before it, and
-the first of them with what is stored. Whose history is rebuilt has nothing stored that counts.
+the first of them with what is stored. Whose history is rebuilt has nothing stored that counts. Most members
+have one event, and for them it is worked out as their versions are overwritten.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Connection, and_, case, func, not_, or_, select, update
+from sqlalchemy import Column, Connection, FromClause, and_, case, func, not_, or_, select, update
 
 from strandline.model.column import ROLE, ChangedAt, Previous
 from strandline.model.dimension import Dimension
@@ -21,9 +22,22 @@ def remembered(dimension: type[Dimension]) -> list[str]:
     return [column.name for column in (*dimension.companions(Previous), *dimension.companions(ChangedAt))]
 
 
+def steps(batch: Batch, before: FromClause) -> dict[str, Any]:
+    """What versions are to remember of a member with one event, whose latest version was `before`."""
+    e, s = batch.event.c, batch.staged.c
+    becomes: dict[str, Any] = {}
+    for column in batch.dimension.companions(Previous):
+        of = column.info[ROLE].of
+        is_step = differ([s[of]], [before.c[of]])  # not where who was inferred has just been completed
+        previous, changed_at = _memory(batch, of)
+        becomes[previous.name] = case((is_step, before.c[of]), else_=previous)
+        becomes[changed_at.name] = case((is_step, e.effective_at), else_=changed_at)
+    return becomes
+
+
 def remember(connection: Connection, batch: Batch) -> int:
-    """Bring the memory of every type 3 column up to the batch, before the column itself is overwritten; how
-    many versions were written for a column at most.
+    """Bring the memory of every type 3 column up to the members with several events, before the column itself
+    is overwritten; how many versions were written for a column at most.
     """
     most = 0
     for column in batch.dimension.companions(Previous):
@@ -55,7 +69,7 @@ def _last_change(batch: Batch, of: str) -> Any:
         .select_from(batch.event)
         .join(batch.staged, s.raw_id == e.raw_id)
         .outerjoin(stored, stored.c[batch.key.name] == e.current_key)
-        .where(not_(e.is_deleted))
+        .where(not_(e.is_deleted), or_(e.events > 1, e.is_rebuilt))
         .subquery("said")
     )
     w = said.c

@@ -31,6 +31,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     update,
 )
 
@@ -78,6 +79,8 @@ def adopt(connection: Connection, batch: Batch) -> None:
     )
     durable = batch.dimension.durable_key_column()
     connection.execute(update(event_table()).where(is_member).values(current_durable_key=durable))
+    # Or else the planner expects one survivor, and reads all of the stage for each.
+    connection.execute(text("ANALYZE scd_event"))
 
 
 def retire(connection: Connection, batch: Batch) -> tuple[int, int]:
@@ -179,7 +182,13 @@ def _renew(batch: Batch, n: Any, wanted: ColumnElement[bool]) -> Any:
     completed = {name: s.c[of] for name, of in dimension.overwritten().items()}
     return (
         update(table)
-        .where(batch.key == n.c.kept_key, wanted, s.c.raw_id == n.c.raw_id, f.c.raw_id == n.c.first_raw_id)
+        .where(
+            batch.key == n.c.kept_key,
+            n.c.kept_key.is_not(None),
+            wanted,
+            s.c.raw_id == n.c.raw_id,
+            f.c.raw_id == n.c.first_raw_id,
+        )
         .where(differ([table.c[name] for name in becomes], list(becomes.values())))
         .values(**becomes, **completed, synced_at=s.c.synced_at, **written(batch))
     )

@@ -5,8 +5,8 @@ Of the changes that `event` has found,
     close      the first of a member ends its open version
     complete   … unless that version is inferred: then it is filled in place
     open       every other one that is no deletion begins a version; the next change ends it
-    remember   what a type 3 column was before its last change is kept beside it (see `previous`)
     overwrite  the last record's type 1 values go to every version of the member, and type 6's current ones
+    remember   what a type 3 column was before its last change is kept beside it (see `previous`)
 
 A deletion only ends. The member's last version is then marked `is_deleted`, and a later record opens the next
 one, so that the gap shows. Members with a late record go through `rebuild` as well. Kimball & Ross, The Data
@@ -66,13 +66,16 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
     """
     if batch.first is not None:
         return _begin(database, connection, batch, batch.first)
+    has_common = bool(batch.dimension.overwritten())
     closed = connection.execute(_close(batch)).rowcount
     completed = connection.execute(_complete(batch)).rowcount
+    # Before new versions open, which take over what is remembered, so that nothing is written twice.
+    overwritten = connection.execute(_overwrite(batch, is_alone=True)).rowcount if has_common else 0
     members, versions = _open(database, connection, batch)
-    remembered = previous.remember(connection, batch)
-    overwritten = connection.execute(_overwrite(batch)).rowcount if batch.dimension.overwritten() else 0
-    # What was before may be another while what is now stays: A, B and A again in one batch.
-    overwritten = max(overwritten, remembered)
+    if has_common and not batch.is_single:
+        remembered = previous.remember(connection, batch)
+        # What was before may be another while what is now stays: A, B and A again in one batch.
+        overwritten += max(remembered, connection.execute(_overwrite(batch, is_alone=False)).rowcount)
     return Merged(members, versions, closed, completed, overwritten)
 
 
@@ -219,17 +222,25 @@ def _custom(dimension: type[Dimension], staged: FromClause) -> dict[str, Any]:
     return {CUSTOM_FIELDS: as_json(staged.c[CUSTOM_FIELDS])}
 
 
-def _overwrite(batch: Batch) -> Any:
+def _overwrite(batch: Batch, *, is_alone: bool) -> Any:
+    """Write what all versions have alike: of members with one event behind what is stored, and what is to be
+    remembered of it; or of the others.
+    """
     d, e, s = batch.table.c, batch.event.c, batch.staged.c
-    becomes = {name: s[of] for name, of in batch.dimension.overwritten().items()}
-    has_other_versions = or_(e.events > 1, e.current_key.is_not(None), e.is_rebuilt)
+    becomes: dict[str, Any] = {name: s[of] for name, of in batch.dimension.overwritten().items()}
+    if is_alone:
+        before = batch.table.alias("before")
+        becomes |= previous.steps(batch, before)
+        is_meant = and_(e.events == 1, before.c[batch.key.name] == e.current_key)
+    else:
+        is_meant = or_(e.events > 1, e.is_rebuilt)
     return (
         update(batch.table)
         .where(
             d.source_system == batch.source_system,
             d.source_id == e.source_id,
             e.is_last,
-            has_other_versions,
+            is_meant,
             s.raw_id == e.raw_id,
             differ([d[name] for name in becomes], list(becomes.values())),
         )

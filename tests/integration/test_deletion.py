@@ -243,9 +243,9 @@ def test_who_came_in_this_run_is_not_gone(warehouse: Database) -> None:
 
 def test_a_list_of_keys_that_breaks_off_closes_nobody(warehouse: Database) -> None:
     crew = of(Registry.changes, Deletes.by_ids(Registry.ids))
+    Registry.sailors_there[EVERYBODY] = sailor(EVERYBODY, day=2)
     run(crew, warehouse)
     Registry.ids_there, Registry.is_broken = [{"id": "1"}], True
-    Registry.sailors_there[EVERYBODY] = sailor(EVERYBODY, day=2)
     report = run(crew, warehouse)
 
     assert (report.status, report.exit_code) == ("partial", 3)

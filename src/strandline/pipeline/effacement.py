@@ -126,7 +126,8 @@ class Effacer:
         """
         leaves, before = self.leaves(entry.payload), entry.operation
         if any(it.dimension == WHOLE and self.mentions_it(entry, leaves, it) for it in named):
-            entry = entry._replace(operation=raw.FACTS if entry.operation == raw.UPSERT else entry.operation)
+            is_record = entry.operation in (raw.UPSERT, raw.RETURN)
+            entry = entry._replace(operation=raw.FACTS if is_record else entry.operation)
         chosen = {it for one in named for it in self._meant(entry, leaves, one)}
         kept = self.kept_paths.union(*(it.places for it in named if it.dimension != WHOLE))
         chosen = {it for it in chosen if it.path not in kept}

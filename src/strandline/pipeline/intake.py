@@ -143,8 +143,8 @@ class Intake:
             if self.stream.deleted is not None and self._take_tombstone_again(entry, targets):
                 return
             record, source_id = self._read_again(payload)
-            field = self.stream.effective_at
-            effective_at = (getattr(record, field) if field else None) or fetched_at
+            field, told = self.stream.effective_at, known_at if operation == raw.RETURN else None
+            effective_at = told or (getattr(record, field) if field else None) or fetched_at
             if effective_at > self._latest_effective(fetched_at) or not fits_in_utc(effective_at):
                 raise self._timeless(effective_at, fetched_at)
         except RecordRejected as error:

@@ -94,7 +94,9 @@ class Load:
         self.postponed: QuotaExhausted | None = None
         """Why not all was read, where the rest is for another run."""
         self.watch: Callable[[Connection, Chunk], None] | None = None
-        """Who wants to know which keys a complete read brings, if it is to find out who is gone."""
+        """Who wants to know which keys come, if it is to be found out who is gone."""
+        self.is_complete = False
+        """Whether what changes while it is read is to be read, too."""
         self.walks: list[Walk] = []
         """Those of which the source has said how long they are."""
         self.stopover: Place | None = None
@@ -274,7 +276,7 @@ class Load:
     def _windows(self) -> Iterable[Window]:
         if self.backfill is not None:
             return self.backfill.left()
-        return [self.mark.window if self.watch is None else EVERYTHING]
+        return [EVERYTHING if self.is_complete else self.mark.window]
 
     @contextmanager
     def helped(self) -> Iterator[None]:

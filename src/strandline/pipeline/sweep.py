@@ -52,8 +52,8 @@ class Sweep:
         if self._deletes is not None:
             with load.connection.begin():
                 sweep.forget(load.connection, load.reading.seen)
-            if self._deletes.means == ABSENCE:
-                load.mark.is_full, load.watch = True, self._see
+            load.watch = self._see
+            load.mark.is_full = load.is_complete = self._deletes.means == ABSENCE or load.mark.is_full
 
     def _due(self) -> Deletes | None:
         deletes = self._load.reading.sweep
@@ -75,20 +75,44 @@ class Sweep:
         sweep.see(self._load.database, connection, self._load.reading.seen, there)
 
     def end(self, source: Source) -> None:
-        """After the load has read: find out who is gone, if it is time, and let the log and the stage say
-        so. The report and the ledger tell what was found.
+        """After the load has read: find out who is gone, if it is time, and who has come back, and let the
+        log and the stage say so. The report and the ledger tell what was found.
 
         Raises TooManyDeletions.
         """
+        told_by = None if self._deletes is None else self._deletes.stream
+        doubt = None if told_by is None else self._read_keys(told_by, source)
+        if self._load.reading.sweep is not None:
+            self._bring_back()
         if self._deletes is not None:
-            told_by = self._deletes.stream
-            self._settle(self._deletes, doubt=self._read_keys(told_by, source) if told_by else None)
+            self._settle(self._deletes, doubt=doubt)
+
+    def _bring_back(self) -> None:
+        """Who was found to be gone and has come again is there, also where nothing has changed since."""
+        load, connection = self._load, self._load.connection
+        with connection.begin():
+            if sweep.has_deleted(connection, self._stream.qualified_name):
+                back = sweep.bring_back(
+                    connection,
+                    self._look,
+                    with_seen=self._deletes is not None,
+                    last=load.last_raw_id,
+                    run_id=load.run_id,
+                    fetched_at=datetime.now(UTC),
+                )
+                if back:
+                    load.take_up(load.last_raw_id)
+
+    @property
+    def _look(self) -> Look:
+        return Look(self._load.reading.raw, self._load.reading.seen, self._before, self._began_at)
 
     def _read_keys(self, told_by: Stream, source: Source) -> str | None:
         """Read the stream that tells who is there; why it cannot be believed."""
         told = StreamReport(told_by.qualified_name)
         self._report.streams.append(told)
         self._began_at, began = datetime.now(UTC), time.monotonic()
+        self._keyless = 0
         try:
             self._walks = []
             with closing(told_by.read(source, walks=self._walks)) as pages:
@@ -110,7 +134,7 @@ class Sweep:
 
     def _settle(self, deletes: Deletes, *, doubt: str | None) -> None:
         name, connection, began = self._stream.qualified_name, self._load.connection, time.monotonic()
-        look = Look(self._load.reading.raw, self._load.reading.seen, self._before, self._began_at)
+        look = self._look
         told = SweepReport(name, deletes.means, began_at=self._began_at)
         stopped: TooManyDeletions | None = None
         with connection.begin():

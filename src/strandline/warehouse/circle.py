@@ -25,7 +25,7 @@ from strandline.model.hierarchy import Hierarchy
 from strandline.warehouse import quarantine, state, temporary
 from strandline.warehouse.late import Log
 from strandline.warehouse.quarantine import Reject
-from strandline.warehouse.raw import UPSERT
+from strandline.warehouse.raw import RETURN, UPSERT
 from strandline.warehouse.staging import latest_first
 
 RULE: Final = "hierarchy"
@@ -95,7 +95,8 @@ def _rejects(connection: Connection, hierarchy: type[Hierarchy], log: Log) -> di
     latest = (
         select(entry.c.source_id, entry.c.raw_id, entry.c.payload_hash, newest.label("place"))
         .join(node, node.c.source_id == entry.c.source_id)
-        .where(node.c.is_cut, node.c.is_affected, entry.c.operation == UPSERT, log.accepted(entry))
+        .where(node.c.is_cut, node.c.is_affected, log.accepted(entry))
+        .where(entry.c.operation.in_([UPSERT, RETURN]))
         .subquery("latest")
     )
     found = connection.execute(

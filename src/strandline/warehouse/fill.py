@@ -37,7 +37,8 @@ def _one_each(log: Log, *, is_last: bool) -> Select[Any]:
     )
     ranked = (
         select(*raw.entry_columns(entry), place.label("place"))
-        .where(log.holds(entry), entry.c.operation == raw.UPSERT, entry.c.source_id.is_not(None))
+        .where(log.holds(entry), entry.c.source_id.is_not(None))
+        .where(entry.c.operation.in_([raw.UPSERT, raw.RETURN]))
         .subquery("ranked")
     )
     return select(*(it for it in ranked.c if it.name != "place")).where(ranked.c.place == 1)

@@ -157,7 +157,7 @@ def _may_uncover(member: Member) -> ColumnElement[bool]:
     s, entry, more = member.staged.c, member.log.raw.alias("left"), member.staged.alias("more")
     left = exists().where(
         entry.c.raw_id <= member.applied,
-        entry.c.operation == raw.UPSERT,
+        entry.c.operation.in_([raw.UPSERT, raw.RETURN]),
         member.log.accepted(entry),
         _stays(member, entry),
     )

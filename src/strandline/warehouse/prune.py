@@ -93,7 +93,7 @@ class Cut:
             entry.raw_id <= self.applied,
             entry.fetched_at < self.before,
             entry.effective_at.is_not(None),
-            entry.operation.in_([raw.UPSERT, raw.DELETE, raw.FACTS]),
+            entry.operation.in_([raw.UPSERT, raw.DELETE, raw.RETURN, raw.FACTS]),
             ~exists().where(noted.stream == self.stream, noted.raw_id == entry.raw_id),
         )
 

@@ -47,6 +47,10 @@ STREAM: Final = "stream"
 
 UPSERT: Final = "upsert"
 DELETE: Final = "delete"
+RETURN: Final = "return"
+"""What was found to be gone is there: the record as it is known, from when it was seen on, whatever it says
+itself of when it changed.
+"""
 ERASED: Final = "erased"
 """What it was is not told any more: nothing is made of it."""
 
@@ -95,11 +99,16 @@ def raw_table(stream: str, *, cursor: type | None, tie_break: type | None = None
         Column("source_id", Text, comment="The natural key; NULL: the record has none"),
         Column("payload", LargeBinary, nullable=False, comment="The record, byte for byte"),
         Column("payload_hash", LargeBinary, nullable=False, comment="xxh3-128 of the payload"),
-        Column("operation", Text, nullable=False, comment="upsert, delete, erased or facts"),
+        Column("operation", Text, nullable=False, comment="upsert, delete, return, erased or facts"),
         Column("cursor_value", CURSOR_TYPES.get(cursor or str, Text())),
         Column("effective_at", DateTime(timezone=True), comment="When it became so at the source"),
         Column("run_id", BigInteger, nullable=False),
-        Column("request", Integer, nullable=False, comment="The page within the run: see strandline.request"),
+        Column(
+            "request",
+            Integer,
+            nullable=False,
+            comment="The page within the run: see strandline.request",
+        ),
         Column("fetched_at", DateTime(timezone=True), nullable=False),
         *settles,
         Index(None, "source_id", "raw_id"),

@@ -188,7 +188,7 @@ def let_go(connection: Connection, ward: Ward, staged: Table, *, is_record: bool
     if is_record:
         becomes["operation"] = case(
             (s.is_deleted, literal(raw.DELETE)),
-            (entry.c.operation == raw.FACTS, literal(raw.FACTS)),
+            (entry.c.operation.in_([raw.FACTS, raw.RETURN]), entry.c.operation),
             else_=literal(raw.UPSERT),
         )
     is_other = differ([entry.c[name] for name in becomes], list(becomes.values()))

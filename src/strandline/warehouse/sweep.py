@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     LargeBinary,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
     delete,
     func,
     insert,
@@ -47,6 +49,9 @@ DONE: Final = "done"
 UNPROVEN: Final = "unproven"
 STOPPED: Final = "stopped"
 CONFIRMED: Final = "confirmed"
+
+COMPARED: Final = 0
+"""The page that an entry has come with which no page has brought: it was compared."""
 
 ABSENT: Final = temporary.members("absent_member")
 """The members that are gone."""
@@ -134,10 +139,57 @@ def append(
         "cursor_value": null(),
         "effective_at": literal(look.began_at, DateTime(timezone=True)),
         "run_id": literal(run_id),
-        "request": literal(0),
+        "request": literal(COMPARED),
         "fetched_at": literal(fetched_at, DateTime(timezone=True)),
     }
     connection.execute(insert(look.log).from_select(list(told), select(*told.values())))
+
+
+def has_deleted(connection: Connection, stream: str) -> bool:
+    """Whether anybody was ever found to be gone."""
+    noted = state.sweep.c
+    found = select(noted.run_id).where(noted.stream == stream, noted.deleted > 0).limit(1)
+    return connection.scalar(found) is not None
+
+
+def bring_back(
+    connection: Connection, look: Look, *, with_seen: bool, last: int, run_id: int, fetched_at: datetime
+) -> int:
+    """Add a return, at the end of the log, of everybody who was found to be gone and has come nevertheless in
+    this run, or been seen, saying nothing newer than that; how many they are.
+    """
+    record, entry, other = look.log.c, look.log.alias("gone"), look.log.alias("other")
+    came = select(record.source_id).where(record.raw_id > look.before, record.operation == raw.UPSERT)
+    there: ColumnElement[bool] = entry.c.source_id.in_(came)
+    if with_seen:
+        there = or_(there, entry.c.source_id.in_(select(look.seen.c.source_id)))
+    of_key = other.c.source_id == entry.c.source_id
+    at_once = and_(other.c.effective_at == entry.c.effective_at, other.c.raw_id > entry.c.raw_id)
+    is_later = or_(other.c.effective_at > entry.c.effective_at, at_once)
+    newer = select(literal(1)).where(of_key, is_later, other.c.operation != raw.ERASED)
+    is_record = other.c.operation.in_([raw.UPSERT, raw.RETURN])
+    newest = select(func.max(other.c.raw_id)).where(of_key, is_record).scalar_subquery()
+    back = (
+        select(newest.label("raw_id"), entry.c.effective_at.label("gone_at"))
+        .where(entry.c.operation == raw.DELETE, entry.c.request == COMPARED, entry.c.raw_id <= look.before)
+        .where(there, ~newer.exists())
+        .subquery("back")
+    )
+    began_at = literal(look.began_at, DateTime(timezone=True))
+    told: dict[str, Any] = {
+        "raw_id": last + func.row_number().over(order_by=record.raw_id),
+        **{name: record[name] for name in ("source_id", "payload", "payload_hash")},
+        "operation": literal(raw.RETURN),
+        "cursor_value": null(),
+        "effective_at": case((back.c.gone_at > began_at, back.c.gone_at), else_=began_at),
+        "run_id": literal(run_id),
+        "request": literal(COMPARED),
+        "fetched_at": literal(fetched_at, DateTime(timezone=True)),
+    }
+    if "tie_break" in record:
+        told["tie_break"] = record.tie_break
+    records = select(*told.values()).join(back, back.c.raw_id == record.raw_id)
+    return connection.execute(insert(look.log).from_select(list(told), records)).rowcount
 
 
 def _members(look: Look) -> Subquery:

@@ -15,6 +15,7 @@ from strandline.model.path import nearest
 from strandline.pipeline import amendment
 from strandline.pipeline.amendment import Amendment
 from strandline.settings import Settings
+from strandline.source.division import stream_of
 from strandline.warehouse import ledger, mark
 
 COLUMNS: Final = {"stream": "stream", "shown": "read up to", "moved_at": "moved", "run": "by run"}
@@ -48,7 +49,8 @@ def show(database_url: str | None, stream: str) -> dict[str, Any]:
             if stream not in known:
                 raise DeclarationError(f"nothing was ever read of {stream!r}", hint=nearest(stream, known))
     none = {"stream": stream, "mark": None, "run_id": None, "moved_at": None}
-    return {**marks.get(stream, none), "changes": changes}
+    parts = [it for name, it in marks.items() if name != stream and stream_of(name) == stream]
+    return {**marks.get(stream, none), "changes": changes} | ({"partitions": parts} if parts else {})
 
 
 def given(pipelines: Sequence[Any], name: str, value: str | None, *, is_none: bool) -> dict[str, str | None]:
@@ -94,7 +96,22 @@ def print_list(marks: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if not marks:
         sys.stdout.write("No marks: no stream with a cursor has been read.\n")
         return
-    paper.console().print(output.table([_row(it) for it in marks], columns=COLUMNS))
+    by_stream: dict[str, list[Mapping[str, Any]]] = {}
+    for it in marks:
+        by_stream.setdefault(stream_of(it["stream"]), []).append(it)
+    rows = [_together(stream, its) for stream, its in by_stream.items()]
+    paper.console().print(output.table(rows, columns=COLUMNS))
+
+
+def _together(stream: str, marks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One row for all partitions of a stream."""
+    if [it["stream"] for it in marks] == [stream]:
+        return _row(marks[0])
+    reached = sorted(it["mark"] for it in marks)
+    first, last = output.shown_mark(reached[0]), output.shown_mark(reached[-1])
+    latest = _row(max(marks, key=lambda it: it["moved_at"]))
+    shown = f"{first} to {last}" if first != last else first
+    return {**latest, "stream": f"{stream}[{len(marks):,} partitions]", "shown": shown}
 
 
 def _row(it: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +138,9 @@ def print_one(found: Mapping[str, Any], *, as_json: bool) -> None:
         }
         for it in found["changes"]
     ]
+    if found.get("partitions"):
+        rows = [_row(it) for it in found["partitions"]]
+        paper.console().print(output.table(rows, columns=COLUMNS))
     if changes:
         paper.console().print(output.table(changes, columns=CHANGES, title="Set by hand"))
 

@@ -23,8 +23,17 @@ class ReadMark:
     """The read mark of a stream, and how one pass moves it."""
 
     def __init__(
-        self, connection: Connection, stream: Stream, *, run_id: int, started: datetime, is_full: bool
+        self,
+        connection: Connection,
+        stream: Stream,
+        *,
+        run_id: int,
+        started: datetime,
+        is_full: bool,
+        name: str | None = None,
     ) -> None:
+        """Its `name` is the stream's, unless it is that of a part of it."""
+        self._name = name or stream.qualified_name
         self.before: str | None = None
         self.after: str | None = None
         self._connection = connection
@@ -35,7 +44,7 @@ class ReadMark:
 
     def find(self) -> None:
         """Look where it stands."""
-        self.before = self.after = mark.read_up_to(self._connection, self._stream.qualified_name)
+        self.before = self.after = mark.read_up_to(self._connection, self._name)
 
     @property
     def window(self) -> Window:
@@ -64,7 +73,7 @@ class ReadMark:
         after = self._moved(highest, is_end=is_end) if reached is None else self._state(reached)
         if after is not None:
             self.after = after
-            mark.move_read(self._connection, self._stream.qualified_name, mark=after, run_id=self._run_id)
+            mark.move_read(self._connection, self._name, mark=after, run_id=self._run_id)
 
     def _moved(self, highest: CursorValue | None, *, is_end: bool) -> str | None:
         cursor = self._stream.cursor
@@ -88,7 +97,5 @@ class ReadMark:
     def take_back(self) -> None:
         """The order that let it move did not hold, so what it vouched for is not certain."""
         with self._connection.begin():
-            mark.put_read_back(
-                self._connection, self._stream.qualified_name, mark=self.before, run_id=self._run_id
-            )
+            mark.put_read_back(self._connection, self._name, mark=self.before, run_id=self._run_id)
         self.after = self.before

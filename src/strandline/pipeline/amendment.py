@@ -14,6 +14,8 @@ from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline
 from strandline.source import state
 from strandline.source.cursor import Cursor, CursorValue
+from strandline.source.division import Partitions, stream_of
+from strandline.source.parent import Parents
 from strandline.source.stream import Stream
 from strandline.warehouse import lock, mark, schema
 from strandline.warehouse.database import Database
@@ -63,7 +65,7 @@ def amend(
             schema.prepare(database, connection, models=[], others=[])
         try:
             with connection.begin():
-                for name in sorted(marks):
+                for name in sorted({it.qualified_name for it in streams.values()}):
                     lock.hold_stream(connection, name)
                 return [
                     _amended(
@@ -88,7 +90,13 @@ def marked(pipelines: Iterable[Pipeline], name: str) -> Stream:
     DeclarationError where no pipeline reads it.
     """
     read = [it for each in pipelines for reading in each.readings for it in reading.streams]
-    return _named({it.qualified_name: it for it in read}, name)
+    stream = _named({it.qualified_name: it for it in read}, stream_of(name))
+    if isinstance(stream.per, Partitions) is not (stream_of(name) != name):
+        raise DeclarationError(
+            f"marks: {name} has no mark",
+            hint=f'Name a partition, as in "{stream.qualified_name}[…]".' if stream.per else None,
+        )
+    return stream
 
 
 def _named(streams: Mapping[str, Stream], name: str) -> Stream:
@@ -99,12 +107,18 @@ def _named(streams: Mapping[str, Stream], name: str) -> Stream:
 
 def cursor_of(stream: Stream) -> Cursor:
     """What orders the stream's changes. Raises DeclarationError where nothing does."""
+    if isinstance(stream.per, Parents):
+        return Cursor("raw_id")  # an entry of its parents' raw log
     if stream.cursor is None:
         raise DeclarationError(
             f"{stream.qualified_name}: has no cursor, so it is read from its beginning each time",
             hint="Declare one where the source has a filter: cursor=Cursor(…).",
         )
     return stream.cursor
+
+
+def _kind_of(stream: Stream) -> type:
+    return int if isinstance(stream.per, Parents) else stream.cursor_type or str
 
 
 def encoded(stream: Stream, text: str) -> str:
@@ -118,7 +132,7 @@ def encoded(stream: Stream, text: str) -> str:
 
 def value(stream: Stream, text: str) -> CursorValue:
     """What somebody has typed, as a value of the stream's cursor, or DeclarationError."""
-    cursor, kind = cursor_of(stream), stream.cursor_type or str
+    cursor, kind = cursor_of(stream), _kind_of(stream)
     try:
         return cursor.typed(text, kind)
     except ValueError as error:
@@ -131,7 +145,7 @@ def value(stream: Stream, text: str) -> CursorValue:
 def _decoded(stream: Stream, text: str | None) -> CursorValue | None:
     if stream.takes_state:
         return _state(stream, text)
-    cursor, kind = cursor_of(stream), stream.cursor_type or str
+    cursor, kind = cursor_of(stream), _kind_of(stream)
     try:
         value = None if text is None else cursor.decode(text)
     except ValueError as error:

@@ -75,6 +75,11 @@ def _wanted(stream: Stream, since: CursorValue, until: CursorValue | None, step:
 
 def _check(stream: Stream, since: CursorValue, until: CursorValue | None, step: Step | None) -> None:
     name, cursor = stream.qualified_name, amendment.cursor_of(stream)
+    if stream.per is not None:
+        raise DeclarationError(
+            f"backfill {name}: it is read part by part, each from a mark of its own",
+            hint=f'Set those back that are to be read again: strandline marks set "{name}[…]" …',
+        )
     if (until is not None or step is not None) and not stream.takes_until:
         raise DeclarationError(
             f"backfill {name}: its method cannot be told where to end",

@@ -21,7 +21,7 @@ from strandline.model.mapper import Mapper
 from strandline.model.mini import History, MiniDimension, outriggers_of
 from strandline.model.prepared import Prepared
 from strandline.model.shrunken import shrunken_of
-from strandline.pipeline import deletion, expectation
+from strandline.pipeline import deletion, descent, expectation
 from strandline.pipeline.deletion import Deletes
 from strandline.pipeline.expectation import Expected, Severity
 from strandline.pipeline.threshold import Rejects
@@ -207,14 +207,17 @@ class Pipeline:
 
     @property
     def readings(self) -> list[Reading]:
-        """The streams, each once, in the order in which they are read: those of dimensions first."""
+        """The streams, each once, in the order in which they are read: those of dimensions first, children
+        behind their parents. Raises DeclarationError where those are read by nobody.
+        """
         by_stream: dict[str, list[Sync]] = {}
         for sync in self.ordered:
             by_stream.setdefault(sync.stream.qualified_name, []).append(sync)
-        return [
+        found = [
             Reading(syncs[0].stream, tuple(syncs), self._rejects.get(name, Rejects()), self._deletes[name])
             for name, syncs in by_stream.items()
         ]
+        return sorted(found, key=lambda it: descent.depth(it.stream, by_stream, where=self.name))
 
     @property
     def ordered(self) -> list[Sync]:

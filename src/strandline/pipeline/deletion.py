@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from strandline.errors import DeclarationError
+from strandline.source.parent import Parents
 from strandline.source.stream import Stream
 
 ABSENCE: Final = "absence"
@@ -134,7 +135,8 @@ class Deletes:
 def check(deletes: Deletes, stream: Stream, *, where: str) -> None:
     """Raise DeclarationError where it does not fit the stream."""
     name = stream.qualified_name
-    if deletes.means == ABSENCE and (stream.cursor or stream.takes_state) and deletes.every is None:
+    is_in_part = stream.cursor is not None or stream.takes_state or isinstance(stream.per, Parents)
+    if deletes.means == ABSENCE and is_in_part and deletes.every is None:
         raise DeclarationError(
             f"{where}: {name} sends what has changed, so only a run that reads everything sees who is absent",
             hint='Say how often one is to: Deletes.by_absence(every="7d").',

@@ -19,10 +19,9 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Select, Table, delete, select
 
-from strandline.errors import OrderBroken, QuotaExhausted, SourceError, TooManyRejects
+from strandline.errors import OrderBroken, QuotaExhausted, SourceError
 from strandline.pipeline import refusal
 from strandline.pipeline.admission import Admission
-from strandline.pipeline.advance import ReadMark
 from strandline.pipeline.chunk import Chunk
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
@@ -30,6 +29,7 @@ from strandline.pipeline.effacement import entry_of
 from strandline.pipeline.figures import Figures
 from strandline.pipeline.intake import Intake
 from strandline.pipeline.novelty import Novelty
+from strandline.pipeline.part import Part, Parts
 from strandline.pipeline.profile import COPY, RECORDS, SOURCE, Profile
 from strandline.pipeline.register import Register
 from strandline.pipeline.sieve import Sieve
@@ -37,11 +37,10 @@ from strandline.pipeline.stager import Rows, Stager
 from strandline.pipeline.suppression import Suppression
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import ALONE, Staff, Team, can_pack
-from strandline.pipeline.window import EVERYTHING, Backfill, Window
+from strandline.pipeline.window import Backfill
 from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
-from strandline.source.tally import Walk
 from strandline.source.tombstone import Described
 from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
@@ -95,10 +94,6 @@ class Load:
         """Why not all was read, where the rest is for another run."""
         self.watch: Callable[[Connection, Chunk], None] | None = None
         """Who wants to know which keys come, if it is to be found out who is gone."""
-        self.is_complete = False
-        """Whether what changes while it is read is to be read, too."""
-        self.walks: list[Walk] = []
-        """Those of which the source has said how long they are."""
         self.stopover: Place | None = None
         """Where a replay has staged its entries before it merges; None: it stages while it does."""
         self._unknown: list[Reject] = []  # the first that was refused for what its contract does not name
@@ -114,9 +109,9 @@ class Load:
         self._team = Team(self._intake, ALONE)
         self.profile = Profile()
         self._is_profiled = is_profiled
-        self.mark = ReadMark(
-            connection, self.stream, run_id=run_id, started=datetime.now(UTC), is_full=is_full
-        )
+        self.parts = Parts(connection, self.stream, run_id=run_id, started=datetime.now(UTC))
+        self.mark = self.parts.mark_of(is_full=is_full)
+        self._mark = self.mark  # that of the part which is being read
 
     def prepare(self) -> None:
         """Empty the stage, find the marks, and stage again what an earlier run stored and did not merge."""
@@ -255,28 +250,44 @@ class Load:
 
         Raises the SourceError that fits, and TooManyRejects when nothing may be merged.
         """
-        for since, until in self._windows():
-            self._intake.highest = None
-            with closing(self.stream.read(source, since, until, walks=self.walks)) as pages, self.helped():
-                try:
-                    self._read(pages)
-                except OrderBroken:
-                    self.mark.take_back()
+        for part in self._parts_of(source):
+            self._intake.highest, self._mark = None, part.mark
+            try:
+                self._read_part(part, source)
+            except QuotaExhausted as error:
+                if not self.figures.pages or self.backfill:
                     raise
-                except SourceError as error:
-                    # What has been read is kept, and an ordered stream goes on from there.
-                    self._store_each(self._team.finish())
-                    self._store(is_end=False)
-                    if not isinstance(error, QuotaExhausted) or not self.figures.pages or self.backfill:
-                        raise
-                    self.postponed = error  # what was read is merged: the tables are a function of the log
+                self.postponed = error  # what was read is merged: the tables are a function of the log
+                break
+            except SourceError as error:
+                if not self.parts.note(part, error):
+                    raise
+            else:
+                self.parts.note(part)
+        self.parts.end()
         refusal.fail_on_unknown(self.stream, self._unknown)
-        self._refuse_too_many()
+        seen, rejected = self.figures.records + self.figures.resumed, self.figures.rejected
+        if self.reading.rejects.exceeded(rejected=rejected, records=seen):
+            raise refusal.too_many(self.connection, self.reading, self.targets, rejected=rejected, seen=seen)
 
-    def _windows(self) -> Iterable[Window]:
+    def _read_part(self, part: Part, source: Source) -> None:
+        pages = self.stream.read(source, *part.window, walks=self.parts.walks, told=part.told)
+        with closing(pages), self.helped():
+            try:
+                self._read(pages)
+            except OrderBroken:
+                part.mark.take_back()
+                raise
+            except SourceError:
+                # What has been read is kept, and an ordered stream goes on from there.
+                self._store_each(self._team.finish())
+                self._store(is_end=False)
+                raise
+
+    def _parts_of(self, source: Source) -> Iterable[Part]:
         if self.backfill is not None:
-            return self.backfill.left()
-        return [EVERYTHING if self.is_complete else self.mark.window]
+            return (Part(self.mark, it) for it in self.backfill.left())
+        return self.parts.of(source, self.mark)
 
     @contextmanager
     def helped(self) -> Iterator[None]:
@@ -308,20 +319,6 @@ class Load:
 
     def _is_full(self, chunk: Chunk) -> bool:
         return len(chunk.entries) >= self.chunk_records or chunk.size >= self.chunk_bytes
-
-    def _refuse_too_many(self) -> None:
-        seen, rejected = self.figures.records + self.figures.resumed, self.figures.rejected
-        if not self.reading.rejects.exceeded(rejected=rejected, records=seen):
-            return
-        name, applied = self.stream.qualified_name, min(target.applied for target in self.targets)
-        with self.connection.begin():
-            why = quarantine.commonest_reason(self.connection, stream=name, after=applied)
-        raise TooManyRejects(
-            f"{name}: {rejected} of {seen} records were rejected, more than {self.reading.rejects.limit},"
-            f" so nothing was merged; most of them for: {why}",
-            hint="See all with strandline quarantine list, mend the contract or the mapper, and run again:"
-            " the records are in the raw log.",
-        )
 
     def _store(self, *, is_end: bool, move: Callable[[], None] | None = None) -> None:
         chunk = self._intake.empty()
@@ -399,4 +396,4 @@ class Load:
             self.backfill.move(self.connection, run_id=self.run_id, is_end=is_end)
             return
         highest = self._suppression.highest(self._intake.highest)
-        self.mark.move(highest=highest, reached=reached, is_end=is_end)
+        self._mark.move(highest=highest, reached=reached, is_end=is_end)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from sqlalchemy import Connection
 from xxhash import xxh3_128_hexdigest
 
-from strandline.errors import UnknownField
+from strandline.errors import TooManyRejects, UnknownField
 from strandline.model.revision import contract_version, mapper_version
+from strandline.pipeline.definition import Reading
 from strandline.pipeline.target import Target
 from strandline.source.drift import UNKNOWN
 from strandline.source.stream import Stream
+from strandline.warehouse import quarantine
 from strandline.warehouse.quarantine import Reject
 
 ADDRESS: Final = re.compile(" at 0x[0-9a-f]+")
@@ -43,6 +46,21 @@ def fail_on_unknown(stream: Stream, rejects: Iterable[Reject]) -> None:
             hint='Name it, or declare unknown="keep" or "reject", and run again: the records are in the raw'
             " log.",
         )
+
+
+def too_many(
+    connection: Connection, reading: Reading, targets: Sequence[Target], *, rejected: int, seen: int
+) -> TooManyRejects:
+    """So many of those that were seen are too many."""
+    name, applied = reading.stream.qualified_name, min(target.applied for target in targets)
+    with connection.begin():
+        why = quarantine.commonest_reason(connection, stream=name, after=applied)
+    return TooManyRejects(
+        f"{name}: {rejected} of {seen} records were rejected, more than {reading.rejects.limit},"
+        f" so nothing was merged; most of them for: {why}",
+        hint="See all with strandline quarantine list, mend the contract or the mapper, and run again:"
+        " the records are in the raw log.",
+    )
 
 
 def _target(target: Target) -> str:

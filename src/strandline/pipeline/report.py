@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, QuotaExhausted, StrandlineError
+from strandline.pipeline.figures import Figures
+from strandline.source.state import abridged
 
 
 @dataclass
@@ -36,13 +38,22 @@ class StreamReport:
     retry_at: datetime | None = None
     """When its source wants to be asked again, where it has had enough."""
 
+    def take(self, figures: Figures, *, marks: tuple[str | None, str | None]) -> None:
+        """Note what was done, and from where to where; with rejects it is in part only."""
+        self.__dict__.update(asdict(figures))
+        self.mark_before, self.mark_after = map(abridged, marks)
+        if self.status == "done" and self.rejected:
+            self.status = "partial"
+
     def fail(self, error: StrandlineError) -> None:
         """Note why it failed."""
         self._note(error, status="failed")
 
-    def conclude(self, postponed: QuotaExhausted | None, *, is_partial: bool) -> None:
+    def conclude(self, postponed: QuotaExhausted | None, *, is_partial: bool, lack: str | None) -> None:
         """Note that it was read, and why the rest of it is for another run, if it is."""
-        self.status = "partial" if is_partial else "done"
+        self.status = "partial" if is_partial or lack else "done"
+        if lack is not None:
+            self.error, self.hint = lack, "The next run begins where they are; strandline marks shows it."
         if postponed is not None:
             self._note(postponed, status="partial")
 

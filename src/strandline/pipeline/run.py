@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +25,7 @@ from strandline.model.revision import mapper_version
 from strandline.pipeline import inspection, retry, tombstone
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading
+from strandline.pipeline.descent import parents
 from strandline.pipeline.figures import Figures
 from strandline.pipeline.lane import side_by_side
 from strandline.pipeline.load import Load
@@ -41,7 +43,6 @@ from strandline.pipeline.sweep import Sweep
 from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import ALONE, staff_for
 from strandline.pipeline.window import Backfill
-from strandline.source.state import abridged
 from strandline.source.stream import Source
 from strandline.warehouse import dialect, expectation, ledger, lock, mark, schema, state
 from strandline.warehouse.database import Database
@@ -181,7 +182,7 @@ class Run:
 
         readings = self.pipeline.readings
         if self.lanes:
-            loads = side_by_side(readings, self.lanes, read)
+            loads = side_by_side(readings, self.lanes, read, waits_for=partial(parents, readings))
             place = {it.stream.qualified_name: number for number, it in enumerate(readings)}
             self.report.streams.sort(key=lambda told: place.get(told.stream, len(place)))
         else:
@@ -211,13 +212,12 @@ class Run:
                 tombstone.read(load, source, self.report, note=self.note)
                 gone.end(source)
                 self.inspection.ask(reading.stream, source)
-            told.conclude(load.postponed, is_partial=bool(load.figures.rejected) or gone.is_unproven)
+            told.conclude(load.postponed, is_partial=gone.is_unproven, lack=load.parts.lack)
         except StrandlineError as error:
             told.fail(error)
         told.seconds = round(time.monotonic() - began, 3)
         if load is not None:
-            told.__dict__.update(asdict(load.figures))
-            told.mark_before, told.mark_after = abridged(load.mark.before), abridged(load.mark.after)
+            told.take(load.figures, marks=(load.mark.before, load.mark.after))
         self.note(told)
         return load if told.status != "failed" else None
 

@@ -45,7 +45,7 @@ class Sweep:
         self._before = load.last_raw_id
         self._began_at = datetime.now(UTC)
         self._keyless = 0
-        self._walks = load.walks
+        self._walks = load.parts.walks
         self.is_unproven = False
         """Whether somebody is absent from a read that may not have been complete."""
         self._deletes = self._due() if load.backfill is None else None
@@ -53,7 +53,7 @@ class Sweep:
             with load.connection.begin():
                 sweep.forget(load.connection, load.reading.seen)
             load.watch = self._see
-            load.mark.is_full = load.is_complete = self._deletes.means == ABSENCE or load.mark.is_full
+            load.mark.is_full = load.parts.is_complete = self._deletes.means == ABSENCE or load.mark.is_full
 
     def _due(self) -> Deletes | None:
         deletes = self._load.reading.sweep
@@ -157,6 +157,8 @@ class Sweep:
 
     def _doubt(self, connection: Connection, look: Look) -> str | None:
         """Why it is not certain that everybody came who is there."""
+        if self._load.parts.lack is not None:
+            return self._load.parts.lack
         if self._keyless:
             return f"{self._keyless:,} records had no key that could be read, and may be anybody's"
         for walk in self._walks:

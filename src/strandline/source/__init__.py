@@ -7,6 +7,7 @@ from strandline.source.auth import ApiKey, Basic, Bearer
 from strandline.source.conditional import IfChanged
 from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
 from strandline.source.cursor import Cursor, Precision
+from strandline.source.division import Partitions
 from strandline.source.drift import Widened
 from strandline.source.file.source import FileSource
 from strandline.source.format import Csv, Excel, FixedWidth, Format, Json, JsonLines, Parquet, Xml
@@ -28,6 +29,7 @@ from strandline.source.paginator import (
     TokenInBody,
     TokenInHeader,
 )
+from strandline.source.parent import Parents
 from strandline.source.personal import Personal
 from strandline.source.program import ProgramSettings
 from strandline.source.reconciliation import Reconciliation, reconciliation
@@ -86,7 +88,9 @@ __all__ = [
     "PageNumber",
     "Pages",
     "Paginator",
+    "Parents",
     "Parquet",
+    "Partitions",
     "Personal",
     "Precision",
     "ProgramSettings",

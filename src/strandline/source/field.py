@@ -85,3 +85,8 @@ def compile_key(
             ) from error
 
     return encode
+
+
+def no_value(_: Record) -> None:
+    """Of a field that is not declared."""
+    return

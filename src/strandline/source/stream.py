@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,8 +25,9 @@ from strandline.natural_key import NaturalKeys
 from strandline.source import prefetch, tally
 from strandline.source.contract import Contract, Record, Zone
 from strandline.source.cursor import Cursor, CursorValue
+from strandline.source.division import Division
 from strandline.source.drift import Policy, check_policy, refuse_unknown
-from strandline.source.field import compile_key, kind_of, refuse_naive
+from strandline.source.field import compile_key, kind_of, no_value, refuse_naive
 from strandline.source.glance import Glance, compile_glance
 from strandline.source.moment import A_DAY, KEEP_HINT, EffectiveTime
 from strandline.source.page import Page, Pages
@@ -43,6 +44,7 @@ def stream(
     *,
     key: str | tuple[str, ...],
     cursor: Cursor | None = None,
+    per: Division | None = None,
     effective_at: str | EffectiveTime | None = EffectiveTime.CURSOR,
     future: timedelta | None = A_DAY,
     tie_break: str | None = None,
@@ -54,7 +56,8 @@ def stream(
 ) -> Callable[[Callable[..., Pages]], Stream]:
     """Declare that a method of a source brings pages of such records.
 
-    `key` names the field (or fields) that identify a record; `effective_at` the timestamp at which a change
+    `key` names the field (or fields) that identify a record; `per` what the method is called for, one after
+    the other: Partitions or Parents; `effective_at` the timestamp at which a change
     took effect: the cursor's field unless named, READ_TIME (or None) for the moment of reading. One that
     lies more than `future` ahead of the moment of reading makes the record a reject; None lets it pass.
     `tie_break` names the field, a number or a time, that settles which of two records of one key and
@@ -72,6 +75,7 @@ def stream(
             contract=contract,
             key=key,
             cursor=cursor,
+            per=per,
             effective_at=effective_at,
             future=future,
             tie_break=tie_break,
@@ -110,6 +114,7 @@ class Stream:
         contract: type[Record],
         key: str | tuple[str, ...],
         cursor: Cursor | None,
+        per: Division | None,
         effective_at: str | EffectiveTime | None,
         future: timedelta | None,
         tie_break: str | None,
@@ -122,6 +127,7 @@ class Stream:
         self.contract = contract
         self.key = (key,) if isinstance(key, str) else key
         self.cursor = cursor
+        self.per = per
         self.future = future
         self.tie_break = tie_break
         self.deleted = deleted
@@ -131,6 +137,7 @@ class Stream:
         self.methods = tuple(method.upper() for method in methods)
         self.doc = cleandoc(function.__doc__ or "")
         self._function = function
+        self.method_name = function.__name__
         self._declared_effective_at = effective_at
 
     def bind(self, source: type[Source], name: str) -> Stream:
@@ -182,16 +189,24 @@ class Stream:
         until: CursorValue | None = None,
         *,
         walks: list[tally.Walk] | None = None,
+        told: Iterable[object] = (),
     ) -> Generator[Page, None, None]:
         """The pages, one fetched ahead in a thread; close the iterator to stop it. `walks` get those of which
-        the source says how many records they have, when they have come to their end.
+        the source says how long they are; it is read for each partition or parent that is `told`.
         """
-        return prefetch.prefetch(partial(self._produce, source, since, until, walks=walks))
+        return prefetch.prefetch(partial(self._produce, source, since, until, walks=walks, told=told))
 
-    def _produce(self, source: Source, *bounds: CursorValue | None, walks: list[tally.Walk] | None) -> Pages:
+    def _produce(
+        self,
+        source: Source,
+        *bounds: CursorValue | None,
+        walks: list[tally.Walk] | None,
+        told: Iterable[object],
+    ) -> Pages:
         reading.set(self)
         tally.walks.set(walks)
-        yield from self._function(source, *bounds[: self._bounds])
+        for first in ((it,) for it in told) if self.per is not None else ((),):
+            yield from self._function(source, *first, *bounds[: self._bounds])
 
     def describe(self, raw: bytes) -> Described:
         """What can be known of a record that failed its contract. Never raises."""
@@ -233,7 +248,7 @@ class Stream:
         check_policy(self.unknown, self.contract, where=where)
         if self.keep is not None and self.keep <= timedelta(0):
             raise DeclarationError(f"{where}: keep={self.keep!r} would keep nothing", hint=KEEP_HINT)
-        taken = list(inspect.signature(self._function).parameters)[1:]
+        taken = list(inspect.signature(self._function).parameters)[1 if self.per is None else 2 :]
         self._bounds = 2 if taken[1:2] == ["until"] else len(taken[:1])  # what else it takes is its own
         if self.cursor and not self._bounds:
             raise DeclarationError(
@@ -312,8 +327,8 @@ class Stream:
         self.parse = refuse_naive(parse, self.contract, naive) if naive else parse
         self.natural_key = compile_key(self.contract, self.key, keys=self.source.natural_keys)
         self.glance = compile_glance(self.contract, self.key, keys=self.source.natural_keys)
-        self.cursor_value = attrgetter(cursor) if cursor else _no_value
-        self.tie_break_value = attrgetter(self.tie_break) if self.tie_break else _no_value
+        self.cursor_value = attrgetter(cursor) if cursor else no_value
+        self.tie_break_value = attrgetter(self.tie_break) if self.tie_break else no_value
         self._sketch = Sketch(
             self.contract,
             key=self.key,
@@ -383,7 +398,3 @@ def _streams(cls: type[Source]) -> dict[str, Stream]:
 
 def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def _no_value(_: Record) -> None:
-    return None

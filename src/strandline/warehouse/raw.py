@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -159,6 +159,32 @@ def deletions(connection: Connection, table: Table, keys: Sequence[str]) -> set[
     told = table.c.operation == DELETE
     found = select(table.c.source_id, table.c.payload_hash).where(table.c.source_id.in_(keys), told)
     return {(key, bytes(payload_hash)) for key, payload_hash in connection.execute(found)}
+
+
+class Latest(NamedTuple):
+    """The last entry of a natural key."""
+
+    raw_id: int
+    source_id: str
+    payload: bytes
+
+
+def changed_after(
+    connection: Connection, table: Table, raw_id: int, *, up_to: int, limit: int
+) -> list[Latest]:
+    """The records that have come or changed behind this entry, as they are now, in their order; none that was
+    deleted since.
+    """
+    entry, later = table.c, table.alias("later").c
+    follows = select(later.raw_id).where(later.source_id == entry.source_id, later.raw_id > entry.raw_id)
+    found = (
+        select(entry.raw_id, entry.source_id, entry.payload)
+        .where(entry.raw_id > raw_id, entry.raw_id <= up_to, entry.source_id.is_not(None))
+        .where(entry.operation.in_([UPSERT, RETURN]), ~follows.exists())
+        .order_by(entry.raw_id)
+        .limit(limit)
+    )
+    return [Latest(it.raw_id, it.source_id, bytes(it.payload)) for it in connection.execute(found)]
 
 
 def keyless_hashes(connection: Connection, table: Table, hashes: Sequence[bytes]) -> set[bytes]:

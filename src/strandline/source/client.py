@@ -242,6 +242,11 @@ class Client:
             ) from error
         except httpx.RemoteProtocolError as error:
             raise Transient(f"answer cut short: {self._redaction.scrub(str(error))}") from error
+        except httpx.ProxyError as error:
+            # From nothing: the error behind it has the proxy's own text, which may be what it was sent.
+            if str(error).startswith("407"):
+                raise _refused_by_proxy(where) from None
+            raise Transient(f"the proxy: {self._redaction.scrub(str(error))}") from None
         except httpx.TransportError as error:
             said = self._redaction.scrub(str(error)) or type(error).__name__
             raise Transient(f"connection broken: {said}") from error
@@ -255,6 +260,8 @@ class Client:
             raise CredentialsRejected(
                 f"{where}: {answer} to {self._credentials}", hint=self._credentials_hint()
             )
+        if code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+            raise _refused_by_proxy(where)
         if code in _WORTH_ANOTHER_TRY or code >= 500:
             raise Transient(answer, retry_after=_asked_wait(response), rate_limited=code == 429)
         if not response.is_success:
@@ -338,6 +345,13 @@ def _is_unchanged(request: httpx.Request, response: httpx.Response) -> bool:
     """Whether it is a 304 to somebody who has asked for one."""
     was_asked = "if-none-match" in request.headers or "if-modified-since" in request.headers
     return was_asked and response.status_code == httpx.codes.NOT_MODIFIED
+
+
+def _refused_by_proxy(where: str) -> CredentialsRejected:
+    return CredentialsRejected(
+        f"{where}: 407 Proxy Authentication Required to the proxy's user and password",
+        hint="Correct them: PROXY among the source's settings, or HTTPS_PROXY and its like.",
+    )
 
 
 def _origin(url: httpx.URL) -> tuple[str, int | None]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import Field, SecretStr
 from sqlalchemy import URL, Connection, literal, select, text
@@ -134,6 +134,7 @@ STEPS = st.lists(
 )
 
 
+@example(steps=[("put", 0, 0), ("put", 1, 0), ("commit", 1, 0), ("read", 0, 0), ("commit", 0, 0)])
 @given(steps=STEPS)
 @cases(50)
 def test_after_each_read_is_known_what_the_table_then_holds(

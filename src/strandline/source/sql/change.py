@@ -73,7 +73,7 @@ class Moment:
     over: int
     """Every transaction with a lower number has ended."""
     next: int
-    """None with this number or a higher one had begun."""
+    """None with this number or a higher one had ended, so no row that is seen bears one."""
     tables: list[int]
 
     @property

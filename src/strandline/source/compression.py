@@ -17,6 +17,9 @@ from strandline.source.lenient import Truncated, Unreadable
 
 _BLOCK: Final = 64 * 1024
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+LEFT_BY_MACS: Final = "__MACOSX/"
+"""A folder of an archive with what only a Mac wants to know of the others."""
+
 _MODULES: Final = {"br": "brotli", "zstd": "zstandard"}
 
 
@@ -213,7 +216,7 @@ def _members(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
     except zipfile.BadZipFile as error:  # its directory stands at its end
         raise Truncated(f"the zip archive has no end: {error}") from error
     for it in archive.infolist():
-        if not it.is_dir():
+        if not it.is_dir() and not it.filename.startswith(LEFT_BY_MACS):
             yield it.filename, io.BufferedReader(_Inflated(blocks(it.filename)))
 
 

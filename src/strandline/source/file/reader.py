@@ -45,6 +45,8 @@ class Reader:
     name: str
     """The stream's, for messages."""
     scrub: Callable[[str], str]
+    keeps_state: bool
+    """Whether the stream is told what it has read; else it reads everything each time."""
     _ledger: Ledger = field(default_factory=Ledger, init=False)
     _number: int = field(default=0, init=False)
     _unsettled: int = field(default=0, init=False)
@@ -66,7 +68,7 @@ class Reader:
                 held = page
         self._ledger.forget_others({it.name for it in found})
         held = held or self._page([], f"{self._shown(pattern)}: nothing new")
-        held.state = self._ledger.state
+        held.state = self._ledger.state if self.keeps_state else None
         yield held
         if self._failures:
             raise self._failed()
@@ -130,7 +132,7 @@ class Reader:
         self._ledger.files[file.name] = stamp
         records, request = held or ([], f"{shown}: no rows")
         self._unsettled += len(records)
-        is_due = self._unsettled >= SETTLES
+        is_due = self.keeps_state and self._unsettled >= SETTLES
         self._unsettled = 0 if is_due else self._unsettled
         yield self._page(records, request, self._ledger.state if is_due else None)
 

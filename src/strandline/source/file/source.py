@@ -57,6 +57,7 @@ class FileSource(Source):
             format=format,
             name=asked_by.qualified_name if asked_by else self.name,
             scrub=Redaction(secrets=self.settings.secrets()).scrub,
+            keeps_state=asked_by is not None and asked_by.takes_state,
         )
         yield from reader.pages(pattern, since=since, new_by=new_by, at_rest=at_rest)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, Field, SecretStr
-from sqlalchemy import Engine, column, create_engine, select, table, text
+from sqlalchemy import Date, Engine, Integer, column, create_engine, select, table, text
 from tests.effort import cases
 
 from strandline.errors import (
@@ -42,6 +42,13 @@ class Versioned(Record):
 
     number: int = Field(alias="no")
     version: str
+
+
+class Day(Record):
+    """One that changes by the day."""
+
+    number: int = Field(alias="no")
+    updated_at: date
 
 
 class ErpSettings(SourceSettings):
@@ -78,6 +85,12 @@ class Erp(SqlSource):
     def versioned(self, since: str | None) -> Pages:
         """Behind a version."""
         return self.table("customers", since=since, size=self.size)
+
+    @stream(Day, key="number", cursor=Cursor("updated_at"))
+    def daily(self, since: date | None, until: date | None) -> Pages:
+        """By the day, as somebody's model of the table has it."""
+        days = table("customers", column("no", Integer), column("updated_at", Date))
+        return self.query(select(days), since=since, until=until, at_once=False, size=1)
 
     @stream(Customer, key="number")
     def queried(self) -> Pages:
@@ -261,6 +274,19 @@ def test_what_lies_between_is_read_in_order(engine: Engine) -> None:
     assert "@" not in pages[0].request
 
 
+def test_days_are_compared_as_days(engine: Engine) -> None:
+    fill(
+        engine,
+        "CREATE TABLE customers (no INTEGER PRIMARY KEY, updated_at DATE NOT NULL)",
+        "INSERT INTO customers VALUES (1, '2026-03-01'), (2, '2026-03-03'), (3, '2026-03-03')",
+    )
+
+    fill(engine, "INSERT INTO customers VALUES (4, '2026-03-04')")
+    pages = read(engine, "daily", date(2026, 3, 2), date(2026, 3, 3))
+
+    assert records(pages) == [b'{"no":%d,"updated_at":"2026-03-03"}' % it for it in (2, 3)]
+
+
 def test_a_mark_is_asked_for_on_the_clock_of_the_column(postgresql: Engine) -> None:
     """At 03:00 of the summer's last day clocks go back to 02:00: what comes then has the times of before."""
     fill(
@@ -356,6 +382,7 @@ def test_a_query_that_writes_is_refused(postgresql: Engine) -> None:
     [
         ("postgresql://me:hunter2@127.0.0.1:1/erp", SourceUnavailable, "refused"),
         ("who knows hunter2", DeclarationError, "no URL of a database"),
+        ("postgresql://me@127.0.0.1:1/erp?sslpassword=hunter2", SourceUnavailable, "refused"),
         ("mysql+aiomysql://me:hunter2@127.0.0.1/erp", DeclarationError, "needs the package aiomysql"),
         ("nosuch://me:hunter2@127.0.0.1/erp", DeclarationError, "does not know nosuch"),
     ],

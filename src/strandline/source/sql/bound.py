@@ -44,8 +44,9 @@ def within(
             meant = func.strftime(SQLITE_MOMENT, bound(value.isoformat(" ")))
             # What SQLite cannot read as a moment is nothing that may be left out.
             conditions.append(or_(moment.is_(None), compare(moment, meant)))
-        elif value is not None:
-            conditions.append(compare(at, bound(value)))
+        elif value is not None:  # SQLite knows no days, and Python's way to write them is going away
+            is_day = is_sqlite and isinstance(value, date)
+            conditions.append(compare(at, bound(str(value) if is_day else value)))
     return conditions
 
 

@@ -25,8 +25,10 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    type_coerce,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import NullType
 
 from strandline.source.cursor import CursorValue
 from strandline.source.sql import bound
@@ -92,7 +94,8 @@ class Selection:
         return self._records([]).where(or_(*unplaced))
 
     def _of(self, name: str) -> ColumnElement[Any]:
-        return self.rows.c[name]
+        # Without the type that a select may give it: values are compared as the database has sent them.
+        return type_coerce(self.rows.c[name], NullType())
 
     @cached_property
     def _bounds(self) -> list[ColumnElement[bool]]:
@@ -113,7 +116,8 @@ class Selection:
     def _records(self, place: Sequence[str]) -> Select[Any]:
         if not self.is_postgresql:
             return select(
-                *(self._of(it.name) for it in self.columns), *(self._of(it).label(None) for it in place)
+                *(self.rows.c[it.name] for it in self.columns),
+                *(self._of(it).label(None) for it in place),
             )
         record = func.convert_to(cast(func.row_to_json(self._json_row()), Text), "UTF8")
         # As texts: exact whatever the type is, also for times that Python does not know.

@@ -157,5 +157,5 @@ def _parse(url: str, setting: str) -> URL:
 
 
 def _secrets_of(url: URL) -> list[str]:
-    password = str(url.password) if url.password else ""
-    return [password] if password else []
+    options = [it for name, it in url.query.items() if "password" in name.lower() or name.lower() == "pwd"]
+    return [str(it) for it in (url.password, *options) if it]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -61,7 +61,7 @@ class Erp(SqlSource):
     """A database, and how much of it is asked for at a time."""
 
     settings: ErpSettings
-    retry: ClassVar[Retry] = Retry(attempts=2)
+    retry: ClassVar[Retry] = Retry(attempts=2, wait_initial=timedelta(milliseconds=10))
     size: ClassVar[int] = 10_000
     asked: ClassVar[str] = "SELECT * FROM customers ORDER BY no"
     options: ClassVar[dict[str, Any]] = {}
@@ -325,7 +325,7 @@ def test_a_connection_that_is_lost_between_two_chunks_is_made_again(postgresql: 
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     found: list[bytes] = []
 
-    with opened(postgresql, size=3, retry=Retry(attempts=3)) as erp:
+    with opened(postgresql, size=3, retry=Retry(attempts=3, wait_initial=timedelta(milliseconds=10))) as erp:
         for page in Erp.customers.read(erp):
             found += page.records
             fill(postgresql, f"{others} AND datname = current_database()")

@@ -15,6 +15,7 @@
     │   ├── SourceUnsettled         the source changed each time it was read: read it at a quieter time
     │   ├── OrderBroken             the source sent records out of its declared order
     │   ├── ProgramFailed           a tap or connector ended wrongly: its last words are in the message
+    │   ├── ReportFailed            the source has not made the report: ask for another, or later
     │   ├── MethodRefused           the client only reads: declare the method on the stream
     │   └── ReconciliationUnanswered  the source did not say what it has: run again later
     ├── WarehouseError
@@ -125,6 +126,10 @@ class OrderBroken(SourceError):
 
 class ProgramFailed(SourceError):
     """A program that reads the source, a tap or a connector, ended wrongly."""
+
+
+class ReportFailed(SourceError):
+    """The source was asked for a report and did not make it, or not in time."""
 
 
 class MethodRefused(SourceError):

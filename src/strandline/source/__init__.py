@@ -33,6 +33,7 @@ from strandline.source.parent import Parents
 from strandline.source.personal import Personal
 from strandline.source.program import ProgramSettings
 from strandline.source.reconciliation import Reconciliation, reconciliation
+from strandline.source.report import Download, Ready, Submit
 from strandline.source.request import InBody, Paginator
 from strandline.source.retry import Retry
 from strandline.source.rotation import RefreshToken
@@ -63,6 +64,7 @@ __all__ = [
     "Contract",
     "Csv",
     "Cursor",
+    "Download",
     "Excel",
     "FileSource",
     "FileVault",
@@ -95,6 +97,7 @@ __all__ = [
     "Precision",
     "ProgramSettings",
     "Rate",
+    "Ready",
     "Reconciliation",
     "Record",
     "Reference",
@@ -109,6 +112,7 @@ __all__ = [
     "SqlSource",
     "State",
     "Stream",
+    "Submit",
     "TokenInBody",
     "TokenInHeader",
     "TokenVault",

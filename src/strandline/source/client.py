@@ -137,8 +137,9 @@ class Client:
                 prepared,
                 where,
                 shown,
-                partial(self._read, read=read, nothing=nothing),
+                partial(self._read, read=read, nothing=nothing, nothing_at=request.answers),
                 can_shrink=request.can_shrink,
+                nothing_at=request.answers,
             ),
             policy=self._policy,
             where=where,
@@ -169,6 +170,7 @@ class Client:
         read: Callable[[httpx.Response, str], T],
         *,
         can_shrink: bool,
+        nothing_at: Collection[int],
     ) -> Fetched[T]:
         self._wait(where)
         try:
@@ -180,7 +182,7 @@ class Client:
         self._heed(response)
         if can_shrink and response.status_code in _TOO_MUCH:
             raise TooMuch(self._redaction.scrub(f"{response.status_code} {response.reason_phrase}"))
-        if not _is_unchanged(prepared, response):
+        if not _is_unchanged(prepared, response) and response.status_code not in nothing_at:
             self._check_status(response, where)
         return Fetched(
             content=read(response, where),
@@ -276,9 +278,15 @@ class Client:
         return "Check that the credentials are right, not expired, and allowed to read this."
 
     def _read(
-        self, response: httpx.Response, where: str, *, read: Callable[[bytes, str | None], T], nothing: T
+        self,
+        response: httpx.Response,
+        where: str,
+        *,
+        read: Callable[[bytes, str | None], T],
+        nothing: T,
+        nothing_at: Collection[int],
     ) -> T:
-        if response.status_code in _EMPTY:
+        if response.status_code in (*_EMPTY, *nothing_at):
             return nothing
         try:
             return read(response.content, response.charset_encoding)

@@ -21,6 +21,7 @@ from strandline.source.client import READ_METHODS, Client, Fetched
 from strandline.source.format import Format
 from strandline.source.page import BOM, Pages, Path, keys
 from strandline.source.paginator import SinglePage
+from strandline.source.report import Download, Ready, Report, Submit
 from strandline.source.request import Paginator, Request, Value, as_json, as_texts
 from strandline.source.retry import Retry
 from strandline.source.selector import Selector
@@ -102,6 +103,14 @@ class HttpSource(Source):
             methods=asked_by.methods if asked_by else READ_METHODS,
             tally=tally,
         )
+
+    def report(self, *, submit: Submit, ready: Ready, download: Download) -> Pages:
+        """Order a report, wait until it is ready, and read it: for endpoints that make one on request. A run
+        that is broken off orders it anew.
+        """
+        asked_by = reading.get()
+        name, methods = (asked_by.qualified_name, asked_by.methods) if asked_by else (self.name, READ_METHODS)
+        return Report(self.client, name, methods, submit, ready, download).read()
 
     def graphql(
         self,

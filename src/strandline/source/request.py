@@ -48,6 +48,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     can_shrink: bool = False
     """The same can be asked for in smaller pages, where this one is too much."""
+    answers: tuple[int, ...] = ()
+    """Statuses that are an answer too, though an empty one."""
     token: str | None = None
     """What the source named as next, for messages."""
     lap: int = 0

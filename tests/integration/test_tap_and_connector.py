@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from tests.dockyard import (
     CONNECTORS,
     ODD,
@@ -22,7 +23,7 @@ from tests.dockyard import (
 )
 
 from strandline.errors import ProgramFailed, SourceUnavailable, UnexpectedResponse
-from strandline.source import SingerSource, offer
+from strandline.source import FileVault, SingerSource, offer
 from strandline.source.program import ProgramSource
 
 
@@ -112,21 +113,39 @@ def test_a_full_refresh_keeps_no_state_and_is_told_none(notes: Path) -> None:
     assert json.loads(calls(notes)[-1]["files"]["--catalog"])["streams"][0]["sync_mode"] == "full_refresh"
 
 
-def test_a_connector_that_changes_its_config_is_told_the_new_one(
-    notes: Path, capsys: pytest.CaptureFixture[str]
+def test_a_connector_that_changes_its_config_is_told_the_new_one_in_the_next_run_too(
+    notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changed = {"notes": str(notes), "says": [], "discovers": [CONNECTORS], "api-key": "exchanged"}
-    control = {
-        "type": "CONTROL",
-        "control": {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": changed}},
-    }
-    source = connected(notes, json.dumps(control))
+    control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": changed}}
+    line = json.dumps({"type": "CONTROL", "control": control})
+    source = connected(notes, line)
     read(source)
     read(source)
-    assert json.loads(calls(notes)[-1]["files"]["--config"])["api-key"] == "exchanged"
+    assert told_key(notes) == "exchanged"
     said = capsys.readouterr().err
     assert "settings=['api-key', 'says']" in said
     assert "exchanged" not in said
+    read(connected(notes))
+    assert told_key(notes) == SECRET
+
+    monkeypatch.setenv("STRANDLINE_SECRET_KEY", Fernet.generate_key().decode())
+    vault = FileVault(notes.parent / "kept")
+    for given, key in ((connected(notes, line), SECRET), (connected(notes, line), "exchanged")):
+        given.vault = vault
+        read(given)
+        assert told_key(notes) == key
+        assert "exchanged" not in given.scrubbed("with exchanged")
+    assert b"exchanged" not in b"".join(it.read_bytes() for it in (notes.parent / "kept").iterdir())
+    other = connected(notes, line, mutters=["other settings"])
+    other.vault = vault
+    read(other)
+    assert told_key(notes) == SECRET
+    assert capsys.readouterr().err.count("settings=") == 0
+
+
+def told_key(notes: Path) -> str:
+    return str(json.loads(calls(notes)[-1]["files"]["--config"])["api-key"])
 
 
 @pytest.mark.parametrize(

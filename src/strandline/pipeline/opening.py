@@ -9,6 +9,7 @@ from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline
 from strandline.source import prefetch
+from strandline.source.airbyte import AirbyteSource
 from strandline.source.http import HttpSource
 from strandline.source.stream import Source
 from strandline.warehouse import credential, dialect
@@ -54,5 +55,7 @@ def open_sources(
 
 def _give_vault(source: Source, database: Database) -> None:
     # SQLite has one connection, and no locks.
-    if isinstance(source, HttpSource) and source.vault is None and not dialect.is_sqlite(database.engine):
+    if dialect.is_sqlite(database.engine):
+        return
+    if isinstance(source, HttpSource | AirbyteSource) and source.vault is None:
         source.vault = credential.DatabaseVault(database, pause=prefetch.pause)

@@ -7,20 +7,22 @@ discover ─▶ catalog, one stream configured ─▶ read ─▶ RECORD ─▶ 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import msgspec
 from pydantic_core import to_json
 
 from strandline.errors import SourceUnavailable
-from strandline.log import warn
 from strandline.source import lenient
+from strandline.source.config import Config
 from strandline.source.generator import paged
 from strandline.source.offer import Offered, unknown
 from strandline.source.page import Pages
 from strandline.source.process import Process
 from strandline.source.program import ProgramSource
 from strandline.source.state import State
+from strandline.source.vault import TokenVault
 
 SyncMode = Literal["incremental", "full_refresh"]
 
@@ -52,14 +54,20 @@ _decode = msgspec.json.Decoder(Message).decode
 class AirbyteSource(ProgramSource):
     """An Airbyte connector that is read as streams: a stream's method returns `self.pages("name", since)`."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._catalog: list[dict[str, Any]] | None = None
-        self._config: bytes | None = None
+    vault: TokenVault | None = None
+    """Where a config is kept that the connector has changed; in a pipeline the warehouse, unless set."""
+
+    _catalog: list[dict[str, Any]] | None = None
+
+    @cached_property
+    def told(self) -> Config:
+        """What the connector is told, by the settings or by itself."""
+        given = super().config()
+        return Config(self.name, given, vault=lambda: self.vault, redaction=self.redaction)
 
     def config(self) -> bytes:
-        """What the connector is told: by the settings, or by itself in a CONTROL message of this run."""
-        return super().config() if self._config is None else self._config
+        """What the connector is told, as JSON."""
+        return self.told.now
 
     def pages(
         self,
@@ -143,19 +151,10 @@ class AirbyteSource(ProgramSource):
         }
 
     def reconfigured(self, control: dict[str, Any]) -> None:
-        """Use what the connector says that it is to be told from now on, a token that it has exchanged."""
+        """Tell the connector from now on what it says that it is to be told."""
         config = (control.get("connectorConfig") or {}).get("config")
-        if not isinstance(config, dict):
-            return
-        known = msgspec.json.decode(self.config())
-        changed = sorted(name for name in config if config[name] != known.get(name))
-        self._config = to_json(config)
-        if changed:
-            warn(
-                "the connector has changed its settings, which hold for this run only",
-                source=self.name,
-                settings=changed,
-            )
+        if isinstance(config, dict):
+            self.told.change(config)
 
 
 class Talk:

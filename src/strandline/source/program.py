@@ -122,7 +122,8 @@ class ProgramSource(Source, ABC):
         return asked_by.qualified_name if asked_by is not None else self.name
 
     @cached_property
-    def _redaction(self) -> Redaction:
+    def redaction(self) -> Redaction:
+        """What is secret in what the program says."""
         return Redaction(secrets=self.settings.secrets())
 
     def config(self) -> bytes:
@@ -131,7 +132,7 @@ class ProgramSource(Source, ABC):
 
     def scrubbed(self, text: str) -> str:
         """The text without the settings' secrets."""
-        return self._redaction.scrub(text)
+        return self.redaction.scrub(text)
 
     def heard(self, text: str) -> None:
         """Pass on what the program says."""

@@ -56,6 +56,11 @@ class Registry(Source):
         there = self.sailors_there.values()
         yield from pages([it for it in there if datetime.fromisoformat(it["at"]) >= (since or START)])
 
+    @stream(Sailor, key="id", cursor=Cursor("at", lag=timedelta(hours=1)))
+    def slow(self, since: datetime | None) -> Pages:
+        """Those that have changed, by a clock that may be an hour behind."""
+        yield from pages(list(self.sailors_there.values()))
+
     @stream(SailorId, key="id")
     def ids(self) -> Pages:
         """The keys of all of them."""
@@ -230,6 +235,26 @@ def test_who_is_missing_in_a_list_of_keys_is_closed(warehouse: Database) -> None
         ("registry.ids", "done", EVERYBODY - 2),
     ]
     assert aboard(warehouse) == set(range(EVERYBODY)) - {7, 9}
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+def test_who_comes_back_by_a_slow_clock_is_there(kind: str, request: pytest.FixtureRequest) -> None:
+    """The deletion lies behind the last word of who is gone, and before whatever such a clock says next."""
+    warehouse = Database("sqlite://") if kind == "sqlite" else request.getfixturevalue("warehouse")
+    crew = of(Registry.slow, Deletes.by_ids(Registry.ids))
+    now = datetime.now(UTC)
+    Registry.sailors_there[8] = {"id": "8", "name": "Bea", "at": (now - timedelta(minutes=50)).isoformat()}
+    run(crew, warehouse)
+    leave(7, 8)
+    assert counts(run(crew, warehouse)) == ("done", EVERYBODY, 2, 2)
+    assert not aboard(warehouse) & {7, 8}
+    for number in (7, 8):
+        back = (now - timedelta(minutes=49)).isoformat()
+        Registry.sailors_there[number] = {"id": str(number), "name": "Cid", "at": back}
+    run(crew, warehouse)
+
+    assert aboard(warehouse) >= {7, 8}
+    warehouse.close()
 
 
 def test_who_came_in_this_run_is_not_gone(warehouse: Database) -> None:

@@ -34,7 +34,6 @@ def overlapping(
     first: Request,
     *,
     overlap: int,
-    limit: int,
     start: int,
     place: Callable[[int], Mapping[Param, object]],
     is_last: Callable[[Answer, int], bool],
@@ -42,12 +41,12 @@ def overlapping(
     """The walk; `place` makes the parameters of an offset, `is_last` looks for a declared end."""
     read = _Read()
     at, step, steps_back, idle = start, overlap, 0, 0
-    full, before, empty_at = limit, 0, None
+    probed, empty_at = -1, None
     for lap in count():  # pages may repeat, so it is seen to here that they end
         answer = yield replace(first.adding(place(at), token=str(at)), lap=lap)
+        if not answer.records:
+            empty_at = at
         if not read.continues(answer.records) and at > start:
-            if not answer.records:
-                empty_at = at
             answer.records = []  # they come again
             at, step, steps_back = max(start, at - step), step * 2, steps_back + 1
             if steps_back > MOST_STEPS_BACK:
@@ -61,16 +60,15 @@ def overlapping(
         end = at + answer.count
         if is_last(answer, end):
             return
-        is_short = answer.count < min(full, before or full)
-        if not answer.records and (is_short or (empty_at is not None and end >= empty_at)):
+        if not answer.records and empty_at is not None and end >= empty_at:
             return
         idle = 0 if answer.records else idle + 1
         if idle > MOST_IDLE:
             raise idling(answer.where)
-        if answer.records and 0 < before < full:  # a page that was not full was not the last: it was capped
-            full = before
-        before = answer.count
-        at += max(answer.count - overlap, 1)
+        if not answer.records and end != probed:
+            at = probed = end  # nothing new, so this may be the end; a page that is not full proves nothing
+        else:
+            at += max(answer.count - overlap, 1)
 
 
 def idling(where: str) -> PaginationLoop:

@@ -113,7 +113,6 @@ class Offset:
             yield from overlapping(
                 first,
                 overlap=self.overlap,
-                limit=self.limit,
                 start=self.start,
                 place=lambda at: self._place(at, self.limit),
                 is_last=self._is_declared_last,

@@ -156,13 +156,15 @@ def bring_back(
     connection: Connection, look: Look, *, with_seen: bool, last: int, run_id: int, fetched_at: datetime
 ) -> int:
     """Add a return, at the end of the log, of everybody who was found to be gone and has come nevertheless in
-    this run, or been seen, saying nothing newer than that; how many they are.
+    this run, or been seen, saying nothing newer than that; how many they are. Also of who was seen to be back
+    before, and only now says as what: a source whose clock is behind ours stamps that earlier.
     """
     record, entry, other = look.log.c, look.log.alias("gone"), look.log.alias("other")
     came = select(record.source_id).where(record.raw_id > look.before, record.operation == raw.UPSERT)
     there: ColumnElement[bool] = entry.c.source_id.in_(came)
     if with_seen:
-        there = or_(there, entry.c.source_id.in_(select(look.seen.c.source_id)))
+        seen = entry.c.source_id.in_(select(look.seen.c.source_id))
+        there = or_(there, and_(entry.c.operation == raw.DELETE, seen))
     of_key = other.c.source_id == entry.c.source_id
     at_once = and_(other.c.effective_at == entry.c.effective_at, other.c.raw_id > entry.c.raw_id)
     is_later = or_(other.c.effective_at > entry.c.effective_at, at_once)
@@ -171,7 +173,8 @@ def bring_back(
     newest = select(func.max(other.c.raw_id)).where(of_key, is_record).scalar_subquery()
     back = (
         select(newest.label("raw_id"), entry.c.effective_at.label("gone_at"))
-        .where(entry.c.operation == raw.DELETE, entry.c.request == COMPARED, entry.c.raw_id <= look.before)
+        .where(entry.c.operation.in_([raw.DELETE, raw.RETURN]), entry.c.request == COMPARED)
+        .where(entry.c.raw_id <= look.before)
         .where(there, ~newer.exists())
         .subquery("back")
     )

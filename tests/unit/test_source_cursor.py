@@ -50,6 +50,41 @@ def test_a_day_is_a_day_of_the_sources_zone() -> None:
     assert cursor.since(datetime(2026, 3, 4, 2, tzinfo=UTC)) == date(2026, 3, 3)
 
 
+@pytest.mark.parametrize(
+    ("mark", "asked"),
+    [
+        ("2026-10-25T00:30:00Z", date(2026, 10, 25)),  # 02:30, for the first time
+        ("2026-10-25T01:30:00Z", date(2026, 10, 25)),  # 02:30, for the second
+        ("2026-10-25T22:59:59Z", date(2026, 10, 25)),  # the last second of a day of 25 hours
+        ("2026-10-25T23:00:00Z", date(2026, 10, 26)),
+        ("2026-03-28T23:00:00Z", date(2026, 3, 29)),  # the first second of a day of 23 hours
+        ("2026-03-29T21:59:59Z", date(2026, 3, 29)),
+        ("2026-03-29T22:00:00Z", date(2026, 3, 30)),
+    ],
+)
+def test_a_day_on_which_clocks_change_is_one_day(mark: str, asked: date) -> None:
+    cursor = Cursor("at", precision=Precision.DAY, zone="Europe/Berlin")
+
+    assert cursor.since(datetime.fromisoformat(mark)) == asked
+
+
+def test_a_window_over_a_change_of_clocks_is_as_long_as_it_says() -> None:
+    mark = datetime(2026, 10, 25, 4, tzinfo=ZoneInfo("Europe/Berlin"))
+
+    assert Cursor("at", lookback=timedelta(hours=3)).since(mark) == datetime(2026, 10, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("changed", ["2026-03-29", "2026-10-25", "2026-06-15"])
+def test_an_exclusive_filter_by_day_asks_for_the_day_before_a_change_of_clocks_too(changed: str) -> None:
+    day = date.fromisoformat(changed)
+    cursor = Cursor("at", precision=Precision.DAY, inclusive=False, unique=True, zone="Europe/Berlin")
+    for hour in range(24):
+        mark = datetime(day.year, day.month, day.day, hour, 15, tzinfo=ZoneInfo("Europe/Berlin"))
+        asked = cursor.since(mark)
+        assert isinstance(asked, date)
+        assert asked < day
+
+
 def test_lookback_reads_a_window_again() -> None:
     assert Cursor("at", lookback=timedelta(hours=2)).since(NOON) == NOON - timedelta(hours=2)
     assert Cursor("day", lookback=timedelta(hours=30)).since(date(2026, 3, 4)) == date(2026, 3, 2)

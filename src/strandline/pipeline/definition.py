@@ -214,7 +214,9 @@ class Pipeline:
         for sync in self.ordered:
             by_stream.setdefault(sync.stream.qualified_name, []).append(sync)
         found = [
-            Reading(syncs[0].stream, tuple(syncs), self._rejects.get(name, Rejects()), self._deletes[name])
+            Reading(
+                syncs[0].stream, tuple(syncs), self._rejects.get(name, Rejects()), self._deletes.get(name, ())
+            )
             for name, syncs in by_stream.items()
         ]
         return sorted(found, key=lambda it: descent.depth(it.stream, by_stream, where=self.name))

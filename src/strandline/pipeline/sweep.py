@@ -92,7 +92,7 @@ class Sweep:
         load, connection = self._load, self._load.connection
         with connection.begin():
             if sweep.has_deleted(connection, self._stream.qualified_name):
-                back = sweep.bring_back(
+                sweep.bring_back(
                     connection,
                     self._look,
                     with_seen=self._deletes is not None,
@@ -100,8 +100,7 @@ class Sweep:
                     run_id=load.run_id,
                     fetched_at=datetime.now(UTC),
                 )
-                if back:
-                    load.take_up(load.last_raw_id)
+                load.take_up(load.last_raw_id)
 
     @property
     def _look(self) -> Look:

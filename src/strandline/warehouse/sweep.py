@@ -154,10 +154,10 @@ def has_deleted(connection: Connection, stream: str) -> bool:
 
 def bring_back(
     connection: Connection, look: Look, *, with_seen: bool, last: int, run_id: int, fetched_at: datetime
-) -> int:
+) -> None:
     """Add a return, at the end of the log, of everybody who was found to be gone and has come nevertheless in
-    this run, or been seen, saying nothing newer than that; how many they are. Also of who was seen to be back
-    before, and only now says as what: a source whose clock is behind ours stamps that earlier.
+    this run, or been seen, saying nothing newer than that. Also of who was seen to be back before, and only
+    now says as what: a source whose clock is behind ours stamps that earlier.
     """
     record, entry, other = look.log.c, look.log.alias("gone"), look.log.alias("other")
     came = select(record.source_id).where(record.raw_id > look.before, record.operation == raw.UPSERT)
@@ -192,7 +192,7 @@ def bring_back(
     if "tie_break" in record:
         told["tie_break"] = record.tie_break
     records = select(*told.values()).join(back, back.c.raw_id == record.raw_id)
-    return connection.execute(insert(look.log).from_select(list(told), records)).rowcount
+    connection.execute(insert(look.log).from_select(list(told), records))
 
 
 def _members(look: Look) -> Subquery:

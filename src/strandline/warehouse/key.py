@@ -84,6 +84,26 @@ def span(
     )
 
 
+def latest(reference: Reference, source_system: str) -> Subquery:
+    """The versions of this source's members, of which the latest answers without a moment, as (key,
+    durable_key, source_id, is_latest). There is nothing in it that would keep the planner from looking up a
+    few of them, or from reading all of them once.
+    """
+    dimension: type[Dimension] = reference.dimension
+    table = dimension.table()
+    key = table.c[reference.gives] if reference.gives else dimension.key_column()
+    return (
+        select(
+            key.label("key"),
+            dimension.durable_key_column().label("durable_key"),
+            table.c.source_id,
+            or_(table.c.is_current, table.c.is_deleted).label("is_latest"),
+        )
+        .where(table.c.source_system == source_system)
+        .subquery()
+    )
+
+
 def member_keys(name: str, reference: Reference, version: Any) -> dict[str, ColumnElement[Any]]:
     """What a version of a span gives to a reference: the version's key and, for type 7, the durable one."""
     durable = {durable_column(name): version.c.durable_key} if reference.durable else {}

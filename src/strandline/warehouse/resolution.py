@@ -113,8 +113,10 @@ def _resolved_values(batch: Batch) -> tuple[dict[str, Any], FromClause]:
         values[name] = case((s[name].is_(None), NOT_APPLICABLE_KEY), else_=found_key)
     for name, reference in fact.references().items():
         source, moment = batch.source_of(name), fact.as_of(name)
-        spans = key.span(reference, source, batch.members(name))
-        version = spans.alias(f"of_{name}")
+        if moment is None:
+            version = key.latest(reference, source).alias(f"of_{name}")
+        else:
+            version = key.span(reference, source, batch.members(name)).alias(f"of_{name}")
         staged_moment = None if moment is None else s[moment.name]
         joined = joined.outerjoin(
             version, and_(version.c.source_id == s[name], key.answers(version, staged_moment))

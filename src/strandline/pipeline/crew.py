@@ -32,11 +32,13 @@ from strandline.pipeline.desk import Again, Desk, Order
 from strandline.pipeline.worker import Job, receive, send, write
 
 START: Final = (
-    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    "import gc, signal; gc.disable(); signal.signal(signal.SIGINT, signal.SIG_IGN);"
     " import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer);"
-    " from strandline.pipeline.worker import work; work()"
+    " from strandline.pipeline.worker import work; gc.enable(); work()"
 )
-"""What a worker begins with. Of Ctrl-C, which reaches it too, the run decides what becomes."""
+"""What a worker begins with, its garbage collector at rest while it imports. Of Ctrl-C, which reaches it too,
+the run decides what becomes.
+"""
 AHEAD: Final = 8
 """So many pages a worker has at most: enough for the time in which this process stores a chunk."""
 

@@ -56,6 +56,9 @@ class Reader:
         natural_key, cursor_value = stream.natural_key, stream.cursor_value
         checked = fields_to_check(stream)
 
+        def holds(record: Any) -> bool:
+            return all(can_store(getattr(record, it)) for it in checked)
+
         def read(payload: bytes) -> tuple[Any, str | None, CursorValue | None, Shape]:
             found = short(payload)
             if found is not None:
@@ -64,7 +67,7 @@ class Reader:
                     known = natural_key(record), cursor_value(record)
                 except RecordRejected:  # which the whole way will say as well
                     known = None, None
-                if known[0] is not None and all(can_store(getattr(record, it)) for it in checked):
+                if known[0] is not None and (not checked or holds(record)):
                     return record, *known, shape
             whole, source_id, value = wholly(payload)
             if shape := watch(whole):

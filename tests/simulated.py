@@ -122,8 +122,10 @@ def paginator_for(quirks: Quirks) -> Paginator:
         return TokenInBody("next")
     if quirks.paging == "offset" and quirks.changes_while_read and quirks.page_size > 1 and not quirks.late:
         return Offset(limit=quirks.page_size, overlap=1 + quirks.page_size // 3)
+    # A total that is too low costs a request, and one that is too high fails the run: nothing is lost to it.
+    total = "total" if quirks.wrong_total < 0 and not quirks.short_pages else None
     counted: Offset | PageNumber = (
-        Offset(limit=quirks.page_size)
+        Offset(limit=quirks.page_size, total=total)
         if quirks.paging == "offset"
         else PageNumber(size=quirks.page_size, size_param="limit")
     )

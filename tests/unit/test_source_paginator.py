@@ -145,6 +145,22 @@ def test_an_end_that_is_declared_but_not_there_is_no_end(paginator: Paginator) -
         steps.send(answer())
 
 
+def test_a_total_that_is_too_low_ends_no_walk_at_a_full_page() -> None:
+    paginator = Offset(total="n", limit=2)
+    requests = walk(paginator, answer(count=2, n=2), answer(count=2, n=2), answer(count=1, n=2))
+
+    assert [it.params["offset"] for it in requests] == ["0", "2", "4"]
+
+
+def test_a_total_that_is_not_reached_is_unexpected() -> None:
+    steps = Offset(total="n").walk(FIRST)
+    next(steps)
+    steps.send(answer(count=2, n=5))
+
+    with pytest.raises(UnexpectedResponse, match=r"'n' says that there are 5, and behind 2 comes nothing"):
+        steps.send(answer(count=0, n=5))
+
+
 def test_a_total_that_is_no_number_is_unexpected() -> None:
     steps = Offset(total="n").walk(FIRST)
     next(steps)

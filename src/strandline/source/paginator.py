@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from strandline.errors import DeclarationError
+from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.source import link
 from strandline.source.overlap import overlapping
 from strandline.source.page import Path
@@ -79,9 +79,10 @@ class Offset:
     at an empty page.
 
     The offset grows by what came, not by what was asked for, so a source that caps the limit loses nothing.
-    `short_page_ends=True` also ends at a page of fewer than `limit` records, which saves the last request.
-    With an `overlap` each page begins so many records before the end of the last one, and what is inserted or
-    deleted before the walk's place is noticed and costs no record.
+    A `total` may be wrong: behind a full page one more is asked for, and a total that is not reached is
+    an UnexpectedResponse. `short_page_ends=True` also ends at a page of fewer than `limit` records, which
+    saves the last request. With an `overlap` each page begins so many records before the end of the last
+    one, and what is inserted or deleted before the walk's place is noticed and costs no record.
     """
 
     limit: Size = None
@@ -134,12 +135,22 @@ class Offset:
     def _is_last(self, answer: Answer, offset: int, limit: int | None) -> bool:
         if self.has_more is None and self.total is None:
             return _is_end(answer.count, limit if self.short_page_ends else None)
-        return self._is_declared_last(answer, offset)
+        is_full = self.total is not None and limit is not None and answer.count >= limit
+        return self._is_declared_last(answer, offset) and not is_full
 
     def _is_declared_last(self, answer: Answer, offset: int) -> bool:
         if self.has_more is not None:
             return not answer.required(self.has_more)
-        return self.total is not None and offset - self.start >= answer.integer(self.total)
+        if self.total is None:
+            return False
+        total, read = answer.integer(self.total), offset - self.start
+        if not answer.count and read < total:
+            raise UnexpectedResponse(
+                f"{answer.where}: {self.total!r} says that there are {total:,},"
+                f" and behind {read:,} comes nothing",
+                hint="If that number is wrong, leave total out: then an empty page is the end.",
+            )
+        return read >= total
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.fernet import Fernet
 from tests.dockyard import (
@@ -24,6 +25,8 @@ from tests.dockyard import (
 
 from strandline.errors import ProgramFailed, SourceUnavailable, UnexpectedResponse
 from strandline.source import FileVault, SingerSource, offer
+from strandline.source import airbyte as source_airbyte
+from strandline.source import singer as source_singer
 from strandline.source.program import ProgramSource
 
 
@@ -201,3 +204,15 @@ def test_what_is_offered_is_drafted_as_python_that_declares_it(notes: Path) -> N
         record = declared.parse(b'{"id": 1, "shipName": "Ada", "price": 1.10, "built-on": "2026-03-01"}')
         assert (record.ship_name, record.price, record.built_on) == ("Ada", Decimal("1.10"), date(2026, 3, 1))
         assert {"class_", "crew", "copy_", "sdc_deleted_at"} <= set(declared.contract.model_fields)
+
+
+def test_an_ordinary_line_is_cut_at_once_and_not_bracket_by_bracket() -> None:
+    record = '{"id": 1, "n": 1234567890123456789012345678901234567890.10}'
+    sent = source_singer.Message("RECORD", "ships", msgspec.Raw(record.encode()))
+    assert source_singer._decode(singer(record).encode()) == sent
+    assert bytes(source_singer._decode(b'{"type": "STATE", "value": {"a":  1}}').value) == b'{"a":  1}'
+    cut = source_airbyte._decode(airbyte(record).encode()).record
+    assert cut is not None
+    assert bytes(cut.data) == record.encode()
+    state = b'{"type": "STATE", "state": {"type":  "GLOBAL"}}'
+    assert bytes(source_airbyte._decode(state).state) == b'{"type":  "GLOBAL"}'

@@ -29,6 +29,10 @@ SyncMode = Literal["incremental", "full_refresh"]
 LOUD: Final = ("FATAL", "ERROR", "WARN")
 
 
+NOTHING: Final = msgspec.Raw(b"")
+"""Where a message has no such part. None would do as little as any union: msgspec reads it as no Raw."""
+
+
 class Sent(msgspec.Struct):
     """A record of a stream."""
 
@@ -41,7 +45,7 @@ class Message(msgspec.Struct):
 
     type: str
     record: Sent | None = None
-    state: msgspec.Raw | None = None
+    state: msgspec.Raw = NOTHING
     log: dict[str, Any] | None = None
     trace: dict[str, Any] | None = None
     control: dict[str, Any] | None = None
@@ -129,10 +133,8 @@ class AirbyteSource(ProgramSource):
                 if message.record is not None:
                     if message.record.stream == stream:
                         yield bytes(message.record.data)
-                elif message.state is not None and keeps_state:
-                    state = bytes(message.state)
-                    if _is_of(state, stream):
-                        yield State(state.decode(errors="surrogateescape"))
+                elif keeps_state and (state := bytes(message.state)) and _is_of(state, stream):
+                    yield State(state.decode(errors="surrogateescape"))
             talk.finish()
 
     def _configured(self, stream: str, sync_mode: SyncMode | None, cursor_field: list[str]) -> dict[str, Any]:
@@ -180,7 +182,7 @@ class Talk:
             self._trace(message.trace)
         elif message.control is not None:
             self._source.reconfigured(message.control)
-        elif message.type in ("RECORD", "STATE") and message.record is None and message.state is None:
+        elif message.type in ("RECORD", "STATE") and message.record is None and not bytes(message.state):
             raise self._source.unreadable(line, f"a {message.type} that cannot be read")
         return message
 
@@ -201,7 +203,7 @@ class Talk:
             raise self._source.unreadable(line, "a line that is no message")
         if data is not None and isinstance(stream, str):
             return Message(kind, record=Sent(stream, msgspec.Raw(data)))
-        return Message(kind, state=None if state is None else msgspec.Raw(state))
+        return Message(kind, state=msgspec.Raw(state or b""))
 
     def _trace(self, trace: dict[str, Any]) -> None:
         if isinstance(error := trace.get("error"), dict):

@@ -7,7 +7,7 @@ tap --discover ─▶ catalog, with one stream selected ─▶ tap ─▶ RECORD
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 from pydantic_core import to_json
@@ -19,14 +19,17 @@ from strandline.source.page import Pages
 from strandline.source.program import ProgramSource
 from strandline.source.state import State
 
+NOTHING: Final = msgspec.Raw(b"")
+"""Where a message has no such part. None would do as little as any union: msgspec reads it as no Raw."""
+
 
 class Message(msgspec.Struct):
     """What a line of a tap says, its parts as they were sent."""
 
     type: str
     stream: str | None = None
-    record: msgspec.Raw | None = None
-    value: msgspec.Raw | None = None
+    record: msgspec.Raw = NOTHING
+    value: msgspec.Raw = NOTHING
 
 
 _decode = msgspec.json.Decoder(Message).decode
@@ -97,13 +100,13 @@ class SingerSource(ProgramSource):
         with self.running(files=files) as process:
             for line in process.lines():
                 message = self._message(line)
-                if message.type == "RECORD" and message.record is not None:
+                if message.type == "RECORD" and (record := bytes(message.record)):
                     if sent_by not in (None, message.stream):
                         raise self.unreadable(line, f"records of {sent_by} and of {message.stream}")
                     sent_by = message.stream
-                    yield bytes(message.record)
-                elif message.type == "STATE" and message.value is not None:
-                    yield State(bytes(message.value).decode(errors="surrogateescape"))
+                    yield record
+                elif message.type == "STATE" and (value := bytes(message.value)):
+                    yield State(value.decode(errors="surrogateescape"))
                 elif message.type in ("RECORD", "STATE", "BATCH"):
                     raise self.unreadable(line, f"a {message.type} that cannot be read")
             self.check(process)
@@ -125,8 +128,8 @@ class SingerSource(ProgramSource):
         return Message(
             kind,
             stream if isinstance(stream, str) else None,
-            None if record is None else msgspec.Raw(record),
-            None if value is None else msgspec.Raw(value),
+            msgspec.Raw(record or b""),
+            msgspec.Raw(value or b""),
         )
 
     def _selection(self, stream: str, metadata: Mapping[str, Any]) -> bytes:

@@ -35,15 +35,25 @@ from strandline.source import (
 from strandline.source.cursor import CursorValue
 from strandline.source.oauth2 import ClientCredentials
 from strandline.source.request import Paginator
+from strandline.source.rotation import RefreshToken
 from strandline.testing import postgres
 from strandline.testing.quirk import NOTHING, Quirks, draw
-from strandline.testing.simulator import IDS, THINGS, Simulator, Thing
+from strandline.testing.simulator import (
+    CLIENT,
+    DELETED,
+    IDS,
+    SECRET,
+    SEED_TOKEN,
+    THINGS,
+    TOKEN,
+    Simulator,
+    Thing,
+)
 from strandline.warehouse import mark, raw
 from strandline.warehouse.check import check
 from strandline.warehouse.database import Database
 
 PATIENT = Retry(attempts=6, wait_initial=timedelta(milliseconds=1), wait_max=timedelta(milliseconds=2))
-CLIENT = ClientCredentials("/token", client_id="tests", client_secret="sesame")
 NAMES = ("saw", "plane", "file", "rasp", "adze")
 
 
@@ -59,6 +69,13 @@ class ThingId(Record):
     """The id of a thing that is there."""
 
     id: str
+
+
+class ThingGone(Record):
+    """The id of a thing that is there no more, and since when."""
+
+    id: str
+    deleted_at: AwareDatetime = Field(alias="deletedAt")
 
 
 class DimOddThing(Dimension):
@@ -97,9 +114,13 @@ def source_for(quirks: Quirks) -> type[HttpSource]:
         retry = PATIENT
         settings: ApiSettings
 
-        def auth(self) -> ClientCredentials | None:
+        def auth(self) -> ClientCredentials | RefreshToken | None:
             """A token, where one is wanted."""
-            return None if quirks.token_life is None else CLIENT
+            if quirks.token_life is None:
+                return None
+            if quirks.rotates_tokens:
+                return RefreshToken(TOKEN, refresh_token=SEED_TOKEN, client_id=CLIENT, client_secret=SECRET)
+            return ClientCredentials(TOKEN, client_id=CLIENT, client_secret=SECRET)
 
         @stream(ThingRecord, key="id", cursor=cursor, deleted="deleted")
         def things(self, since: datetime | date | None) -> Pages:
@@ -107,6 +128,11 @@ def source_for(quirks: Quirks) -> type[HttpSource]:
             return self.pages(
                 THINGS, params={"since": since}, paginator=paginator_for(quirks), records="data"
             )
+
+        @stream(ThingGone, key="id", cursor=Cursor("deleted_at", lag=quirks.lag))
+        def gone(self, since: datetime | None) -> Pages:
+            """Those that were deleted since."""
+            return self.pages(DELETED, params={"since": since}, records="data")
 
         @stream(ThingId, key="id")
         def ids(self) -> Pages:
@@ -132,6 +158,13 @@ def paginator_for(quirks: Quirks) -> Paginator:
     return Settled(counted, key="id", walks=12) if quirks.changes_while_read else counted
 
 
+def deletes_of(source: type[HttpSource], quirks: Quirks) -> Deletes | None:
+    """How it is found out what is gone, where no flag tells."""
+    if quirks.deleting == "removed":
+        return Deletes.by_ids(source.streams()["ids"], share=None, count=None, may_be_empty=True)
+    return Deletes.by_tombstones(source.streams()["gone"]) if quirks.deleting == "tombstones" else None
+
+
 class Scenario:
     """What one seed makes happen in a database of its own."""
 
@@ -145,12 +178,8 @@ class Scenario:
         self.stream = source.streams()["things"]
         self.source = source(settings=ApiSettings(base_url=api.url))
         self.pipeline = Pipeline("simulated")
-        deletes = Deletes.by_ids(source.streams()["ids"], share=None, count=None, may_be_empty=True)
         self.pipeline.sync(
-            self.stream,
-            ApiThing,
-            rejects=Rejects(count=0, share=0.0),
-            deletes=deletes if api.quirks.deleting == "removed" else None,
+            self.stream, ApiThing, rejects=Rejects(count=0, share=0.0), deletes=deletes_of(source, api.quirks)
         )
         self._log = raw.raw_table("api.things", cursor=self.stream.cursor_type)
 
@@ -263,8 +292,9 @@ def quirks_of(dice: Random) -> Quirks:
     """Quirks at random that the source above can live with."""
     quirks = draw(dice)
     reuses = quirks.reuses_ids and not (quirks.changes_while_read and quirks.paging != "token")
-    deleting = quirks.deleting if quirks.deleting == "removed" and quirks.skew <= NOTHING else "flag"
-    return replace(quirks, deleting=deleting, reuses_ids=reuses)
+    # What takes effect ahead of our clock is left alone by a comparison, until its time has come.
+    is_ahead = quirks.deleting == "removed" and quirks.skew > NOTHING
+    return replace(quirks, deleting="flag" if is_ahead else quirks.deleting, reuses_ids=reuses)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import URL
 from tests.simulated import Scenario, prepared, quirks_of
 
@@ -25,7 +26,8 @@ FIRST = 20261128
 
 @pytest.fixture(scope="module")
 def empty(postgres_server: URL) -> Iterator[str]:
-    with prepared(postgres_server) as name:
+    with pytest.MonkeyPatch.context() as environment, prepared(postgres_server) as name:
+        environment.setenv("STRANDLINE_SECRET_KEY", Fernet.generate_key().decode())
         yield name
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import URL
@@ -21,7 +22,8 @@ from strandline.warehouse.database import Database
 @pytest.fixture(scope="module")
 def empty(postgres_server: URL) -> Iterator[str]:
     """The name of a database to copy."""
-    with prepared(postgres_server) as name:
+    with pytest.MonkeyPatch.context() as environment, prepared(postgres_server) as name:
+        environment.setenv("STRANDLINE_SECRET_KEY", Fernet.generate_key().decode())
         yield name
 
 

@@ -52,6 +52,10 @@ class Quirks:
     """How many requests a storm lasts."""
     token_life: int | None = None
     """After so many requests the access token has expired; None: no token is asked for."""
+    rotates_tokens: bool = False
+    """An access token is got for a refresh token, which is good for one use: the next one comes with it."""
+    lost_tokens: float = 0.0
+    """Share of answers with tokens that are lost on the way (502); the refresh token before stays good."""
     wrong_total: int = 0
     """What is added to the number of records that the answer tells."""
     deleting: Deleting = "flag"
@@ -89,6 +93,8 @@ def draw(dice: Random) -> Quirks:
         refused=dice.choice([0.0, 0.0, 0.1]),
         storm=dice.choice([1, 3, 12]),
         token_life=dice.choice([None, 1, 4]),
+        rotates_tokens=dice.random() < 0.5,
+        lost_tokens=dice.choice([0.0, 0.2]),
         wrong_total=dice.choice([0, 0, 0, -2, 3]),
         deleting=dice.choice(["never", "flag", "flag", "removed", "tombstones"]),
         reuses_ids=dice.random() < 0.5,

@@ -12,12 +12,11 @@ oddities.
     GET /things            ?since= ?limit= and page_token=, offset= or page=; {"data": […], "total": …}
     GET /things/deleted    ?since=  {"data": [{"id": …, "deletedAt": …}]}, of those that are gone
     GET /things/ids        {"data": [{"id": …}]}, of those that are there
-    POST /token            an access token, for a client that says who it is
+    POST /token            an access token, for a client that says who it is: CLIENT and SECRET, or SEED_TOKEN
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -28,11 +27,15 @@ from typing import Any, Self
 
 from strandline.testing.quirk import Quirks
 from strandline.testing.server import Fault, ReceivedRequest, Reset, Response, ScriptedApi, Status, Truncated
+from strandline.testing.tokens import Tokens
 
 THINGS = "/things"
 DELETED = "/things/deleted"
 IDS = "/things/ids"
 TOKEN = "/token"
+
+CLIENT, SECRET, SEED_TOKEN = "simulated", "sesame", "first"
+"""Who may have tokens, and the refresh token that a chain of them begins with."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _STEP = timedelta(microseconds=1)
@@ -72,8 +75,8 @@ class Simulator(ScriptedApi):
         self._walk = seed
         self._last_stamp = _BEGINNING
         self._refusing = 0
-        self._tokens = itertools.count(1)
-        self._token: str | None = None
+        seed_token = SEED_TOKEN if self.quirks.rotates_tokens else None
+        self._tokens = Tokens(client_id=CLIENT, client_secret=SECRET, refresh_token=seed_token, grace=True)
         self._token_left = 0
         self._changing = RLock()
         for path, answer in ((THINGS, self._page), (DELETED, self._tombstones), (IDS, self._ids)):
@@ -159,16 +162,19 @@ class Simulator(ScriptedApi):
     def _knows(self, request: ReceivedRequest) -> bool:
         if self.quirks.token_life is None:
             return True
-        if self._token is None or request.headers.get("authorization") != f"Bearer {self._token}":
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not self._tokens.is_good(token):
             return False
         self._token_left -= 1
         if self._token_left <= 0:
-            self._token = None  # this request is the last that it is good for
+            self._tokens.expire()  # this request is the last that it is good for
         return True
 
     def _give_token(self, request: ReceivedRequest) -> Response:
-        self._token, self._token_left = f"access-{next(self._tokens)}", self.quirks.token_life or 0
-        return _json({"access_token": self._token, "token_type": "Bearer", "expires_in": 3600})
+        given = self._tokens(request)
+        self._token_left = self.quirks.token_life or 0
+        is_lost = not self.is_calm and self._happens(self.quirks.lost_tokens)
+        return Response(b"the answer is lost", status=502) if is_lost else given
 
     def _page(self, request: ReceivedRequest) -> Response:
         found = self._sorted(self._since(request.query), request.query)
@@ -231,9 +237,13 @@ class Simulator(ScriptedApi):
         lowest = datetime.fromisoformat(since) if since else _BEGINNING
         lowest = lowest if lowest.tzinfo else lowest.replace(tzinfo=UTC)
         listed = self._deleted.items() if self.quirks.deleting == "tombstones" else ()
-        return _json(
-            {"data": [{"id": key, "deletedAt": at.isoformat()} for key, at in listed if at >= lowest]}
-        )
+        sent = [
+            json.dumps({"id": key, "deletedAt": it.isoformat()}).encode()
+            for key, it in listed
+            if it >= lowest
+        ]
+        self.served.update(sent)
+        return Response(b'{"data": [' + b", ".join(sent) + b"]}")
 
     def _ids(self, request: ReceivedRequest) -> Response:
         there = sorted(it.id for it in self._things.values() if not it.is_deleted)

@@ -1,125 +1,86 @@
 """The source layer: what a user declares of an API, and how it is read."""
 
-from strandline.natural_key import NaturalKeys
-from strandline.source.airbyte import AirbyteSource
-from strandline.source.assertion import JwtAssertion
-from strandline.source.auth import ApiKey, Basic, Bearer
-from strandline.source.conditional import IfChanged
-from strandline.source.contract import BooleanString, Contract, Record, Reference, Zone
-from strandline.source.cursor import Cursor, Precision
-from strandline.source.division import Partitions
-from strandline.source.drift import Widened
-from strandline.source.file.source import FileSource
-from strandline.source.format import Csv, Excel, FixedWidth, Format, Json, JsonLines, Parquet, Xml
-from strandline.source.generator import paged
-from strandline.source.graphql import Connection
-from strandline.source.http import HttpSource
-from strandline.source.keyset import Keyset
-from strandline.source.moment import READ_TIME
-from strandline.source.oauth1 import OAuth1
-from strandline.source.oauth2 import ClientCredentials
-from strandline.source.page import Page, Pages
-from strandline.source.paginator import (
-    LinkHeader,
-    LinkInBody,
-    LinkInHeader,
-    Offset,
-    PageNumber,
-    SinglePage,
-    TokenInBody,
-    TokenInHeader,
-)
-from strandline.source.parent import Parents
-from strandline.source.personal import Personal
-from strandline.source.program import ProgramSettings
-from strandline.source.reconciliation import Reconciliation, reconciliation
-from strandline.source.report import Download, Ready, Submit
-from strandline.source.request import InBody, Paginator
-from strandline.source.retry import Retry
-from strandline.source.rotation import RefreshToken
-from strandline.source.session import SessionLogin
-from strandline.source.settings import SourceSettings
-from strandline.source.settled import Settled
-from strandline.source.signature import HmacSignature
-from strandline.source.singer import SingerSource
-from strandline.source.sizing import Adaptive
-from strandline.source.sql.source import SqlSource
-from strandline.source.state import State
-from strandline.source.stream import Source, Stream, stream
-from strandline.source.tally import Header
-from strandline.source.throttle import Rate
-from strandline.source.transport import HttpSettings
-from strandline.source.vault import FileVault, TokenVault
+from strandline import late
 
-__all__ = [
-    "READ_TIME",
-    "Adaptive",
-    "AirbyteSource",
-    "ApiKey",
-    "Basic",
-    "Bearer",
-    "BooleanString",
-    "ClientCredentials",
-    "Connection",
-    "Contract",
-    "Csv",
-    "Cursor",
-    "Download",
-    "Excel",
-    "FileSource",
-    "FileVault",
-    "FixedWidth",
-    "Format",
-    "Header",
-    "HmacSignature",
-    "HttpSettings",
-    "HttpSource",
-    "IfChanged",
-    "InBody",
-    "Json",
-    "JsonLines",
-    "JwtAssertion",
-    "Keyset",
-    "LinkHeader",
-    "LinkInBody",
-    "LinkInHeader",
-    "NaturalKeys",
-    "OAuth1",
-    "Offset",
-    "Page",
-    "PageNumber",
-    "Pages",
-    "Paginator",
-    "Parents",
-    "Parquet",
-    "Partitions",
-    "Personal",
-    "Precision",
-    "ProgramSettings",
-    "Rate",
-    "Ready",
-    "Reconciliation",
-    "Record",
-    "Reference",
-    "RefreshToken",
-    "Retry",
-    "SessionLogin",
-    "Settled",
-    "SingerSource",
-    "SinglePage",
-    "Source",
-    "SourceSettings",
-    "SqlSource",
-    "State",
-    "Stream",
-    "Submit",
-    "TokenInBody",
-    "TokenInHeader",
-    "TokenVault",
-    "Widened",
-    "Xml",
-    "Zone",
-    "paged",
-    "reconciliation",
-    "stream",
-]
+# At once: a module of the same name would stand in the way of each.
+from strandline.source.reconciliation import reconciliation as reconciliation
+from strandline.source.stream import stream as stream
+
+HOMES = {
+    "Adaptive": "source.sizing",
+    "AirbyteSource": "source.airbyte",
+    "ApiKey": "source.auth",
+    "Basic": "source.auth",
+    "Bearer": "source.auth",
+    "BooleanString": "source.contract",
+    "ClientCredentials": "source.oauth2",
+    "Connection": "source.graphql",
+    "Contract": "source.contract",
+    "Csv": "source.format",
+    "Cursor": "source.cursor",
+    "Download": "source.report",
+    "Excel": "source.format",
+    "FileSource": "source.file.source",
+    "FileVault": "source.vault",
+    "FixedWidth": "source.format",
+    "Format": "source.format",
+    "Header": "source.tally",
+    "HmacSignature": "source.signature",
+    "HttpSettings": "source.transport",
+    "HttpSource": "source.http",
+    "IfChanged": "source.conditional",
+    "InBody": "source.request",
+    "Json": "source.format",
+    "JsonLines": "source.format",
+    "JwtAssertion": "source.assertion",
+    "Keyset": "source.keyset",
+    "LinkHeader": "source.paginator",
+    "LinkInBody": "source.paginator",
+    "LinkInHeader": "source.paginator",
+    "NaturalKeys": "natural_key",
+    "OAuth1": "source.oauth1",
+    "Offset": "source.paginator",
+    "Page": "source.page",
+    "PageNumber": "source.paginator",
+    "Pages": "source.page",
+    "Paginator": "source.request",
+    "Parents": "source.parent",
+    "Parquet": "source.format",
+    "Partitions": "source.division",
+    "Personal": "source.personal",
+    "Precision": "source.cursor",
+    "ProgramSettings": "source.program",
+    "READ_TIME": "source.moment",
+    "Rate": "source.throttle",
+    "Ready": "source.report",
+    "Reconciliation": "source.reconciliation",
+    "Record": "source.contract",
+    "Reference": "source.contract",
+    "RefreshToken": "source.rotation",
+    "Retry": "source.retry",
+    "SessionLogin": "source.session",
+    "Settled": "source.settled",
+    "SingerSource": "source.singer",
+    "SinglePage": "source.paginator",
+    "Source": "source.stream",
+    "SourceSettings": "source.settings",
+    "SqlSource": "source.sql.source",
+    "State": "source.state",
+    "Stream": "source.stream",
+    "Submit": "source.report",
+    "TokenInBody": "source.paginator",
+    "TokenInHeader": "source.paginator",
+    "TokenVault": "source.vault",
+    "Widened": "source.drift",
+    "Xml": "source.format",
+    "Zone": "source.contract",
+    "paged": "source.generator",
+}
+
+__all__ = sorted([*HOMES, "reconciliation", "stream"])  # noqa: PLE0605
+
+__getattr__ = late.finder(__name__, HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -104,6 +104,17 @@ def _checked(text: str) -> str:
     return short(text)
 
 
+def identifier(value: object, *, most: int) -> str:
+    """The text of a column that identifies: a number as a natural key has it. Raises ValueError or TypeError
+    for what is too long, and for what is no identifier.
+    """
+    if type(value) is int:
+        return str(value)
+    if not isinstance(value, str):
+        raise TypeError(f"the column holds text, and this is a {type(value).__name__}: {value!r}")
+    return short(value, most=most)
+
+
 def short(text: str, *, most: int = LONGEST) -> str:
     """The text, or ValueError if it takes more bytes than an index can hold."""
     # No character takes more than four bytes.

@@ -55,6 +55,17 @@ def test_what_is_no_identity_is_refused(value: Any) -> None:
         natural_key.encode(value)
 
 
+def test_a_number_in_a_column_that_identifies_is_the_text_of_the_natural_key() -> None:
+    assert natural_key.identifier(17, most=100) == natural_key.encode(17) == "17"
+    assert natural_key.identifier("17", most=100) == "17"
+
+
+@pytest.mark.parametrize(("value", "error"), [(True, TypeError), (1.5, TypeError), ("x" * 101, ValueError)])
+def test_what_cannot_stand_in_a_column_that_identifies_is_refused(value: Any, error: type) -> None:
+    with pytest.raises(error):
+        natural_key.identifier(value, most=100)
+
+
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1), min_size=1

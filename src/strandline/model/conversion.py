@@ -35,7 +35,7 @@ from strandline.model.path import Step
 from strandline.model.period import DELETED_IN, PeriodicSnapshot
 from strandline.model.prepared import Prepared
 from strandline.model.type import Exact, UtcDateTime, exactly
-from strandline.natural_key import LONGEST, NaturalKeys, short
+from strandline.natural_key import LONGEST, NaturalKeys, identifier
 
 FAILURES: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a mapper raises when a record is not as it expects. Anything else is a fault of the program and ends
@@ -273,7 +273,7 @@ class _Author:
         texts = [it for it in model.grain() if isinstance(it.type, String)]
         if not isinstance(column.type, String):
             return []
-        self.names["short"] = partial(short, most=LONGEST // len(texts))
+        self.names["short"] = partial(identifier, most=LONGEST // len(texts))
         return [f"if {value} is not None: {value} = short({value})"]
 
     def _keep_order(self, name: str) -> list[str]:

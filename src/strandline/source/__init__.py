@@ -23,6 +23,7 @@ HOMES = {
     "FileSource": "source.file.source",
     "FileVault": "source.vault",
     "FixedWidth": "source.format",
+    "Flag": "source.tombstone",
     "Format": "source.format",
     "Header": "source.tally",
     "HmacSignature": "source.signature",

@@ -67,6 +67,7 @@ from strandline.source.stream import Stream as Stream
 from strandline.source.stream import stream as stream
 from strandline.source.tally import Header as Header
 from strandline.source.throttle import Rate as Rate
+from strandline.source.tombstone import Flag as Flag
 from strandline.source.transport import HttpSettings as HttpSettings
 from strandline.source.vault import FileVault as FileVault
 from strandline.source.vault import TokenVault as TokenVault

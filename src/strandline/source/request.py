@@ -24,7 +24,7 @@ Value = str | int | float | bool | date | datetime | None
 @dataclass(frozen=True)
 class InBody:
     """A parameter that goes into the request's body: `InBody("variables.after")`. Objects on the way to it
-    are made where there are none.
+    are made where there are none; a number is a place in a list that is there: `InBody("params.1")`.
     """
 
     path: Path
@@ -167,12 +167,21 @@ def _with(body: object, place: tuple[str, ...], value: object, param: InBody) ->
     """The body with the value there, as a copy."""
     if not place:
         return value
+    step, rest = place[0], place[1:]
+    if isinstance(body, list | tuple):
+        if not step.isdecimal() or int(step) >= len(body):
+            raise DeclarationError(
+                f"{param!r}: the body has a list there, of {len(body)}, and {step!r} is no place in it",
+                hint="Places are counted from 0; put a None where the parameter is to go.",
+            )
+        at = int(step)
+        return [*body[:at], _with(body[at], rest, value, param), *body[at + 1 :]]
     if not isinstance(body, Mapping | None):
         raise DeclarationError(
             f"{param!r}: the body has no object there but {body!r}", hint="Correct the path, or the body."
         )
     known = body or {}
-    return {**known, place[0]: _with(known.get(place[0]), place[1:], value, param)}
+    return {**known, step: _with(known.get(step), rest, value, param)}
 
 
 def _shown(path: Path) -> str:

@@ -4,7 +4,7 @@ every request; signed in again after a 401, signed out at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -32,8 +32,9 @@ class _Jar(httpx.Cookies):
 class SessionLogin(TokenCredentials):
     """Signs in with a POST of user and password.
 
-    `token` says where the answer has a token ("data.token"), which goes into `header` behind `prefix`;
-    without it the answer's cookies are the session. `fields` are sent beside user and password. With a
+    `token` says where the answer has a token ("data.token"), or is a function that makes one of the decoded
+    answer; it goes into `header` behind `prefix`. Without it the answer's cookies are the session. `fields`
+    are sent beside user and password; `body`, a function of both, makes what is sent in their place. With a
     `logout` path the session is ended when the source is closed. `lifetime` is how long a session lasts,
     where that is known.
     """
@@ -50,7 +51,8 @@ class SessionLogin(TokenCredentials):
         password_field: str = "password",
         send: Literal["json", "form"] = "json",
         fields: Mapping[str, SecretStr | str] | None = None,
-        token: Path = None,
+        body: Callable[[str, str], object] | None = None,
+        token: Path | Callable[[Any], str] = None,
         header: str = "Authorization",
         prefix: str = "Bearer ",
         logout: str | None = None,
@@ -63,9 +65,14 @@ class SessionLogin(TokenCredentials):
         self._login = check_address(login, what="login")
         self._logout = check_address(logout, what="logout") if logout else None
         self._logout_method = logout_method
-        self._sent = {user_field: user, password_field: secret_of(password), **(fields or {})}
+        if body and (fields or send != "json"):
+            raise DeclarationError("SessionLogin(body=…): what it makes goes as json, and has all fields")
+        self._user, self._password = secret_of(user), secret_of(password)
+        self._sent = {user_field: user, password_field: self._password, **(fields or {})}
         self._send = send
-        self._path = keys(token)
+        self._body = body
+        self._token_of = token if callable(token) else _find_at(token) if token else None
+        self._place = "token" if callable(token) else ".".join(keys(token))
         self._header, self._prefix = header, prefix
         self._lifetime = lifetime.total_seconds() if lifetime is not None else None
         self._cookies = _Jar()
@@ -73,18 +80,25 @@ class SessionLogin(TokenCredentials):
 
     def obtain(self, request: httpx.Request, *, refused: Token | None) -> Steps[Token]:
         """Sign in, anew where the session was ended."""
-        fields = {name: secret_of(it).get_secret_value() for name, it in self._sent.items()}
-        form = {"form": fields} if self._send == "form" else {"json": fields}
-        response = yield ask(request, "POST", self._login, **form)
+        response = yield self._ask(request)
         response.read()
-        told = refuse(response, redaction=self.redaction, may_redirect=not self._path)
+        told = refuse(response, redaction=self.redaction, may_redirect=self._token_of is None)
         if response.is_error:
             raise CredentialsRejected(f"{told} to {self.shown}", hint=_HINT)
         return Token(SecretStr(self._session(response, told)), end_of(self._lifetime))
 
+    def _ask(self, request: httpx.Request) -> httpx.Request:
+        if self._body is not None:
+            sent = self._body(self._user.get_secret_value(), self._password.get_secret_value())
+            return ask(request, "POST", self._login, json=sent)
+        fields = {name: secret_of(it).get_secret_value() for name, it in self._sent.items()}
+        if self._send == "form":
+            return ask(request, "POST", self._login, form=fields)
+        return ask(request, "POST", self._login, json=fields)
+
     def sign(self, request: httpx.Request, token: Token) -> None:
         """Send the token, or the cookies as they are now."""
-        if self._path:
+        if self._token_of is not None:
             request.headers[self._header] = f"{self._prefix}{token.access.get_secret_value()}"
         else:
             request.headers.pop("cookie", None)
@@ -92,7 +106,7 @@ class SessionLogin(TokenCredentials):
 
     def saw(self, response: httpx.Response) -> None:
         """Keep the cookies that an API renews with its answers."""
-        if not self._path and "set-cookie" in response.headers:
+        if self._token_of is None and "set-cookie" in response.headers:
             self._cookies.extract_cookies(response)
             self.redaction.learn(*(it.value for it in self._cookies.jar))
 
@@ -112,10 +126,10 @@ class SessionLogin(TokenCredentials):
                 log.warn("not signed out", of=self.shown, reason=str(code))
 
     def _session(self, response: httpx.Response, told: str) -> str:
-        if self._path:
-            found = _find(response.content, self._path)
+        if self._token_of is not None:
+            found = _made(self._token_of, response.content)
             if found is None:
-                raise CredentialsRejected(f"{told}, but it has no {'.'.join(self._path)}", hint=_HINT)
+                raise CredentialsRejected(f"{told}, but it has no {self._place}", hint=_HINT)
             return found
         self._cookies = _Jar()
         self._cookies.extract_cookies(response)
@@ -126,11 +140,18 @@ class SessionLogin(TokenCredentials):
         return "; ".join(values)
 
 
-def _find(body: bytes, path: tuple[str, ...]) -> str | None:
+def _made(token_of: Callable[[Any], Any], body: bytes) -> str | None:
     try:
-        found: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = token_of(msgspec.json.decode(body))
+    except (msgspec.DecodeError, LookupError, TypeError, ValueError):  # whatever was sent, it is no session
         return None
-    for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
     return found if isinstance(found, str) and found else None
+
+
+def _find_at(path: Path) -> Callable[[Any], Any]:
+    def find(answer: Any) -> Any:
+        for key in keys(path):
+            answer = answer.get(key) if isinstance(answer, dict) else None
+        return answer
+
+    return find

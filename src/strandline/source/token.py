@@ -96,7 +96,7 @@ def ask(
     url: str,
     *,
     form: dict[str, str] | None = None,
-    json: dict[str, str] | None = None,
+    json: object = None,
 ) -> httpx.Request:
     """A request that must be answered before this one can go out; `url` may be a path on its host."""
     return httpx.Request(

@@ -9,12 +9,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from strandline.errors import RecordRejected
+from strandline.errors import DeclarationError, RecordRejected
 from strandline.natural_key import NaturalKeys
 from strandline.source.contract import Record, read_boolean, show
 from strandline.source.cursor import CursorValue
@@ -96,6 +96,29 @@ class Sketch:
         return None if isinstance(value, datetime) and value.tzinfo is None else value
 
 
+class Flag(str):
+    """The field that says that a record is gone by values of its own: `Flag("status", "archived")`. With any
+    other value the record is there.
+    """
+
+    __slots__ = ("values",)
+    values: tuple[str | int, ...]
+
+    def __new__(cls, field: str, *values: str | int) -> Self:
+        """Raises DeclarationError where no value is named."""
+        if not values:
+            raise DeclarationError(
+                f"Flag({field!r}): no value says that a record is gone",
+                hint='Name them as in Flag("status", "archived", "trash"); for yes and no a field is enough.',
+            )
+        flag = super().__new__(cls, field)
+        flag.values = values
+        return flag
+
+    def __repr__(self) -> str:
+        return f"Flag({', '.join(map(repr, (str(self), *self.values)))})"
+
+
 class Tombstones:
     """Recognises the deletions of one stream."""
 
@@ -103,6 +126,7 @@ class Tombstones:
         self._sketch = sketch
         self._model = model
         self._flag = alias_of(model, flag) if flag in model.model_fields else flag
+        self._values = flag.values if isinstance(flag, Flag) else None
         self._mark = json.dumps(self._flag).encode()
         self._decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -125,6 +149,8 @@ class Tombstones:
         return described
 
     def _is_deleted(self, value: object) -> bool:
+        if self._values is not None:
+            return value in self._values
         if value is None or value == "":
             return False
         try:

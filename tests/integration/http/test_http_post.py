@@ -43,10 +43,14 @@ def sent(request: ReceivedRequest) -> Any:
             PageNumber(param=InBody("page.number"), start=0, has_more="more"),
             lambda it: sent(it)["page"]["number"] * 2,
         ),
+        (
+            Offset(param=InBody("params.1"), limit=2, limit_param=InBody("params.2.0"), has_more="more"),
+            lambda it: sent(it)["params"][1],
+        ),
         (TokenInBody("next", param=InBody("after")), lambda it: sent(it).get("after", 0)),
         (TokenInBody("next", param="after"), lambda it: int(it.query.get("after", "0"))),
     ],
-    ids=["offset", "page", "token", "query"],
+    ids=["offset", "page", "place", "token", "query"],
 )
 def test_a_parameter_goes_where_it_is_declared(
     api: ScriptedApi,
@@ -55,12 +59,17 @@ def test_a_parameter_goes_where_it_is_declared(
     offset_of: Callable[[ReceivedRequest], int],
 ) -> None:
     serve_numbers(api, offset_of)
-    body = {"q": {"changed_since": AT, "any": [None, 1.5]}, "page": {"sort": "id"}}
+    body = {
+        "q": {"changed_since": AT, "any": [None, 1.5]},
+        "page": {"sort": "id"},
+        "params": ["x", None, [0]],
+    }
 
     assert read(open_crm(search={"body": body, "records": "hits", "paginator": paginator})) == [0, 1, 2, 3, 4]
     for request in api.requests:
         assert sent(request)["q"] == {"changed_since": "2026-03-04T05:06:07Z", "any": [None, 1.5]}
         assert sent(request)["page"]["sort"] == "id"
+        assert sent(request)["params"][0] == "x"
 
 
 def test_a_form_is_sent_as_one(api: ScriptedApi, open_crm: Callable[..., Any]) -> None:
@@ -127,6 +136,7 @@ def test_bytes_go_as_they_are(api: ScriptedApi, open_crm: Callable[..., Any]) ->
     "search",
     [
         {"body": [1], "paginator": Offset(param=InBody("offset"))},
+        {"body": {"params": [1]}, "paginator": Offset(param=InBody("params.1"))},
         {"body": {"page": 1}, "paginator": Offset(param=InBody("page.offset"))},
         {"form": {}, "paginator": Offset(param=InBody("page.offset"))},
     ],

@@ -71,6 +71,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "cookie": {},
     "form": {"send": "form"},
     "redirect": {"fields": {"redirect": "yes"}},
+    "functions": {
+        **TOKEN,
+        "body": lambda user, password: {"method": "login", "params": [user], "password": password},
+        "token": lambda answer: "us:" + answer["data"]["token"],
+    },
 }
 
 
@@ -88,6 +93,28 @@ def test_one_signs_in_once_and_again_when_the_session_has_ended(
     assert door.given == 2
     assert len(api.requests_to("/customers")) == 4
     assert not api.requests_to("/home")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [lambda answer: answer["result"][0], lambda answer: answer["data"], "data"],
+    ids=["nothing there", "no text", "no text at a path"],
+)
+def test_an_answer_without_a_session_is_told(
+    open_crm: Callable[..., Any], door: Door, token: Callable[[Any], str] | str
+) -> None:
+    crm = open_crm(credentials=session(token=token))
+
+    with pytest.raises(CredentialsRejected, match=r"but it has no (token|data)"):
+        crm.read()
+    assert door.given == 1
+
+
+def test_what_is_made_for_the_login_goes_as_json() -> None:
+    with pytest.raises(DeclarationError, match="as json"):
+        SessionLogin(
+            "/login", user="us", password="x", send="form", body=lambda user, password: [user, password]
+        )
 
 
 def test_a_session_ends_by_itself_after_its_lifetime(open_crm: Callable[..., Any], door: Door) -> None:

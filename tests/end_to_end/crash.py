@@ -1,22 +1,15 @@
-"""A small shop's pipeline, and a process that runs it in children that can be killed at any moment.
-
-    python crash.py API_URL
-
-imports everything once and then reads a line for every run that is wanted: the day, the database's URL, and
-after how many seconds to kill it (or "undisturbed"). It forks a child for the run and answers with its exit
-code. So a kill hits a run, and not the imports before it.
+"""A small shop's pipeline, as a program whose runs can be killed at any moment:
+`python -m tests.end_to_end.crash API_URL`.
 """
 
-import os
-import signal
 import sys
-import time
 from datetime import date, datetime
 from decimal import Decimal
 
 from pydantic import AwareDatetime
 from sqlalchemy import Integer, String
 from sqlalchemy.orm import Mapped
+from tests.end_to_end.kill import serve
 
 from strandline import (
     Cursor,
@@ -162,27 +155,5 @@ def run_stall(database: Database, url: str) -> RunReport:
         return run(stall, database, sources={"stall": source})
 
 
-def serve(api_url: str) -> None:
-    """Fork a run for every line, kill it when its time is over, and say how it ended."""
-    say("imported")
-    for line in sys.stdin:
-        day, database_url, seconds = line.split()
-        child = os.fork()
-        if child == 0:
-            report = run_stall(Database(database_url), f"{api_url}/{day}")
-            os._exit(report.exit_code)
-        if seconds != "undisturbed":
-            time.sleep(float(seconds))
-            os.kill(child, signal.SIGKILL)  # not waited for yet, so it is still this child's number
-        _, status = os.waitpid(child, 0)
-        say(str(os.waitstatus_to_exitcode(status)))
-
-
-def say(word: str) -> None:
-    """Tell the test."""
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(lambda day, database: run_stall(database, f"{sys.argv[1]}/{day}").exit_code)

@@ -5,21 +5,16 @@ everything is compared: members, versions, facts and whom they point at, the raw
 """
 
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL
 from tests.effort import TIMES
 from tests.end_to_end import crash
+from tests.end_to_end.kill import Runner, Scene, kill_often
 
 from strandline.testing import ScriptedApi, postgres
 from strandline.warehouse.database import Database
@@ -126,106 +121,10 @@ def _api() -> Iterator[ScriptedApi]:
         yield api
 
 
-class Runner:
-    """The process that forks runs."""
-
-    def __init__(self, api_url: str) -> None:
-        command = [sys.executable, str(Path(crash.__file__)), api_url]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._answer() == "imported"
-
-    def run(self, day: str, url: URL, *, kill_after: float | None = None) -> int:
-        """Make a run, of so many seconds at most; its exit code."""
-        assert self._process.stdin is not None
-        seconds = "undisturbed" if kill_after is None else str(kill_after)
-        self._process.stdin.write(f"{day} {url.render_as_string(hide_password=False)} {seconds}\n")
-        self._process.stdin.flush()
-        return int(self._answer())
-
-    def close(self) -> None:
-        """Nothing more to run."""
-        self._process.communicate()
-        assert self._process.returncode == 0
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-
-@dataclass
-class Scene:
-    """A day that is run: from which state, to which, and how long that takes."""
-
-    day: str
-    template: str
-    expected: dict[str, list[Any]] = field(default_factory=dict)
-    begins: float = 0.0
-    """After how many seconds the run is in the ledger …"""
-    seconds: float = 0.0
-    """… and after how many it is over."""
-
-
-def _state(database: Database) -> dict[str, list[Any]]:
-    with database.connect() as connection:
-        return {name: list(map(tuple, connection.execute(text(query)))) for name, query in STATE.items()}
-
-
-def _wait_until_alone(server: URL, database: str) -> None:
-    """The killed client's session ends when PostgreSQL notices; until then it holds its locks."""
-    count = text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name")
-    engine = create_engine(server)
-    try:
-        for _ in range(1000):
-            with engine.connect() as connection:
-                if connection.scalar(count, {"name": database}) == 0:
-                    return
-            time.sleep(0.01)
-        raise AssertionError(f"somebody is still connected to {database}")
-    finally:
-        engine.dispose()
-
-
-def _undisturbed(runner: Runner, server: URL, scene: Scene) -> None:
-    with postgres.copy(server, scene.template) as url:
-        began = time.monotonic()
-        assert runner.run(scene.day, url) == 3  # some rejects
-        scene.seconds = time.monotonic() - began
-        database = Database(url)
-        scene.expected = _state(database)
-        with database.connect() as connection:
-            lasted = "SELECT finished_at - started_at FROM strandline.run ORDER BY run_id DESC LIMIT 1"
-            scene.begins = 0.8 * (scene.seconds - connection.scalar(text(lasted)).total_seconds())
-        database.close()
-
-
-def _kill_and_run_again(
-    runner: Runner, server: URL, api_url: str, *, scene: Scene, after: float
-) -> str | None:
-    """Kill a run after so many seconds, run again, compare; what the ledger says, or None if it was over."""
-    with postgres.copy(server, scene.template) as url:
-        if runner.run(scene.day, url, kill_after=after) != -signal.SIGKILL:
-            return None
-        assert url.database is not None
-        _wait_until_alone(server, url.database)
-        database = Database(url)
-        try:
-            assert crash.run_stall(database, f"{api_url}/{scene.day}").exit_code in (0, 3)
-            state = _state(database)
-            for name, rows in scene.expected.items():
-                assert state[name] == rows, f"{name}, killed after {after:.4f} s of day {scene.day}"
-            with database.connect() as connection:
-                runs = "SELECT status FROM strandline.run ORDER BY run_id"
-                statuses = connection.scalars(text(runs)).all()
-        finally:
-            database.close()
-    return "/".join(statuses)
-
-
 def test_a_run_that_is_killed_at_any_moment_and_run_again_leaves_what_an_undisturbed_run_leaves(
     postgres_server: URL, warehouse_template: str, request: pytest.FixtureRequest
 ) -> None:
     """Promises 1 and 2, at random moments: fifteen, and sixty at night."""
-    dice = random.Random(SEED)
 
     def load_first_day(url: URL) -> None:
         database = Database(url)
@@ -233,23 +132,10 @@ def test_a_run_that_is_killed_at_any_moment_and_run_again_leaves_what_an_undistu
         database.close()
 
     with _api() as api, postgres.template(postgres_server, load_first_day) as loaded:
-        runner = Runner(api.url)
+        runner = Runner(crash, api.url)
         request.addfinalizer(runner.close)
-        scenes = [Scene("1", warehouse_template), Scene("2", loaded)]
-        for scene in scenes:
-            _undisturbed(runner, postgres_server, scene)
-        landed: list[str] = []
-        for number in range(3 * KILLS):  # a run may be over before its time, or not have begun
-            if len(landed) >= KILLS and _crashes(landed) >= KILLS / 2:
-                break
-            scene = scenes[number % 2]
-            after = dice.uniform(scene.begins, scene.seconds)
-            status = _kill_and_run_again(runner, postgres_server, api.url, scene=scene, after=after)
-            landed += [] if status is None else [status]
-    assert len(landed) >= KILLS
-    assert _crashes(landed) >= KILLS / 2, landed
-
-
-def _crashes(landed: list[str]) -> int:
-    """The others hit a run that was not yet in the ledger: the creation of the tables, on the first day."""
-    return sum("crashed" in status for status in landed)
+        scenes = [
+            Scene(lambda: "1", warehouse_template, STATE, exit_code=3),  # some rejects
+            Scene(lambda: "2", loaded, STATE, exit_code=3),
+        ]
+        kill_often(runner, postgres_server, scenes, kills=KILLS, dice=random.Random(SEED))

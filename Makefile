@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help compiled demo test test-connectors nightly mutants check lint types layers coverage bench bench-full bench-peers bench-check format clean
+.PHONY: help compiled demo test test-connectors test-servers nightly mutants check lint types layers coverage bench bench-full bench-peers bench-check format clean
 
 VENV := .venv
 STAMP := $(VENV)/.synced
@@ -49,6 +49,9 @@ nightly: compiled ## Thousands of random histories, with crashes, against a plai
 test-connectors: compiled ## Singer taps and an Airbyte connector that others have written, installed and read
 	@$(BIN)/pytest -m connectors tests/connectors -n 0 -q $(ARGS)
 
+test-servers: compiled ## An ERP and a REST API that others have written, installed, started, changed and read
+	@$(BIN)/pytest -m servers tests/servers -n 0 -q $(ARGS)
+
 mutants: $(STAMP) ## Break the merge on purpose, one condition at a time: does a test notice?
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
@@ -75,7 +78,7 @@ format: $(STAMP) ## Let the tools write what they can
 	$(BIN)/ruff format .
 
 clean: ## Remove what can be made again; the embedded warehouse in .strandline stays
-	rm -rf $(VENV) .connectors .uv-cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
+	rm -rf $(VENV) .connectors .servers .uv-cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
 
 $(STAMP): pyproject.toml uv.lock | $(OWN_UV)
 	@$(UV) sync --frozen --quiet --compile-bytecode $(if $(OWN_UV),--inexact)

@@ -1,9 +1,11 @@
 """What every test can ask for: the kit that users get, with our own tables in the template."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
+from tests import warm
 
 from strandline.warehouse import schema
 from strandline.warehouse.database import Database
@@ -23,3 +25,10 @@ def warehouse_schema() -> Callable[[Database], None]:
             schema.prepare(database, connection, models=[], others=[])
 
     return create
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The command `strandline`, which starts at once; for a `Project`, or on a PATH."""
+    with warm.program(tmp_path_factory.mktemp("bin")) as program:
+        yield program

@@ -10,12 +10,13 @@ import re
 import select
 import shlex
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.warm import INTERPRETER
 
 from strandline.warehouse import cluster, embedded
 
@@ -23,23 +24,6 @@ FENCE = re.compile(r"^```(\w+)(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
 ROOT = Path(__file__).parents[1]
 PORT = "8801"
 PATIENCE_SECONDS = 60.0
-
-# One interpreter for a page: a line of JSON for each block, one back with what it printed and how it failed.
-INTERPRETER = """
-import contextlib, io, json, sys, traceback, types
-page = sys.modules["page"] = types.ModuleType("page")
-for line in sys.stdin:
-    where, source = json.loads(line)
-    out, failed = io.StringIO(), ""
-    with contextlib.redirect_stdout(out):
-        try:
-            exec(compile(source, where, "exec"), page.__dict__)
-        except Exception as error:
-            hint = getattr(error, "hint", None)
-            failed = f"{type(error).__name__}: {error}" + (f"\\nhint: {hint}" if hint else "")
-            traceback.print_exc()
-    print(json.dumps([out.getvalue(), failed]), flush=True)
-"""
 
 
 @dataclass(frozen=True)
@@ -210,7 +194,7 @@ class Reader:
         """Run it in the page's interpreter."""
         if self.interpreter is None:
             self.interpreter = subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", INTERPRETER],
+                [INTERPRETER],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.PIPE,

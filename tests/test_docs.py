@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -55,6 +56,7 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = sorted(DOCS.rglob("*.md"))
 TUTORIAL = DOCS / "tutorial" / "first-dimension.md"
+EMBEDDED = (TUTORIAL, DOCS / "how-to" / "use-your-own-postgresql.md")
 PARTS = ("source", "model", "pipeline", "testing", "sample")
 PUBLIC = (
     "strandline",
@@ -65,29 +67,34 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.re
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """A home of its own, with an embedded server that also ends when the tests are killed."""
+def home(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A home of its own; an embedded server that a page starts also ends when the tests are killed."""
     home = Path(tempfile.mkdtemp(prefix="strandline-docs-", dir=postgres.folder_in_memory()))
-    database = home / "warehouse" / ".strandline"
-    guard = subprocess.Popen(
-        [sys.executable, "-m", "strandline.testing.guard", str(database)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    yield home
-    guard.communicate()
+    with guarded(home) if request.node.callspec.params["page"] in EMBEDDED else nullcontext():
+        yield home
     shutil.rmtree(home)
 
 
+@contextmanager
+def guarded(home: Path) -> Iterator[None]:
+    guard = subprocess.Popen(
+        [sys.executable, "-m", "strandline.testing.guard", str(home / "warehouse" / ".strandline")],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    yield
+    guard.communicate()
+
+
 @pytest.fixture
-def reader(home: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
+def reader(home: Path, program: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
     folder = home / "warehouse"
     folder.mkdir()
     (home / "home").mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STRANDLINE_")}
     environment |= {
         "HOME": str(home / "home"),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "TTY_COMPATIBLE": "0",  # rich then writes no escape codes, and still as wide as it is told
         "NO_COLOR": "1",
         "COLUMNS": "120",

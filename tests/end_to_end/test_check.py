@@ -9,8 +9,8 @@ from tests.end_to_end.test_column_life import Harbour, ship
 
 
 @pytest.fixture
-def harbour(tmp_path: Path, database_url: str) -> Iterator[Harbour]:
-    harbour = Harbour(tmp_path, database_url)
+def harbour(tmp_path: Path, database_url: str, program: Path) -> Iterator[Harbour]:
+    harbour = Harbour(tmp_path, database_url, program=program)
     harbour.run(ship("a", 1), ship("a", 3, flag="SE"), ship("b", 1), ship("b", 2, gone=1), ship("b", 5))
     yield harbour
     harbour.database.close()
@@ -52,8 +52,10 @@ def test_two_members_that_share_a_durable_key_are_found(harbour: Harbour) -> Non
     assert outcome.stdout == "dim_ship: two members share a durable key: durable key 42\n"
 
 
-def test_before_the_first_run_there_is_nothing_to_check(tmp_path: Path, database_url: str) -> None:
-    harbour = Harbour(tmp_path, database_url)
+def test_before_the_first_run_there_is_nothing_to_check(
+    tmp_path: Path, database_url: str, program: Path
+) -> None:
+    harbour = Harbour(tmp_path, database_url, program=program)
     try:
         outcome = harbour.project.strandline("check")
     finally:

@@ -17,9 +17,11 @@ from strandline.warehouse.database import Database
 class Harbour:
     """The project, its records and its warehouse."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, *, program: Path) -> None:
         self.project = Project(
-            folder, environment={"STRANDLINE_DATABASE_URL": database_url, "STRANDLINE_APP": "fleet"}
+            folder,
+            environment={"STRANDLINE_DATABASE_URL": database_url, "STRANDLINE_APP": "fleet"},
+            program=program,
         )
         self.project.add(Path(__file__).with_name("fleet.py"))
         self.database = Database(database_url)
@@ -58,8 +60,8 @@ def ship(key: str, day: int, **said: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def harbour(tmp_path: Path, database_url: str) -> Iterator[Harbour]:
-    harbour = Harbour(tmp_path, database_url)
+def harbour(tmp_path: Path, database_url: str, program: Path) -> Iterator[Harbour]:
+    harbour = Harbour(tmp_path, database_url, program=program)
     yield harbour
     harbour.database.close()
 

@@ -1,6 +1,7 @@
 """`strandline erase` and `strandline erasures`, as they are typed: one project, whose ships go one by one."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, text
@@ -11,10 +12,12 @@ from strandline.testing import assert_drawn, postgres
 
 @pytest.fixture(scope="module")
 def harbour(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str, program: Path
 ) -> Iterator[Harbour]:
     with postgres.copy(postgres_server, warehouse_template) as url:
-        harbour = Harbour(tmp_path_factory.mktemp("harbour"), url.render_as_string(hide_password=False))
+        harbour = Harbour(
+            tmp_path_factory.mktemp("harbour"), url.render_as_string(hide_password=False), program=program
+        )
         assert harbour.project.strandline("erasures").stdout == "Nothing was erased.\n"
         harbour.run(*(ship(it, day, flag=flag) for it in "abcd" for day, flag in ((1, "NO"), (3, "SE"))))
         yield harbour

@@ -13,8 +13,8 @@ fleet.sync(Harbour.ships, HarbourShip)
 
 
 @pytest.fixture
-def harbour(tmp_path: Path, database_url: str) -> Iterator[Harbour]:
-    harbour = Harbour(tmp_path, database_url)
+def harbour(tmp_path: Path, database_url: str, program: Path) -> Iterator[Harbour]:
+    harbour = Harbour(tmp_path, database_url, program=program)
     imported = "from strandline.pipeline import accepted, unique\nfrom strandline.source import Page, Source"
     harbour.project.edit("fleet.py", "from strandline.source import Page, Source", imported)
     expected = 'fleet.expect(DimShip, unique("ship_name"))\n'

@@ -32,13 +32,15 @@ def send(project: Project, *records: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def project(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str, program: Path
 ) -> Iterator[Project]:
     """A fleet that has been read twice, and whose ships carry more the second time."""
     with postgres.copy(postgres_server, warehouse_template) as url:
         database_url = url.render_as_string(hide_password=False)
         project = Project(
-            tmp_path_factory.mktemp("fleet"), environment={"STRANDLINE_DATABASE_URL": database_url}
+            tmp_path_factory.mktemp("fleet"),
+            environment={"STRANDLINE_DATABASE_URL": database_url},
+            program=program,
         )
         project.add(FLEET)
         (project.folder / "fleet.py").rename(project.folder / "pipeline.py")
@@ -96,10 +98,10 @@ def test_what_comes_again_changes_nothing(project: Project) -> None:
 
 
 def test_what_a_contract_does_not_name_is_refused_where_that_is_declared(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, database_url: str, program: Path
 ) -> None:
     """Rejected, then failing; once it is named, everything comes in out of the raw log."""
-    project = Project(tmp_path, environment={"STRANDLINE_DATABASE_URL": database_url})
+    project = Project(tmp_path, environment={"STRANDLINE_DATABASE_URL": database_url}, program=program)
     project.add(FLEET)
     (tmp_path / "fleet.py").rename(tmp_path / "pipeline.py")
     project.edit("pipeline.py", 'deleted="gone"', 'deleted="gone", unknown="reject"')

@@ -14,11 +14,11 @@ MARK = "datetime:2026-03-01T12:00:00+00:00"
 
 
 @pytest.fixture
-def project(tmp_path: Path, database_url: str) -> Project:
+def project(tmp_path: Path, database_url: str, program: Path) -> Project:
     """A project that has run once."""
     shutil.copy(Path(harbour.__file__), tmp_path / "pipeline.py")
     (tmp_path / "gauges.jsonl").write_text(LINE)
-    project = Project(tmp_path, environment={"STRANDLINE_DATABASE_URL": database_url})
+    project = Project(tmp_path, environment={"STRANDLINE_DATABASE_URL": database_url}, program=program)
     assert project.strandline("marks", "list").stdout == "No marks: no stream with a cursor has been read.\n"
     assert project.strandline("run", "gauges").code == 0
     return project

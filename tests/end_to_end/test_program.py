@@ -61,7 +61,7 @@ ships.sync(Erp.ships, ErpVessel)
 
 
 @pytest.fixture
-def project(tmp_path: Path, database_url: str) -> Project:
+def project(tmp_path: Path, database_url: str, program: Path) -> Project:
     """A project whose tap sends two ships and a state."""
     shutil.copy(tap.__file__, tmp_path)
     (tmp_path / "pipeline.py").write_text(PIPELINE)
@@ -73,7 +73,7 @@ def project(tmp_path: Path, database_url: str) -> Project:
         "STRANDLINE_ERP__DISCOVERS": json.dumps(TAPS.split("\n")),
         "STRANDLINE_ERP__SAYS": json.dumps(says),
     }
-    return Project(tmp_path, environment=environment)
+    return Project(tmp_path, environment=environment, program=program)
 
 
 def test_a_tap_is_asked_what_it_has_and_read_from_its_state_on(project: Project) -> None:

@@ -95,8 +95,8 @@ RECORDS: tuple[dict[str, Any], ...] = (
 class Office:
     """The project, loaded once, and its warehouse."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self.project = Project(folder, environment={"STRANDLINE_DATABASE_URL": database_url})
+    def __init__(self, folder: Path, database_url: str, *, program: Path) -> None:
+        self.project = Project(folder, environment={"STRANDLINE_DATABASE_URL": database_url}, program=program)
         (folder / "pipeline.py").write_text(PIPELINE)
         (folder / "records.jsonl").write_text("".join(f"{json.dumps(it)}\n" for it in RECORDS))
         self.database = Database(database_url)
@@ -126,18 +126,20 @@ class Office:
 
 @pytest.fixture(scope="session")  # a worker may come back to this module, and a model is declared once
 def untouched(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str, program: Path
 ) -> Iterator[Office]:
     """One for all tests in which nothing is written."""
     with postgres.copy(postgres_server, warehouse_template) as url:
-        office = Office(tmp_path_factory.mktemp("office"), url.render_as_string(hide_password=False))
+        office = Office(
+            tmp_path_factory.mktemp("office"), url.render_as_string(hide_password=False), program=program
+        )
         yield office
         office.database.close()
 
 
 @pytest.fixture
-def office(tmp_path: Path, database_url: str) -> Iterator[Office]:
-    office = Office(tmp_path, database_url)
+def office(tmp_path: Path, database_url: str, program: Path) -> Iterator[Office]:
+    office = Office(tmp_path, database_url, program=program)
     yield office
     office.database.close()
 

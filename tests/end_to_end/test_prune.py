@@ -18,8 +18,8 @@ SHIPS = [ship("a", 1), ship("a", 2, port="Moss"), ship("a", 5, flag="SE"), ship(
 
 
 @pytest.fixture
-def harbour(tmp_path: Path, database_url: str) -> Iterator[Harbour]:
-    harbour = Harbour(tmp_path, database_url)
+def harbour(tmp_path: Path, database_url: str, program: Path) -> Iterator[Harbour]:
+    harbour = Harbour(tmp_path, database_url, program=program)
     harbour.run(*SHIPS, *(ship("a", day, flag="SE", name=f"A{day}") for day in (6, 7, 8)))
     yield harbour
     harbour.database.close()

@@ -71,12 +71,12 @@ LINES = [
 
 
 @pytest.fixture
-def project(tmp_path: Path, database_url: str) -> Project:
+def project(tmp_path: Path, database_url: str, program: Path) -> Project:
     """A project that has run once: reject 1 is of the contract, 2 of the column."""
     (tmp_path / "pipeline.py").write_text(PIPELINE)
     (tmp_path / "words.jsonl").write_bytes(b"\n".join(LINES))
     environment = {"STRANDLINE_DATABASE_URL": database_url, "STRANDLINE_DICTIONARY__PATH": "words.jsonl"}
-    project = Project(tmp_path, environment=environment)
+    project = Project(tmp_path, environment=environment, program=program)
     assert project.strandline("run", "words").code == 3
     del project.environment["STRANDLINE_DICTIONARY__PATH"]  # only a run has to know it
     return project
@@ -197,9 +197,9 @@ def test_trends_count_by_day_and_kind(project: Project) -> None:
     assert "dictionary.words" in project.strandline("quarantine", "trends").stdout
 
 
-def test_before_the_first_run_there_is_nothing(tmp_path: Path, database_url: str) -> None:
+def test_before_the_first_run_there_is_nothing(tmp_path: Path, database_url: str, program: Path) -> None:
     (tmp_path / "pipeline.py").write_text(PIPELINE)
-    project = Project(tmp_path, environment={"STRANDLINE_DATABASE_URL": database_url})
+    project = Project(tmp_path, environment={"STRANDLINE_DATABASE_URL": database_url}, program=program)
 
     assert project.strandline("quarantine", "list").stdout == "No rejects.\n"
     assert project.strandline("quarantine", "trends").stdout == "No rejects.\n"

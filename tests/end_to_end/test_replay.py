@@ -15,8 +15,8 @@ from strandline.warehouse.database import Database
 
 
 @pytest.fixture
-def harbour(tmp_path: Path, database_url: str) -> Iterator[Harbour]:
-    harbour = Harbour(tmp_path, database_url)
+def harbour(tmp_path: Path, database_url: str, program: Path) -> Iterator[Harbour]:
+    harbour = Harbour(tmp_path, database_url, program=program)
     harbour.run(ship("a", 1), ship("a", 3, flag="SE"), ship("b", 1), ship("c", 2, flag="Norway"))
     (harbour.project.folder / "records.jsonl").unlink()
     yield harbour

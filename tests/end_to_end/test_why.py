@@ -1,6 +1,7 @@
 """`strandline why`: the record behind each column of each row, and how it came here."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from strandline.testing import postgres
 
 @pytest.fixture(scope="module")
 def harbour(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: URL, warehouse_template: str, program: Path
 ) -> Iterator[Harbour]:
     with postgres.copy(postgres_server, warehouse_template) as url:
-        harbour = Harbour(tmp_path_factory.mktemp("harbour"), url.render_as_string(hide_password=False))
+        harbour = Harbour(
+            tmp_path_factory.mktemp("harbour"), url.render_as_string(hide_password=False), program=program
+        )
         harbour.declare("port: Mapped[str] = attribute(String(20), scd=3)", 'port = field("port")')
         harbour.declare("owner: Mapped[str | None] = attribute(String(20), scd=6)", 'owner = field("owner")')
         harbour.declare(

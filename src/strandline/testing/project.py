@@ -43,10 +43,14 @@ class Outcome:
 
 
 class Project:
-    """A folder with a user's modules. What its commands say is printed, for the test that fails to show."""
+    """A folder with a user's modules. What its commands say is printed, for the test that fails to show.
 
-    def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
+    `program` is another `strandline` than that of this Python.
+    """
+
+    def __init__(self, folder: Path, *, environment: Mapping[str, str], program: Path | None = None) -> None:
         self.folder = folder
+        self.program = [sys.executable, "-m", "strandline"] if program is None else [str(program)]
         self.environment = dict(environment)
         self.outcomes: list[Outcome] = []
 
@@ -69,7 +73,7 @@ class Project:
         """Start `strandline …`; `finish` waits for it."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("STRANDLINE_")}
         return subprocess.Popen(
-            [sys.executable, "-m", "strandline", *words],
+            [*self.program, *words],
             cwd=self.folder,
             env={**ours, **self.environment},
             stdin=subprocess.DEVNULL,
@@ -89,6 +93,6 @@ class Project:
         outcome = Outcome(process.returncode, stdout, stderr)
         self.outcomes.append(outcome)
         assert isinstance(process.args, list)
-        words = shlex.join(["strandline", *map(str, process.args[3:])])
+        words = shlex.join(["strandline", *map(str, process.args[len(self.program) :])])
         sys.stdout.write(f"$ {words}\n{stdout}{stderr}[exit code {outcome.code}]\n\n")
         return outcome

@@ -46,7 +46,7 @@ def api(records: list[dict[str, str]]) -> Iterator[ScriptedApi]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, api: ScriptedApi, database_url: str) -> Iterator[Project]:
+def project(tmp_path: Path, api: ScriptedApi, database_url: str, program: Path) -> Iterator[Project]:
     """The user's folder. Whatever its commands say has neither a traceback nor a secret in it."""
     environment = {
         "STRANDLINE_DATABASE_URL": database_url,
@@ -54,7 +54,7 @@ def project(tmp_path: Path, api: ScriptedApi, database_url: str) -> Iterator[Pro
         "STRANDLINE_CRM__BASE_URL": api.url,
         "STRANDLINE_CRM__TOKEN": TOKEN,
     }
-    project = Project(tmp_path, environment=environment)
+    project = Project(tmp_path, environment=environment, program=program)
     project.add(Path(__file__).with_name("crm.py"))
     yield project
     for outcome in project.outcomes:

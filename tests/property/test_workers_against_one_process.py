@@ -12,7 +12,7 @@ from tests.workshop import START, Workshop, WorkshopTool, WorkshopUse, tools, wo
 
 from strandline.pipeline import run
 from strandline.pipeline.definition import Sync
-from strandline.pipeline.desk import Desk, Order
+from strandline.pipeline.desk import Desk, Order, packers_for
 from strandline.pipeline.intake import Intake
 from strandline.pipeline.load import Load
 from strandline.pipeline.replay import replay
@@ -20,6 +20,7 @@ from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import Team
 from strandline.testing import postgres
 from strandline.warehouse.database import Database
+from strandline.warehouse.packed import PackedEntries, raw_ids
 
 STORED = {
     "raw.workshop_tools": "raw_id, source_id, payload, operation, cursor_value, effective_at, request",
@@ -100,10 +101,12 @@ def targets() -> list[Target]:
     ]
 
 
-def taken(records: Sequence[Given], *, desks: int) -> Intake:
+def taken(records: Sequence[Given], *, desks: int, is_packed: bool = False) -> Intake:
     """What an intake has taken in, of the pages as they come or of what so many desks have made of them."""
     intake = Intake(Workshop.tools, targets(), run_id=1)
-    apart = [Desk(Workshop.tools, intake.targets, run_id=1) for _ in range(desks)]
+    rows = make_url("postgresql+psycopg://").get_dialect()()
+    packers = packers_for(Workshop.tools, intake.targets, rows) if is_packed else None
+    apart = [Desk(Workshop.tools, intake.targets, run_id=1, packers=packers) for _ in range(desks)]
     for number, page in enumerate(Workshop.tools.read(Workshop(records), None), 1):
         page.fetched_at = START
         if not apart:
@@ -124,3 +127,23 @@ def test_pages_taken_apart_by_turns_are_the_pages(records: list[Given], desks: b
     assert together.next_raw_id == alone.next_raw_id
     for ours, theirs in zip(together.targets, alone.targets, strict=True):
         assert repr(ours.rows) == repr(theirs.rows)
+
+
+@given(records=tools(), kept=...)
+@cases(60)
+def test_entries_that_are_packed_are_the_entries(records: list[Given], kept: list[bool]) -> None:
+    """All of them, and those that are left when some are taken out."""
+    alone, packed = taken(records, desks=0), taken(records, desks=2, is_packed=True)
+    entries, found = alone.chunk.entries, packed.chunk.entries
+    assert list(found) == entries
+    assert packed.chunk.keys == alone.chunk.keys
+    assert packed.highest == alone.highest
+    assert packed.chunk.rejects == alone.chunk.rejects
+    if isinstance(found, PackedEntries):
+        places = [place for place, is_kept in enumerate(kept[: len(entries)]) if is_kept]
+        left = found.only(places)
+        assert list(left) == [entries[it] for it in places]
+        assert list(raw_ids(left)) == [entries[it][0] for it in places]
+        assert [left.hash_at(it) for it in range(len(left))] == [entries[it][3] for it in places]
+    for ours, theirs in zip(packed.targets, alone.targets, strict=True):
+        assert [*ours.packed.raw_ids, *(row[0] for row in ours.rows)] == [row[0] for row in theirs.rows]

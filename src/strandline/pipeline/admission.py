@@ -71,6 +71,6 @@ class Admission:
             return
         raw_id, source_id, payload, operation, effective_at, fetched_at = entry[:6]
         when = (None, effective_at, run_id, 0, fetched_at)
-        self._admitted.entries.append((raw_id, source_id, payload, b"", operation, *when))
+        self._admitted.unpacked.append((raw_id, source_id, payload, b"", operation, *when))
         if shape := self._watch(record):
             self._admitted.unknown.setdefault(shape, []).append(raw_id)

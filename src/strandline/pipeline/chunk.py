@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from strandline.source.census import Shape
+from strandline.source.cursor import CursorValue
 from strandline.source.page import Page
 from strandline.warehouse import raw
+from strandline.warehouse.packed import Packed, PackedEntries
 from strandline.warehouse.quarantine import Reject
 
 
@@ -15,7 +18,8 @@ from strandline.warehouse.quarantine import Reject
 class Chunk:
     """What has been taken in since the last transaction; the rows for the targets are with them."""
 
-    entries: list[raw.Entry] = field(default_factory=list)
+    entries: list[raw.Entry] | PackedEntries = field(default_factory=list)
+    """Packed if others have taken all of them apart."""
     rejects: list[Reject] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     again: list[raw.Entry] = field(default_factory=list)
@@ -34,16 +38,45 @@ class Chunk:
         if page.state is not None:
             self.state = page.state
 
+    @property
+    def unpacked(self) -> list[raw.Entry]:
+        """The entries, which may be changed."""
+        if isinstance(self.entries, PackedEntries):
+            self.entries = list(self.entries)
+        return self.entries
+
+    @property
+    def keys(self) -> list[str | None]:
+        """The natural key of each entry."""
+        entries = self.entries
+        return entries.keys if isinstance(entries, PackedEntries) else [it[1] for it in entries]
+
+    def add(self, entries: list[raw.Entry] | PackedEntries) -> None:
+        """Put these behind the entries. They are the chunk's from then on."""
+        if not self.entries:
+            self.entries = entries
+        elif isinstance(self.entries, PackedEntries) and isinstance(entries, PackedEntries):
+            self.entries.add(entries)
+        else:
+            self.unpacked.extend(entries)
+
 
 @dataclass
 class Part:
     """What became of one page, wherever it was taken apart: what `Chunk` has of it."""
 
-    entries: list[raw.Entry]
-    """Without what the page says of all of them: (raw_id, source_id, hash, operation, cursor_value,
-    effective_at), and the tie-break where the stream has one. One for each record.
-    """
+    entries: list[raw.Entry] | PackedEntries
+    """One for each record, if they are new."""
     rejects: list[Reject]
     unknown: dict[Shape, list[int]]
-    rows: list[list[tuple[Any, ...]]]
+    rows: Sequence[Sequence[tuple[Any, ...]]]
     """For each target."""
+    packed: Sequence[Packed]
+    """More of them."""
+    cursors: Sequence[CursorValue] = ()
+    """The lowest of the entries' cursor values, and the highest."""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether all of it is."""
+        return not any(self.rows) and (isinstance(self.entries, PackedEntries) or not self.entries)

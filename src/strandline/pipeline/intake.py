@@ -71,7 +71,7 @@ class Intake:
     def take(self, page: Page, number: int) -> None:
         """Take in a page, the run's `number`th of this stream. Raises OrderBroken."""
         self.chunk.begin(page, self._request(page, number))
-        add, read, effective_field = self.chunk.entries.append, self.reader.read, self.stream.effective_at
+        add, read, effective_field = self.chunk.unpacked.append, self.reader.read, self.stream.effective_at
         has_tombstones, has_cursor = self.stream.deleted is not None, self.stream.cursor is not None
         settle, extras = self._settle, self._extras
         latest = self._latest_effective(page.fetched_at)
@@ -108,24 +108,21 @@ class Intake:
 
     def add(self, page: Page, number: int, part: Part) -> None:
         """Take in what was made of a page somewhere else, as `take` does. Raises OrderBroken."""
-        chunk, run_id, fetched_at = self.chunk, self.run_id, page.fetched_at
+        chunk = self.chunk
         chunk.begin(page, self._request(page, number))
-        chunk.entries += [
-            (*it[:2], payload, *it[2:6], run_id, number, fetched_at, *it[6:])
-            for payload, it in zip(page.records, part.entries, strict=True)
-        ]
+        chunk.add(part.entries)
         for shape, raw_ids in part.unknown.items():
             chunk.unknown.setdefault(shape, []).extend(raw_ids)
         self.add_again(part)
-        if self.stream.cursor is not None:
-            for entry in part.entries:
-                self._see(entry[4])
+        for value in part.cursors:
+            self._see(value)
 
     def add_again(self, part: Part) -> None:
         """Take in what was made of entries of the raw log somewhere else, as `take_again` does."""
         self.chunk.rejects += part.rejects
-        for target, rows in zip(self.targets, part.rows, strict=True):
+        for target, rows, packed in zip(self.targets, part.rows, part.packed, strict=True):
             target.rows += rows
+            target.packed.add(packed)
 
     def take_again(self, entry: Any, targets: Sequence[Target]) -> None:
         """Take in an entry of the raw log for these targets, as `take` did when it was new."""
@@ -277,7 +274,7 @@ class Intake:
     def _add(
         self, payload: bytes, raw_id: int, page: Page, number: int, operation: str, known: Described
     ) -> None:
-        self.chunk.entries.append(
+        self.chunk.unpacked.append(
             (
                 raw_id,
                 known.natural_key,

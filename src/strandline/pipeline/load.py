@@ -44,6 +44,7 @@ from strandline.source.stream import Source
 from strandline.source.tombstone import Described
 from strandline.warehouse import quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
+from strandline.warehouse.packed import Packed, append, raw_ids
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.replay import Scope
 from strandline.warehouse.stopover import Place
@@ -222,7 +223,7 @@ class Load:
                 self.taken_again += len(batch)
                 self.taken_up_to = batch[-1].raw_id
                 rejects = self._intake.empty().rejects
-                yield rejects + self._stage_rows(target, target.rows, of=batch)
+                yield rejects + self._stage_rows(target, of=batch)
                 collect_young()
 
     def stage_tried(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
@@ -343,12 +344,12 @@ class Load:
     def _append_new(self, chunk: Chunk) -> set[int] | None:
         """Append the payloads that differ from their key's latest; their raw_ids, or None if all do."""
         new = self._novelty.pick(chunk, self._sieve.known if self._sieve else {})
-        raw.append(self.database, self.connection, self.reading.raw, new)
+        append(self.database, self.connection, self.reading.raw, new)
         self._register.note(self.connection, chunk, new)
         self.last_raw_id = new[-1][0] if new else self.last_raw_id
         self.figures.stored += len(new)
         self.figures.unchanged += len(chunk.again)
-        return None if len(new) == len(chunk.entries) else {entry[0] for entry in new}
+        return None if len(new) == len(chunk.entries) else set(raw_ids(new))
 
     def _latest_hashes(self, keys: Sequence[str]) -> dict[str, bytes]:
         with self.connection.begin():
@@ -358,27 +359,26 @@ class Load:
         """Stage what was stored, and note what was rejected of it; `kept` None means that all of it was."""
         rejects = [it for it in chunk.rejects if kept is None or it.raw_id in kept]
         for target in self.targets:
-            rows = target.rows if kept is None else [row for row in target.rows if row[0] in kept]
-            rejects += self._stage_rows(target, rows, of=map(entry_of, chunk.entries))
+            target.keep(kept)
+            rejects += self._stage_rows(target, of=map(entry_of, chunk.entries))
         self.keep(rejects)
         self._unknown = self._unknown or [it for it in rejects if it.rule == UNKNOWN][:1]
         self.figures.rejected += len({it.raw_id for it in rejects})
 
-    def _stage_rows(self, target: Target, rows: Rows, *, of: Iterable[Any]) -> list[Reject]:
+    def _stage_rows(self, target: Target, *, of: Iterable[Any]) -> list[Reject]:
         """Stage the target's rows, made of these entries; what of them is refused."""
-        target.rows = []
-        unpack = partial(self._unpack, target, of) if any(map(staging.is_packed, rows)) else None
-        return self._stager.stage(target, rows, unpack=unpack)
+        rows, packed = target.empty()
+        return self._stager.stage(
+            target, rows, packed=packed, unpack=partial(self._unpack, target, of, packed)
+        )
 
-    def _unpack(self, target: Target, entries: Iterable[Any], rows: Rows) -> Rows:
-        """The rows of these entries anew; those of which some are packed."""
-        wanted = {row[0] for row in rows}
-        for entry in entries:
-            if entry.raw_id in wanted:
-                self._intake.take_again(entry, [target])
+    def _unpack(self, target: Target, entries: Iterable[Any], packed: Packed) -> Rows:
+        """The rows of these entries anew, those that are packed."""
+        wanted = set(packed.raw_ids)
+        for entry in (it for it in entries if it.raw_id in wanted):
+            self._intake.take_again(entry, [target])
         self._intake.empty()
-        anew, target.rows = target.rows, []
-        return anew
+        return target.empty()[0]
 
     def _count_repeats(self, chunk: Chunk) -> None:
         """Count the rejects that the source has sent again as they were."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table
 
 from strandline.pipeline.chunk import Chunk
 from strandline.warehouse import raw
+from strandline.warehouse.packed import PackedEntries
 
 
 class Novelty:
@@ -24,33 +25,34 @@ class Novelty:
         """The first chunk is to come."""
         self._highest_key = "" if is_log_empty else None  # every key lies behind ""
 
-    def pick(self, chunk: Chunk, known: Mapping[str, bytes | None]) -> list[raw.Entry]:
+    def pick(self, chunk: Chunk, known: Mapping[str, bytes | None]) -> list[raw.Entry] | PackedEntries:
         """The entries that are new; the others join those that came again. `known` are hashes of the latest
         entries that have been looked up already.
         """
-        keys = [entry[1] for entry in chunk.entries if entry[1] is not None]
+        entries, keyed = chunk.entries, chunk.keys
+        keys = [key for key in keyed if key is not None]
         is_none_known = self._lie_behind(keys)
-        if is_none_known and len(set(keys)) == len(chunk.entries):
-            return chunk.entries
+        if is_none_known and len(set(keys)) == len(entries):
+            return entries
         unknown = () if is_none_known else [key for key in keys if key not in known]
         latest = {**known, **raw.latest_hashes(self._connection, self._table, unknown)}
-        keyless = [entry[3] for entry in chunk.entries if entry[1] is None]
+        hashes = _hashes(entries)
+        keyless = [digest for key, digest in zip(keyed, hashes, strict=True) if key is None]
         seen = raw.keyless_hashes(self._connection, self._table, keyless)
-        new, again = [], chunk.again
-        for entry in chunk.entries:
-            source_id, digest = entry[1], entry[3]
+        new, again = list[int](), list[int]()
+        for place, (source_id, digest) in enumerate(zip(keyed, hashes, strict=True)):
             if source_id is None:
                 if digest in seen:
-                    again.append(entry)
+                    again.append(place)
                     continue
                 seen.add(digest)
             elif latest.get(source_id) == digest:
-                again.append(entry)
+                again.append(place)
                 continue
             else:
                 latest[source_id] = digest
-            new.append(entry)
-        return new
+            new.append(place)
+        return _parted(chunk, new, again)
 
     def _lie_behind(self, keys: Sequence[str]) -> bool:
         """Whether none of these keys can be in the log: a first read of ascending keys sees none again."""
@@ -58,3 +60,20 @@ class Novelty:
             return False
         before, self._highest_key = self._highest_key, max(self._highest_key, *keys)
         return before < min(keys)
+
+
+def _hashes(entries: list[raw.Entry] | PackedEntries) -> list[bytes]:
+    if isinstance(entries, PackedEntries):
+        return [entries.hash_at(place) for place in range(len(entries))]
+    return [entry[3] for entry in entries]
+
+
+def _parted(chunk: Chunk, new: Sequence[int], again: Sequence[int]) -> list[raw.Entry] | PackedEntries:
+    """The entries at these places, while the others join those that came again."""
+    entries = chunk.entries
+    if isinstance(entries, PackedEntries):
+        raw_ids = entries.rows.raw_ids
+        chunk.again += [(raw_ids[it], entries.keys[it], None, entries.hash_at(it)) for it in again]
+        return entries if not again else entries.only(new)
+    chunk.again += [entries[place] for place in again]
+    return [entries[place] for place in new]

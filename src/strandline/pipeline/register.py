@@ -14,6 +14,7 @@ from strandline.pipeline import rename
 from strandline.pipeline.chunk import Chunk
 from strandline.source.census import MOST_EXAMPLES, WHOLE, Carrying, Census, Counted, Shape, Tally, sample
 from strandline.warehouse import raw, register
+from strandline.warehouse.packed import PackedEntries, raw_ids
 
 MOST_UNKNOWN: Final = 1_000
 """How many fields that its contract does not name are registered of a stream: names may be keys."""
@@ -35,7 +36,9 @@ class Register:
     def note(self, connection: Connection, chunk: Chunk, new: Sequence[raw.Entry]) -> None:
         """Add what these new entries of the chunk carry; the caller owns the transaction."""
         refused = {it.raw_id for it in chunk.rejects if it.target == ""}
-        parsed = [it for it in new if it[4] == raw.UPSERT and it[0] not in refused]
+        parsed = new
+        if refused or not isinstance(new, PackedEntries) or not new.are_upserts:
+            parsed = [it for it in new if it[4] == raw.UPSERT and it[0] not in refused]
         if parsed:
             self._first = self._first or parsed[0][0]
             self._add(connection, parsed, chunk.unknown, run_id=self._run_id)
@@ -137,12 +140,12 @@ def _run_of(entry: raw.Entry) -> int:
 
 def _carrying(unknown: Mapping[Shape, Sequence[int]], parsed: Sequence[raw.Entry]) -> Iterator[Carrying]:
     """What is carried besides the contract, by how many of these, and some that do."""
-    entries = {it[0]: it for it in parsed} if unknown else {}
-    for shape, raw_ids in unknown.items():
-        theirs = [it for it in raw_ids if it in entries]
+    places = {raw_id: place for place, raw_id in enumerate(raw_ids(parsed))} if unknown else {}
+    for shape, numbers in unknown.items():
+        theirs = [it for it in numbers if it in places]
         if theirs:
             some = (*theirs[:MOST_EXAMPLES], theirs[-1])
-            yield shape, len(theirs), [_counted(entries[it]) for it in some]
+            yield shape, len(theirs), [_counted(parsed[places[it]]) for it in some]
 
 
 def _counted(entry: raw.Entry) -> Counted:

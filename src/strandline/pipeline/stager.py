@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -12,9 +12,12 @@ from strandline.pipeline.target import Target
 from strandline.warehouse import staging
 from strandline.warehouse.copy import REFUSED, faults
 from strandline.warehouse.database import Database
+from strandline.warehouse.packed import Packed
 from strandline.warehouse.quarantine import Reject
 
 Rows = list[tuple[Any, ...]]
+
+NONE: Final = Packed()
 
 
 @dataclass(frozen=True)
@@ -25,17 +28,17 @@ class Stager:
     connection: Connection
 
     def stage(
-        self, target: Target, rows: Rows, *, unpack: Callable[[Rows], Rows] | None = None
+        self, target: Target, rows: Rows, *, packed: Packed = NONE, unpack: Callable[[], Rows] = list
     ) -> list[Reject]:
-        """Copy the rows. If some are packed, `unpack` makes rows of all of them, for a closer look."""
-        if not rows:
+        """Copy the rows, and those that are packed; `unpack` makes rows of these, for a closer look."""
+        if not rows and not packed:
             return []
         try:
             with self.connection.begin_nested():
-                staging.stage(self.database, self.connection, target.staged, rows)
+                staging.stage(self.database, self.connection, target.staged, rows, packed=packed.pieces)
         except REFUSED as error:
-            if unpack is not None:
-                return self.stage(target, unpack(rows))
+            if packed:
+                return self.stage(target, sorted([*unpack(), *rows], key=_raw_id))
             return self._sort_out(target, rows, error)
         return []
 
@@ -60,6 +63,11 @@ class Stager:
         half = set(records[: len(records) // 2])
         middle = next(place for place, row in enumerate(rows) if row[0] not in half)
         return self.stage(target, rows[:middle]) + self.stage(target, rows[middle:])
+
+
+def _raw_id(row: tuple[Any, ...]) -> int:
+    raw_id: int = row[0]
+    return raw_id
 
 
 def _misfit(target: Target, raw_id: int, source_id: str, found: list[tuple[str, str]]) -> Reject:

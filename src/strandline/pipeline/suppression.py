@@ -58,6 +58,8 @@ class Suppression:
         """Leave out of the chunk, and of what is to be staged with it, what is not to be stored; how many
         records.
         """
+        if not self.is_needed:
+            return 0
         found: dict[str, int] = {}
         former = self._former.own(it[1] for it in chunk.entries)
         erased = {**self._erased, **dict.fromkeys(former)}
@@ -93,7 +95,7 @@ class Suppression:
             if entry[0] in suspects:
                 now = _efface(connection, entry_of(entry), self._named, self._effacer, self._former)
                 if now is not None:
-                    chunk.entries[place] = _rewritten(entry, now)
+                    chunk.unpacked[place] = _rewritten(entry, now)
                     again[entry[0]] = now
         for target in self.targets:
             target.rows = [row for row in target.rows if row[0] not in again]

@@ -67,7 +67,7 @@ class Sweep:
 
     def _see(self, connection: Connection, chunk: Chunk) -> None:
         """Note which keys have come, before any of them is kept out of the log."""
-        self._note(connection, [it[1] for it in (*chunk.entries, *chunk.again)])
+        self._note(connection, [*chunk.keys, *(it[1] for it in chunk.again)])
 
     def _note(self, connection: Connection, keys: list[str | None]) -> None:
         there = [key for key in keys if key is not None]

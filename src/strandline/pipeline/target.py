@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +18,7 @@ from strandline.model.fact import Fact
 from strandline.pipeline.definition import Sync
 from strandline.source.stream import Source
 from strandline.warehouse import raw, staging
+from strandline.warehouse.packed import Packed
 
 
 def target_of(sync: Sync, *, sources: Sequence[type[Source]], rows: Dialect) -> Target:
@@ -59,6 +60,8 @@ class Target:
     dropped: tuple[str, ...] = ()
     """The columns that its table has and its model has not."""
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+    packed: Packed = field(default_factory=Packed)
+    """More of them, as others have packed them."""
 
     @cached_property
     def is_fact(self) -> bool:
@@ -87,6 +90,18 @@ class Target:
     def has_custom_fields(self) -> bool:
         """Whether it keeps what the contract does not name."""
         return CUSTOM_FIELDS in self.staged.c
+
+    def empty(self) -> tuple[list[tuple[Any, ...]], Packed]:
+        """Its rows, and those that are packed, which are then the caller's."""
+        full = self.rows, self.packed
+        self.rows, self.packed = [], Packed()
+        return full
+
+    def keep(self, kept: Set[int] | None) -> None:
+        """Keep the rows of these entries, and no others; None: all."""
+        if kept is not None:
+            self.rows = [row for row in self.rows if row[0] in kept]
+            self.packed = self.packed.only(kept)
 
     def tombstone(
         self,

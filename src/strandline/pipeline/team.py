@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from strandline.pipeline.chunk import Part
 from strandline.pipeline.crew import Crew, can_share, workers_here
-from strandline.pipeline.desk import Again, Desk, Order
+from strandline.pipeline.desk import Again, Order
 from strandline.pipeline.intake import Intake
 from strandline.pipeline.target import Target
 from strandline.pipeline.worker import Job
@@ -143,8 +143,7 @@ class Team:
             return
         self._hired = self._staff.taken()
         if self._hired:
-            desk = Desk(self._intake.stream, self._intake.targets, run_id=job.run_id)
-            self._crew = Crew(desk, job, count=self._hired, wait=not self._staff.after)
+            self._crew = Crew(job.desk(), job, count=self._hired, wait=not self._staff.after)
 
 
 def can_pack(database: Database, targets: Sequence[Target]) -> bool:

@@ -21,10 +21,9 @@ from strandline.errors import StrandlineError
 from strandline.model.mapper import Mapper
 from strandline.pipeline.collector import collect_young, collecting_by_hand
 from strandline.pipeline.definition import Sync
-from strandline.pipeline.desk import Desk
+from strandline.pipeline.desk import Desk, packers_for
 from strandline.pipeline.target import target_of
 from strandline.source.stream import Source
-from strandline.warehouse.copy import REFUSED, Packer
 
 LENGTH: Final = Struct("!Q")
 READY: Final = b""
@@ -47,8 +46,8 @@ class Job:
         stream = getattr(self.source, self.stream)
         rows = make_url("postgresql+psycopg://").get_dialect()()
         targets = [target_of(Sync(stream, it), sources=self.sources, rows=rows) for it in self.mappers]
-        packs = [Packer(list(it.staged.c), rows).pack for it in targets]
-        return Desk(stream, targets, run_id=self.run_id, packs=packs)
+        packers = packers_for(stream, targets, rows)
+        return Desk(stream, targets, run_id=self.run_id, packers=packers)
 
 
 def work() -> None:
@@ -66,8 +65,9 @@ def work() -> None:
 
 def _answer(desk: Desk, order: bytes) -> bytes:
     try:
-        return pickle.dumps(desk.take(pickle.loads(order)), pickle.HIGHEST_PROTOCOL)
-    except (StrandlineError, pickle.PicklingError, *REFUSED):
+        part = desk.take(pickle.loads(order))
+        return pickle.dumps(part if part.is_packed else None, pickle.HIGHEST_PROTOCOL)
+    except (StrandlineError, pickle.PicklingError):
         return pickle.dumps(None)
 
 

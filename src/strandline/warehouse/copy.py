@@ -15,9 +15,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
-from psycopg._copy_base import format_row_binary  # which `Copy.write_row` calls, and only for a connection
-from psycopg.adapt import AdaptersMap, Transformer
-from psycopg.pq import Format
 from psycopg.types.json import Json, Jsonb
 from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import (
@@ -65,7 +62,7 @@ def copy(
     packed: Sequence[bytes] = (),
 ) -> None:
     """Append the rows, tuples in the order of the columns, to the table (its qualified name, quoted); before
-    them those that a Packer has packed.
+    them those that are packed: see `packed`.
     """
     if is_sqlite(connection):
         _insert(connection, columns, rows)
@@ -80,30 +77,12 @@ def copy(
             if types is not None:
                 sink.set_types(types)
             if packed:
-                sink.write(b"".join((SIGNATURE, *packed)))
+                sink.write(SIGNATURE)
+                for piece in packed:
+                    sink.write(piece)
             write = sink.write_row
             for row in rows:
                 write(row)
-
-
-class Packer:
-    """Turns rows into what binary COPY sends of them, in a process that has no connection."""
-
-    connection = None
-
-    def __init__(self, columns: Sequence[Column[Any]], dialect: Dialect) -> None:
-        """The types of all columns must be known to psycopg: see `binary_types`."""
-        self.adapters = AdaptersMap(psycopg.adapters)
-        self.adapters.register_dumper(bytes, BytesBinaryDumper)
-        self._transformer = Transformer(self)
-        types = [psycopg.adapters.types[name].oid for name in binary_types(columns, dialect) or ()]
-        self._transformer.set_dumper_types(types, Format.BINARY)
-
-    def pack(self, row: Sequence[Any]) -> bytes:
-        """The row as COPY sends it. Raises one of REFUSED where a value does not fit its column."""
-        packed = bytearray()
-        format_row_binary(row, self._transformer, packed)
-        return bytes(packed)
 
 
 def binary_types(columns: Sequence[Column[Any]], dialect: Dialect) -> list[str] | None:

@@ -81,20 +81,16 @@ def empty(database: Database, connection: Connection, table: Table) -> None:
         connection.execute(clear)
 
 
-PackedRow = tuple[int, bytes]
-"""(raw_id, the whole row as a Packer packs it)"""
-
-
-def is_packed(row: Sequence[Any]) -> bool:
-    """Whether it is a PackedRow: a row itself has more."""
-    return len(row) < len(OWN_COLUMNS)
-
-
-def stage(database: Database, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-    """Add rows, packed ones or tuples in the order of the table's columns."""
-    packed = [row[1] for row in rows if is_packed(row)]
-    plain = [row for row in rows if not is_packed(row)] if packed else rows
-    copy(connection, database.qualified(table), columns=list(table.c), rows=plain, packed=packed)
+def stage(
+    database: Database,
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Sequence[Any]],
+    *,
+    packed: Sequence[bytes] = (),
+) -> None:
+    """Add rows, tuples in the order of the table's columns, and before them those that are packed."""
+    copy(connection, database.qualified(table), columns=list(table.c), rows=rows, packed=packed)
 
 
 def analyze(database: Database, connection: Connection, table: Table, *, columns: Sequence[str] = ()) -> None:

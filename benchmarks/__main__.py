@@ -22,6 +22,7 @@ from benchmarks import (
     report,
     result,
     snapshot,
+    source,
     timing,
     unchanged,
 )
@@ -30,7 +31,7 @@ from benchmarks.peers import load as peers_load
 from benchmarks.peers import snapshot as peers_snapshot
 from benchmarks.result import Target
 
-DEFAULT: Final = ("load", "growth", "snapshot", "increment", "facts", "unchanged", "replay")
+DEFAULT: Final = ("load", "growth", "snapshot", "increment", "facts", "unchanged", "replay", "source")
 PEERS: Final = ("peers-load", "peers-snapshot", "peers-facts")
 SUITES: Final = (*DEFAULT, "custom", *PEERS)
 
@@ -97,6 +98,7 @@ def _merges(server: str, options: argparse.Namespace) -> dict[str, Callable[[], 
         "unchanged": lambda: unchanged.measure(server, records=records, rounds=rounds),
         "custom": lambda: custom.measure(server, records=records, rounds=rounds),
         "replay": lambda: replay.measure(server, records=records, rounds=rounds),
+        "source": lambda: source.measure(server, records=records, rounds=rounds),
         "peers-load": lambda: peers_load.measure(records=records, rounds=rounds),
         "peers-snapshot": lambda: peers_snapshot.measure(server, members=members, rounds=rounds),
         "peers-facts": lambda: peers_facts.measure(
@@ -117,7 +119,7 @@ def _options() -> argparse.Namespace:
         ("times", "growth: how much larger the large dimension is"),
         ("members", "snapshot, increment, peers-snapshot: members"),
         ("facts", "facts, peers-facts: how many"),
-        ("records", "unchanged, replay, custom, peers-load: records"),
+        ("records", "unchanged, replay, source, custom, peers-load: records"),
     ):
         said = f"{what}; {SIZES[name]:,}, or {FULL_SIZES[name]:,}"
         parser.add_argument(f"--{name}", type=int, metavar="N", help=said)

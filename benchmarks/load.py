@@ -74,7 +74,7 @@ def _tell(done: Trial) -> Trial:
 @contextmanager
 def ground(sizes: list[int]) -> Iterator[Ground]:
     """A server of PostgreSQL, and one of the API with so many customers each."""
-    with tempfile.TemporaryDirectory(prefix="strandline-bench-") as folder, _api(sizes) as api:
+    with tempfile.TemporaryDirectory(prefix="strandline-bench-") as folder, served(sizes) as api:
         server = embedded.start(Path(folder, "warehouse"))
         address = make_url(server.url).set(drivername="postgresql")
         try:
@@ -89,8 +89,9 @@ def ground(sizes: list[int]) -> Iterator[Ground]:
 
 
 @contextmanager
-def _api(totals: list[int]) -> Iterator[str]:
-    arguments = [sys.executable, "-m", "benchmarks.server", *map(str, totals)]
+def served(totals: list[int], *, latency: float = 0.0) -> Iterator[str]:
+    """The API with so many customers each, in a process of its own: its address."""
+    arguments = [sys.executable, "-m", "benchmarks.server", *map(str, totals), f"--latency={latency}"]
     with subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=trial.PROJECT, text=True
     ) as process:

@@ -3,12 +3,14 @@
     GET /<total>/customers?offset=0&limit=1000&modifiedSince=…
 
 `python -m benchmarks.server 20000 200000` prints its address when every page is ready, and ends when its
-standard input does.
+standard input does. With `--latency 0.01` every answer begins so many seconds late.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+import time
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -25,8 +27,9 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, totals: list[int]) -> None:
+    def __init__(self, totals: list[int], *, latency: float) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.latency = latency
         self.pages = {
             (total, first): customer.page(first, min(first + PAGE, total), total=total)
             for total in totals
@@ -47,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(target.query).items()}
         total = int(target.path.split("/")[1])
         body = self._page(total, int(query["offset"]), query.get("modifiedSince"))
+        time.sleep(self.server.latency)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         self.wfile.write(head.encode() + body)
 
@@ -64,7 +68,11 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until standard input closes."""
-    server = Server([int(total) for total in sys.argv[1:]])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
+    parser.add_argument("totals", nargs="+", type=int, metavar="TOTAL", help="customers")
+    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="before an answer")
+    options = parser.parse_args()
+    server = Server(options.totals, latency=options.latency)
     Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     sys.stdin.read()

@@ -101,6 +101,7 @@ def reader(home: Path, program: Path, request: pytest.FixtureRequest) -> Iterato
     }
     if request.node.callspec.params["page"] != TUTORIAL:
         environment["STRANDLINE_DATABASE_URL"] = request.getfixturevalue("database_url")
+        environment["PYTEST_ADDOPTS"] = f"--database-url={environment['STRANDLINE_DATABASE_URL']}"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     reader = Reader(folder, environment, port)

@@ -49,7 +49,7 @@ PRUNES = (
 TESTS_OF = {"prune": PRUNES, "horizon": PRUNES}
 """The tests of modules that are no part of the merge."""
 HISTORIES = "300"
-CASES = "3"
+CASES = "6"
 
 
 def copy_of(package: Path, folder: Path, mutant: Mutant) -> Path:

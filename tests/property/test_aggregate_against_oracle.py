@@ -257,7 +257,7 @@ def _sale(number: int = 1, day: int = 1, buyer: str | None = "a", helper: str | 
     [[PersonSent("b", 1, "x"), _sale(helper="b")], [PersonSent("b", 4, GONE)], [PersonSent("b", 7, "y")]]
 )
 @example([[_sale(), _sale(number=2)], [SaleSent(1, 2, 5, None, None, None, None, is_deleted=True)]])
-@cases(15)
+@cases(8)
 def test_an_aggregate_is_what_its_query_gives_whatever_arrives_first(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:

@@ -179,7 +179,7 @@ def _standing(prefix: str, latest: Mapping[int, star.VisitSent | star.CallSent])
     ]
 )
 @example([[star.CallSent(1, 1, "a", False)], [star.VisitSent(1, 1, 0, "a", None, 0, False)]])
-@cases(10)
+@cases(5)
 def test_every_fact_names_the_load_that_last_changed_it_and_keeps_it_where_its_keys_move(
     bed: star.Bed, batches: list[list[star.Sent]]
 ) -> None:

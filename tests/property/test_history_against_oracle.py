@@ -294,7 +294,7 @@ def _last_words(sent: list[Sent]) -> list[Sent]:
 @example([[Change("a", 0, segment="x", turn=2)], [Change("a", 0, segment="y", turn=1)]])
 @example([[Change("a", 0, turn=1)], [Change("a", 0, is_deleted=True)], [Change("a", 1)]])
 @example([[Change("a", 0), Change("a", 0, source="post")], [Change("a", 1, is_deleted=True, source="post")]])
-@cases(20)
+@cases(10)
 def test_any_history_in_any_batches_and_any_order_leaves_what_a_plain_loop_leaves(
     bed: Bed, batches: list[list[Change]]
 ) -> None:
@@ -314,7 +314,7 @@ def test_any_history_in_any_batches_and_any_order_leaves_what_a_plain_loop_leave
 
 
 @given(st.lists(changes, min_size=1, max_size=12), st.data())
-@cases(15)
+@cases(8)
 def test_one_batch_or_one_record_at_a_time_is_the_same(
     bed: Bed, batch: list[Change], data: st.DataObject
 ) -> None:

@@ -263,7 +263,7 @@ TEN = Decimal(10)
 @example([[Sent(0, 3, TEN, ONE)], [Sent(0, 2, TEN, TWO)], [Sent(0, 4, None, (), True)]])
 @example([[Sent(0, 1, TEN, TWO), Sent(0, 2, TEN, ONE)], [Sent(0, 3, TEN, ()), Sent(0, 2, None, (), True)]])
 @example([[Sent(0, 2, TEN, (*ONE, *ONE)), Sent(0, 1, TEN, TWO)]])
-@cases(15)
+@cases(8)
 def test_the_last_word_stands_with_all_its_lines_and_no_others(bed: Bed, batches: list[list[Sent]]) -> None:
     """A record of which one line is refused is refused whole, and what was known of it before stands."""
     prefix, heard = bed.begin(), list[Sent]()
@@ -277,7 +277,7 @@ def test_the_last_word_stands_with_all_its_lines_and_no_others(bed: Bed, batches
 
 
 @given(st.lists(sent, min_size=2, max_size=8), st.data())
-@cases(12)
+@cases(6)
 def test_the_lines_are_the_same_in_whatever_order_their_records_arrive(
     bed: Bed, said: list[Sent], data: st.DataObject
 ) -> None:

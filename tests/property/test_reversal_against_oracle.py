@@ -260,7 +260,7 @@ GONE = Sent("a", 3, is_deleted=True)
 @example([[GONE], [Sent("a", 1, amount="0.10")], [Sent("a", 5, is_deleted=True)], [Sent("a", 2, pieces=2)]])
 @example([[Sent("a", 1), GONE, Sent("a", 5, is_deleted=True)], [Sent("a", 3, status="ok")]])
 @example([[Sent("a", 1)], [Sent("a", 1, is_deleted=True)], [Sent("a", 1, edition=1)]])
-@cases(12)
+@cases(6)
 def test_a_deletion_is_a_row_that_negates_the_last_word_in_whatever_order_they_arrive(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:

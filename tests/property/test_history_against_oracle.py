@@ -286,7 +286,21 @@ def _last_words(sent: list[Sent]) -> list[Sent]:
     return [(key, at, change) for (_, key, at), change in standing]
 
 
+NOTHING_NEW = [Change("A", minute, turn=minute) for minute in range(1, 21)]
+"""So many that what changes beside them is little."""
+
+
 @given(histories)
+@example(
+    [[Change("a", 0, segment="x"), Change("A", 0)], [*NOTHING_NEW, Change("a", 1, segment="y", rank="x")]]
+)
+@example(
+    [
+        [Change("a", 0, segment="x"), Change("A", 0)],
+        [*NOTHING_NEW, Change("a", 1, segment="y"), Change("a", 2, segment="x")],
+    ]
+)
+@example([[Change("a", 0), Change("a", 1, is_deleted=True)], [Change("a", 2, nickname="x")]])
 @example([[Change("a", 0, origin="x")], [Change("a", 0, origin="y")]])
 @example([[Change("a", 0, origin="x")], [Change("a", 0, origin="y"), Change("a", 1, segment="x")]])
 @example([[Change("a", 0, segment="x"), Change("a", 1, is_deleted=True)], [Change("a", 1, segment="x")]])

@@ -60,13 +60,13 @@ def merge(
     tried, leaving = retry.take_in(connection, load, target)
     bygone.refuse(connection, target, log, run_id=run_id)
     span = late.span(connection, target.staged)
-    latest, log = late.reached(log, span), replace(log, earliest_staged=span and span[0])
+    latest, log = late.reached(log, span), replace(log, staged=span)
     columns = () if issubclass(model, Fact) else staging.EVENT_COLUMNS
     staging.analyze(database, connection, target.staged, columns=columns)
     audit.begin(database, connection)
     if issubclass(model, Fact) and model.restates_history:
         _stage_history(connection, log, load, target, with_deleted=model.__deletes__ == "reverse")
-        log = replace(log, earliest_staged=None)  # old entries may be there now
+        log = replace(log, staged=None)  # old entries may be there now
     watch = _watch(database, connection, load, target)
     if issubclass(model, Fact):
         counts = _merge_fact(database, connection, model, log, load, target, run_id)
@@ -257,6 +257,7 @@ def _merge_dimension(
         run_id=run_id,
         is_first=target.applied == 0,
         has_late=rebuilt > 0,
+        records=0 if log.staged is None else log.staged.records,
         dropped=target.dropped,
     )
     if is_laid_over:

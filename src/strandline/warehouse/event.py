@@ -45,7 +45,7 @@ from sqlalchemy import (
 )
 
 from strandline.model.dimension import Dimension
-from strandline.warehouse import audit, first, temporary
+from strandline.warehouse import audit, first, said, temporary
 from strandline.warehouse.first import Members
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.staging import latest_first
@@ -82,6 +82,8 @@ class Batch:
 
     dimension: type[Dimension]
     staged: Table
+    said: FromClause
+    """The staged records that events are of; where these are few, kept by themselves."""
     event: FromClause
     stream: str
     source_system: str
@@ -110,6 +112,13 @@ class Batch:
         return and_(e.position == 1, not_(e.is_deleted), func.coalesce(e.was_inferred, false()))
 
     @property
+    def is_closing(self) -> ColumnElement[bool]:
+        """The change ends the version that was the latest before."""
+        e = self.event.c
+        is_first = and_(e.changed, e.position == 1, e.current_key.is_not(None))
+        return and_(is_first, not_(self.is_completing))
+
+    @property
     def is_opening(self) -> ColumnElement[bool]:
         """The change begins a version of its own."""
         return and_(self.event.c.changed, not_(self.event.c.is_deleted), not_(self.is_completing))
@@ -125,50 +134,56 @@ def open_batch(
     run_id: int,
     is_first: bool,
     has_late: bool,
+    records: int,
     dropped: tuple[str, ...] = (),
 ) -> Batch:
-    """Work out the events of what is staged, into a table that ends with the transaction. `is_first` says
-    that nothing was merged before, `has_late` that there are late members; `dropped` are the columns that the
-    table has and the model has not.
+    """Work out the events of what is staged, so many records, into a table that ends with the transaction.
+    `is_first` says that nothing was merged before, `has_late` that there are late members; `dropped` are the
+    columns that the table has and the model has not.
     """
     event = event_table()
     batch = Batch(
-        dimension, staged, event, stream, source_system, run_id, is_single=not has_late, dropped=dropped
+        dimension, staged, staged, event, stream, source_system, run_id, is_single=True, dropped=dropped
     )
     members = first.find(connection, dimension=dimension, staged=staged) if is_first else None
     if members is not None:
-        return replace(batch, event=first.events(staged), first=members)
+        return replace(batch, event=first.events(staged), first=members, is_single=not has_late)
     event.create(connection)
-    is_single = batch.is_single and _take_single(connection, batch, is_first=is_first)
-    if not is_single:
+    single = None if has_late else _take_single(connection, batch, is_first=is_first, records=records)
+    if single is None:
         _take(connection, _events(dimension, staged, source_system, is_single=False, has_late=has_late))
     connection.execute(text("ANALYZE scd_event"))
-    return replace(batch, is_single=is_single)
+    return single or replace(batch, is_single=False)
 
 
-def _take(connection: Connection, found: Select[Any]) -> None:
-    connection.execute(insert(event_table()).from_select(list(found.selected_columns.keys()), found))
+def _take(connection: Connection, found: Select[Any]) -> int:
+    taking = insert(event_table()).from_select(list(found.selected_columns.keys()), found)
+    return connection.execute(taking, execution_options={"preserve_rowcount": True}).rowcount
 
 
-def _take_single(connection: Connection, batch: Batch, *, is_first: bool) -> bool:
+def _take_single(connection: Connection, batch: Batch, *, is_first: bool, records: int) -> Batch | None:
     """Take the staged records as if each were its member's only one, if it is so for all that say something.
 
     Those are few in most batches, so they are found before it is asked whether they are single; at first
     everybody is new.
     """
-    staged, event = batch.staged, event_table()
-    several = select(staged.c.source_id).group_by(staged.c.source_id).having(func.count() > 1).limit(1)
-    if is_first and connection.execute(several).first() is not None:
-        return False
-    _take(
-        connection,
-        _events(batch.dimension, staged, batch.source_system, is_single=True, has_late=False),
-    )
-    theirs = staged.c.source_id.in_(select(event.c.source_id))
-    if is_first or connection.execute(several.where(theirs)).first() is None:
-        return True
-    connection.execute(delete(event))
-    return False
+    staged = batch.staged
+    if is_first and said.has_several(connection, staged):
+        return None
+    found = _events(batch.dimension, staged, batch.source_system, is_single=True, has_late=False)
+    events = _take(connection, found)
+    if is_first:
+        return batch
+    theirs = staged.c.source_id.in_(select(event_table().c.source_id))
+    if events * said.FEW <= records:
+        few = said.keep_few(connection, staged, theirs)
+        single, has_several = replace(batch, said=few), said.has_several(connection, few)
+    else:
+        single, has_several = batch, said.has_several(connection, staged, theirs)
+    if not has_several:
+        return single
+    connection.execute(delete(event_table()))
+    return None
 
 
 def _events(

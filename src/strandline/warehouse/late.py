@@ -49,6 +49,15 @@ LATE_MEMBER = temporary.members("late_member")
 
 
 @dataclass(frozen=True)
+class Span:
+    """How many records are staged, and from when to when they took effect."""
+
+    first: datetime
+    last: datetime
+    records: int
+
+
+@dataclass(frozen=True)
 class Log:
     """As much of a stream's raw log as has been applied to a target: up to an entry, without its rejects."""
 
@@ -59,14 +68,13 @@ class Log:
     applied: int
     latest: datetime | None = None
     """No entry up to there took effect later; None: that is not known."""
-    earliest_staged: datetime | None = None
-    """Nothing that is staged took effect before; None: that is not known."""
+    staged: Span | None = None
+    """What of its later entries is staged; None: nothing, or that is not known."""
 
     @property
     def is_outrun(self) -> bool:
         """Whether all that is staged lies behind everything that has been applied, as most batches do."""
-        latest, earliest = self.latest, self.earliest_staged
-        return latest is not None and earliest is not None and latest < earliest
+        return self.latest is not None and self.staged is not None and self.latest < self.staged.first
 
     def reaches(self, moment: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether an entry that has been applied can have taken effect at that moment or later: what lies
@@ -145,18 +153,18 @@ def forget_superseded(connection: Connection, *, staged: Table, log: Log) -> Non
         connection.execute(delete(staged).where(log.reaches(staged.c.effective_at), is_outdone))
 
 
-def span(connection: Connection, staged: Table) -> tuple[datetime, datetime] | None:
-    """The first and the last moment at which anything staged took effect; None where nothing is staged."""
+def span(connection: Connection, staged: Table) -> Span | None:
+    """The span of what is staged; None where nothing is."""
     moment = staged.c.effective_at
-    first, last = connection.execute(select(func.min(moment), func.max(moment))).one()
-    return None if first is None else (first, last)
+    first, last, records = connection.execute(select(func.min(moment), func.max(moment), func.count())).one()
+    return None if first is None else Span(first, last, records)
 
 
-def reached(log: Log, staged: tuple[datetime, datetime] | None) -> datetime | None:
+def reached(log: Log, staged: Span | None) -> datetime | None:
     """The latest moment at which anything took effect, with what is staged; None where that is not known."""
     if log.applied > 0 and log.latest is None:
         return None
-    return max(it for it in (log.latest, staged and staged[1], NEVER) if it is not None)
+    return max(log.latest or NEVER, staged.last if staged else NEVER)
 
 
 def _known(log: Log, source_id: ColumnElement[Any]) -> ScalarSelect[Any]:

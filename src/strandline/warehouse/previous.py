@@ -24,7 +24,7 @@ def remembered(dimension: type[Dimension]) -> list[str]:
 
 def steps(batch: Batch, before: FromClause) -> dict[str, Any]:
     """What versions are to remember of a member with one event, whose latest version was `before`."""
-    e, s = batch.event.c, batch.staged.c
+    e, s = batch.event.c, batch.said.c
     becomes: dict[str, Any] = {}
     for column in batch.dimension.companions(Previous):
         of = column.info[ROLE].of

@@ -2,7 +2,7 @@
 
 Of the changes that `event` has found,
 
-    close      the first of a member ends its open version
+    close      the first of a member ends its open version, in the same write if that is overwritten too
     complete   … unless that version is inferred: then it is filled in place
     open       every other one that is no deletion begins a version; the next change ends it
     overwrite  the last record's type 1 values go to every version of the member, and type 6's current ones
@@ -25,6 +25,7 @@ from sqlalchemy import (
     FromClause,
     and_,
     case,
+    false,
     func,
     insert,
     literal,
@@ -67,11 +68,12 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
     if batch.first is not None:
         return _begin(database, connection, batch, batch.first)
     has_common = bool(batch.dimension.overwritten())
-    closed = connection.execute(_close(batch)).rowcount
     completed = connection.execute(_complete(batch)).rowcount
-    # Before new versions open, which take over what is remembered, so that nothing is written twice.
+    # Before new versions open, which take over what is remembered, so that nothing is written twice; and what
+    # it writes of a version that ends is its end as well.
     overwritten = connection.execute(_overwrite(batch, is_alone=True)).rowcount if has_common else 0
-    members, versions = _open(database, connection, batch)
+    connection.execute(_close(batch))
+    members, versions, closed = _open(database, connection, batch)
     if has_common and not batch.is_single:
         remembered = previous.remember(connection, batch)
         # What was before may be another while what is now stays: A, B and A again in one batch.
@@ -90,27 +92,33 @@ def _begin(database: Database, connection: Connection, batch: Batch, members: fi
 
 
 def _close(batch: Batch) -> Any:
-    d, e = batch.table.c, batch.event.c
+    """End the versions that are still open, or deleted ones that are the latest still."""
+    d = batch.table.c
     return (
         update(batch.table)
-        .where(batch.key == e.current_key, e.changed, e.position == 1, not_(batch.is_completing))
-        .values(
-            valid_to=func.coalesce(d.valid_to, e.effective_at),
-            is_current=False,
-            is_deleted=and_(e.is_deleted, e.next_at.is_(None)),
-            **written(batch),
-        )
+        .where(batch.key == batch.event.c.current_key, batch.is_closing, or_(d.is_current, d.is_deleted))
+        .values(**_ended(batch), **written(batch))
     )
 
 
+def _ended(batch: Batch) -> dict[str, ColumnElement[Any]]:
+    """What a version is that the event ends."""
+    d, e = batch.table.c, batch.event.c
+    return {
+        "valid_to": func.coalesce(d.valid_to, e.effective_at),
+        "is_current": false(),
+        "is_deleted": and_(e.is_deleted, e.next_at.is_(None)),
+    }
+
+
 def _complete(batch: Batch) -> Any:
-    e, s = batch.event.c, batch.staged.c
+    e, s = batch.event.c, batch.said.c
     return (
         update(batch.table)
         .where(batch.key == e.current_key, e.changed, batch.is_completing, s.raw_id == e.raw_id)
         .values(
             **{name: s[of] for name, of in batch.dimension.filled().items()},
-            **_custom(batch.dimension, batch.staged),
+            **_custom(batch.dimension, batch.said),
             valid_from=e.effective_at,
             valid_to=e.next_at,
             is_current=e.next_at.is_(None),
@@ -122,24 +130,29 @@ def _complete(batch: Batch) -> Any:
     )
 
 
-def _open(database: Database, connection: Connection, batch: Batch) -> tuple[int, int]:
-    """Insert the new versions; how many members are new, and how many versions there are."""
+def _open(database: Database, connection: Connection, batch: Batch) -> tuple[int, int, int]:
+    """Insert the new versions; how many members are new, how many versions there are, and how many others
+    have ended.
+    """
     e = batch.event.c
-    is_new = e.current_durable_key.is_(None)
-    versions, members = connection.execute(
-        select(func.count(), func.count(e.source_id.distinct()).filter(is_new)).where(
-            batch.is_opening, e.kept_key.is_(None)
-        )
+    is_opening = and_(batch.is_opening, e.kept_key.is_(None))
+    is_new = and_(is_opening, e.current_durable_key.is_(None))
+    versions, members, closed = connection.execute(
+        select(
+            func.count().filter(is_opening),
+            func.count(e.source_id.distinct()).filter(is_new),
+            func.count().filter(batch.is_closing),
+        ).select_from(batch.event)
     ).one()
     if versions == 0:
-        return 0, 0
+        return 0, 0, closed
     first_key = reserve(database, connection, batch.key, versions)
     names, rows = _opened_rows(batch, first_key)
     opening = insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows)
     is_worth_it = versions >= index.WORTHWHILE and _is_new(connection, batch)
     with index.built_afterwards(database, connection, batch.table, rows=versions if is_worth_it else 0):
         connection.execute(opening)
-    return members, versions
+    return members, versions, closed
 
 
 def _is_new(connection: Connection, batch: Batch) -> bool:
@@ -153,8 +166,8 @@ def _opened_rows(batch: Batch, first_key: int) -> tuple[list[str], Any]:
     opening = numbered(batch)
     n = opening.c
     number = literal(first_key - 1, BigInteger) + n.number
-    s, latest = batch.staged.alias("s"), with_dropped(batch.table, batch.dropped).alias("latest")
-    f = s if batch.is_single else batch.staged.alias("f")
+    s, latest = batch.said.alias("s"), with_dropped(batch.table, batch.dropped).alias("latest")
+    f = s if batch.is_single else batch.said.alias("f")
     known = and_(n.current_key.is_not(None), not_(n.was_inferred))
     dimension = batch.dimension
     values: dict[str, Any] = {
@@ -223,14 +236,17 @@ def _custom(dimension: type[Dimension], staged: FromClause) -> dict[str, Any]:
 
 
 def _overwrite(batch: Batch, *, is_alone: bool) -> Any:
-    """Write what all versions have alike: of members with one event behind what is stored, and what is to be
-    remembered of it; or of the others.
+    """Write what all versions have alike: of members with one event behind what is stored, with what is to be
+    remembered of it and the end of the version that it ends; or of the others.
     """
-    d, e, s = batch.table.c, batch.event.c, batch.staged.c
+    d, e, s = batch.table.c, batch.event.c, batch.said.c
     becomes: dict[str, Any] = {name: s[of] for name, of in batch.dimension.overwritten().items()}
+    ended: dict[str, Any] = {}
     if is_alone:
         before = batch.table.alias("before")
         becomes |= previous.steps(batch, before)
+        # All of the member's versions: the earlier ones have ended already, and stay as they are.
+        ended = {name: case((batch.is_closing, it), else_=d[name]) for name, it in _ended(batch).items()}
         is_meant = and_(e.events == 1, before.c[batch.key.name] == e.current_key)
     else:
         is_meant = or_(e.events > 1, e.is_rebuilt)
@@ -244,5 +260,5 @@ def _overwrite(batch: Batch, *, is_alone: bool) -> Any:
             s.raw_id == e.raw_id,
             differ([d[name] for name in becomes], list(becomes.values())),
         )
-        .values(**becomes, synced_at=s.synced_at, **written(batch))
+        .values(**becomes, **ended, synced_at=s.synced_at, **written(batch))
     )

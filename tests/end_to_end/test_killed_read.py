@@ -125,8 +125,8 @@ def api() -> Iterator[ScriptedApi]:
 def runner(api: ScriptedApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("fares")
     for number in range(15):
-        # Keys of its own: what is read again after a crash is told apart from the latest of its key only.
-        lines = [f"F{number}-{line},{number * line},{_at(60 * number + line)}\n" for line in range(30)]
+        # The same keys in all: what is read again is told apart from the latest of its key only.
+        lines = [f"F{line},{number * line},{_at(60 * number + line)}\n" for line in range(30)]
         file = folder / f"{number:02}.csv"
         file.write_text("id,price,at\n" + "".join(lines))
         os.utime(file, (number, number))  # of one just written nobody knows whether it is whole

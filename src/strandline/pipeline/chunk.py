@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from strandline.source.census import Shape
 from strandline.source.cursor import CursorValue
@@ -12,6 +12,9 @@ from strandline.source.page import Page
 from strandline.warehouse import raw
 from strandline.warehouse.packed import Packed, PackedEntries
 from strandline.warehouse.quarantine import Reject
+
+MOST_HELD: Final = 4
+"""So many times its size a chunk may have while it waits for a state."""
 
 
 @dataclass
@@ -30,13 +33,23 @@ class Chunk:
     """Bytes of the pages."""
     state: str | None = None
     """The last state that came with the pages."""
+    is_settled: bool = False
+    """Whether it came with the last of them."""
 
     def begin(self, page: Page, request: dict[str, Any]) -> None:
         """Note what is known of a page as a whole; what is made of its records follows."""
         self.requests.append(request)
         self.size += page.size
+        self.is_settled = page.state is not None
         if page.state is not None:
             self.state = page.state
+
+    def is_full(self, *, records: int, size: int, waits: bool) -> bool:
+        """Whether it is time to store it, at so many records or bytes. A source with a state of its own sends
+        again what was stored without it, so of such a one a chunk `waits` for the next, as long as it can.
+        """
+        share = max(len(self.entries) / records, self.size / size)
+        return share >= (MOST_HELD if waits and not self.is_settled else 1)
 
     @property
     def unpacked(self) -> list[raw.Entry]:

@@ -314,12 +314,10 @@ class Load:
     def _store_each(self, taken: Iterable[None]) -> None:
         """Store a chunk whenever what comes in has filled one."""
         for _ in self.profile.waiting(RECORDS, taken):
-            if self._is_full(self._intake.chunk):
+            waits = self.stream.takes_state
+            if self._intake.chunk.is_full(records=self.chunk_records, size=self.chunk_bytes, waits=waits):
                 self._store(is_end=False)
                 collect_young()
-
-    def _is_full(self, chunk: Chunk) -> bool:
-        return len(chunk.entries) >= self.chunk_records or chunk.size >= self.chunk_bytes
 
     def _store(self, *, is_end: bool, move: Callable[[], None] | None = None) -> None:
         chunk = self._intake.empty()

@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.mutation import fact as of_fact
 from tests.mutation import mutant as of_merge
 from tests.mutation import prune as of_prune
 from tests.mutation.mutant import Mutant
@@ -83,7 +84,7 @@ def killer(source: Path, url: str, tests: Sequence[str]) -> str | None:
 
 def main(modules: list[str]) -> int:
     """Try the mutants of these modules, or all; how many survive decides the exit code."""
-    every = of_merge.MUTANTS + of_prune.MUTANTS
+    every = of_merge.MUTANTS + of_fact.MUTANTS + of_prune.MUTANTS
     chosen = [mutant for mutant in every if not modules or mutant.module in modules]
     survivors = 0
     with postgres.temporary_server() as server:

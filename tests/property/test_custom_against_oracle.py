@@ -186,6 +186,18 @@ def bed(both: Database) -> Bed:
 @example([[Sent("a", 1, "x", {"f": 1})], [Sent("a", 2, None, {}, is_deleted=True)], [Sent("a", 3, "x", {})]])
 @example([[Sent("a", 1, "x", {})], [Sent("a", 2, "y", {})]])
 @example([[Sent("a", 1, "x", {"f": 1}), Sent("a", 1, "x", {"g": 1})], [Sent("a", 1, "x", {})]])
+@example(
+    [
+        [
+            Sent("a", 0, None, {"f": None}, is_deleted=True),
+            Sent("b", 0, None, {"f": None}),
+            Sent("b", 0, None, {"f": None, "g": None, "über": None}),
+        ],
+        [Sent("a", 0, None, {}), Sent("b", 0, None, {"f": None, "g": None}), Sent("b", 0, None, {"f": None})],
+        [Sent("a", 0, None, {"f": None, "über": None, "word": None}), Sent("a", 0, "y", {}, is_deleted=True)],
+        [Sent("a", 4, "x", {"g": 1, "f": {"a": [1, None]}})],
+    ]
+)
 def test_a_members_fields_are_those_of_all_its_records(bed: Bed, batches: list[list[Sent]]) -> None:
     """After each batch; and a replay writes nothing."""
     prefix, heard = bed.begin(), list[Sent]()

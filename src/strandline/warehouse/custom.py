@@ -37,7 +37,7 @@ from sqlalchemy import (
 from strandline.model.custom import CUSTOM_FIELDS, JSON_FIELDS
 from strandline.model.dimension import Dimension
 from strandline.warehouse import state, temporary
-from strandline.warehouse.dialect import as_json, each_field, field_seen, fields_of, moment_text
+from strandline.warehouse.dialect import as_json, each_field, field_seen, fields_of, in_order, moment_text
 from strandline.warehouse.event import Batch, differ, written
 from strandline.warehouse.late import LATE_MEMBER
 from strandline.warehouse.staging import latest_first
@@ -78,7 +78,7 @@ def write(connection: Connection, batch: Batch) -> int:
     written_: int = connection.execute(
         update(table)
         .where(table.c.source_system == batch.source_system, table.c.source_id == found.source_id)
-        .where(differ([table.c[CUSTOM_FIELDS]], [found.fields]))
+        .where(differ([in_order(table.c[CUSTOM_FIELDS])], [in_order(found.fields)]))
         .values({CUSTOM_FIELDS: found.fields, **written(batch)})
     ).rowcount
     return written_

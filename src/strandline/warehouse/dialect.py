@@ -97,6 +97,24 @@ class as_json(FunctionElement[Any]):  # noqa: N801  # it stands where a function
     type = JSON_FIELDS
 
 
+class in_order(FunctionElement[Any]):  # noqa: N801  # it stands where a function does
+    """JSON to be compared, whatever order its names were written in; `jsonb` has one of its own."""
+
+    inherit_cache = True
+    name = "in_order"
+    type = JSON_FIELDS
+
+
+@compiles(in_order)
+def _leave(element: in_order, compiler: SQLCompiler, **options: Any) -> str:
+    return str(compiler.process(element.clauses, **options))
+
+
+@compiles(in_order, SQLITE)
+def _sort(element: in_order, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strandline_in_order({compiler.process(element.clauses, **options)})"
+
+
 class field_seen(FunctionElement[Any]):  # noqa: N801  # it stands where a function does
     """A custom field with when it was first seen, and whether it is deprecated."""
 

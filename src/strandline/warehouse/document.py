@@ -17,6 +17,20 @@ def write(value: Any) -> str:
         return _write(value)
 
 
+def in_order(text: str | None) -> str | None:
+    """The same JSON with the names of its objects in order, its numbers as they are written."""
+    if text is None:
+        return None
+    return json.dumps(json.loads(text, parse_float=_Number, parse_int=_Number), sort_keys=True)
+
+
+class _Number(list[str]):
+    """A number as it is written, which no text is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(["number", text])
+
+
 def _write(value: Any) -> str:
     match value:
         case Decimal():

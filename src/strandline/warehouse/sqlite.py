@@ -72,6 +72,7 @@ def create(url: URL, *, schemas: dict[str, str]) -> Engine:
     def prepare(connection: Any, _record: Any) -> None:
         connection.create_collation(COLLATION, compare)
         connection.create_function("strandline_is_text", 1, is_text, deterministic=True)
+        connection.create_function("strandline_in_order", 1, document.in_order, deterministic=True)
         connection.create_aggregate(EXACT_SUM, 1, ExactSum)
         connection.execute("PRAGMA synchronous = OFF")  # what a test writes need not outlive the machine
         there = () if file is None else file.parent.glob(f"{file.stem}.*{file.suffix}")

@@ -33,6 +33,7 @@ from strandline import (
 from strandline.pipeline.backfill import backfill
 from strandline.pipeline.load import Load
 from strandline.source import Csv, FileSource, PageNumber, Parents, Partitions, RefreshToken
+from strandline.source.file.reader import Reader
 
 COMPANIES = ("north", "south", "west")
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -201,7 +202,7 @@ fares.sync(Fares.fares, FerryFare)
 
 def go(which: str, database: Database) -> int:
     """One run of that kind, in small chunks: `run/3` reads from the API's third copy."""
-    Load.chunk_records = CHUNK
+    Load.chunk_records = Reader.settles = CHUNK
     kind, _, number = which.partition("/")
     if kind == "files":
         return run(fares, database).exit_code

@@ -360,9 +360,9 @@ def test_a_wrong_password_is_told_without_it(warehouse: Database, shop: Shop) ->
 
 
 def test_a_kinto_that_asks_for_less_load_is_read_to_its_end(warehouse: Database, tmp_path: Path) -> None:
-    """Every answer carries `Backoff: 60`, which asks clients to wait before the next request."""
-    with kinto.server(tmp_path, backoff="60") as url, Shop(url, "busy") as shop:
-        assert httpx.get(f"{url}/").headers["Backoff"] == "60"
+    """Every answer carries `Backoff: 1`, which asks clients to wait a second before the next request."""
+    with kinto.server(tmp_path, backoff="1") as url, Shop(url, "busy") as shop:
+        assert httpx.get(f"{url}/").headers["Backoff"] == "1"
         kinto.seed(shop, random.Random(3), customers_=50, orders_=50)
 
         report = load(warehouse, shop, page_size=20)

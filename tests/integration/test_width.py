@@ -207,8 +207,12 @@ def test_ctrl_c_stops_all_streams_and_the_next_run_goes_on(warehouse: Database) 
             os.kill(os.getpid(), signal.SIGINT)
 
     HAPPENS["before"] = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        run(pipeline(4, is_endless=True), warehouse)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(pipeline(4, is_endless=True), warehouse)
+    finally:
+        signal.signal(signal.SIGINT, before)
     with warehouse.begin() as connection:
         assert connection.scalar(text("SELECT status FROM strandline.run")) == "stopped"
     assert locks(warehouse) == 0

@@ -110,6 +110,7 @@ def _merged(load: Load, target: Target, counts: Mapping[str, int]) -> beside.Mer
         has_moved=is_replay or counts.get("facts_moved", 0) > 0,
         has_inferred=counts.get("inferred", 0) > 0,
         has_rebuilt=is_replay or counts.get("rebuilt", 0) > 0,
+        staged=target.staged if target.applied == 0 else None,
     )
 
 

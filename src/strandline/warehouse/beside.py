@@ -55,6 +55,8 @@ class Merged:
     """It has had members inferred, for whom facts may have waited."""
     has_rebuilt: bool
     """It has rebuilt histories, of which nothing may be left."""
+    staged: Table | None = None
+    """The stage of a first load, of which no events may have been noted."""
 
     @property
     def is_of_history(self) -> bool:
@@ -68,8 +70,13 @@ class Merged:
 
     def is_held(self, held: Any) -> ColumnElement[bool]:
         """Whether this is a version of a member whose versions have changed."""
-        event = event_table().c
-        return and_(held.c.source_system == self.source_system, held.c.source_id.in_(select(event.source_id)))
+        return and_(held.c.source_system == self.source_system, held.c.source_id.in_(select(self.member)))
+
+    @property
+    def member(self) -> ColumnElement[str]:
+        """The natural keys of members whose versions have changed; of a first load, of all."""
+        changed: ColumnElement[str] = (event_table() if self.staged is None else self.staged).c.source_id
+        return changed
 
     def is_left(self, held: Any) -> ColumnElement[bool]:
         """Whether this is all that is left of a member, who was more before."""
@@ -143,7 +150,7 @@ def _of_reference(
     if merged.has_moved:
         yield _select(fact, true()).where(pointing, merged.is_held(held), of_run)
         if reference.remembers:
-            member = key.waiting_for(merged.source_system, event_table().c.source_id)
+            member = key.waiting_for(merged.source_system, merged.member)
             waiting = table.c[missing_column(name)].in_(select(member))
             yield _select(fact, true()).where(table.c[name] == UNKNOWN_KEY, waiting, of_run)
     if has_left:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
 from strandline import log
 from strandline.errors import SourceError, SourceUnavailable, UnexpectedResponse
@@ -29,9 +29,6 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 
 BLOCK: Final = 1024 * 1024
 
-SETTLES: Final = 4_000
-"""A state goes with the pages about every so many rows: it grows with the number of files."""
-
 Batch = tuple[list[bytes], str]
 """Records, and which rows of which file they are."""
 
@@ -39,6 +36,9 @@ Batch = tuple[list[bytes], str]
 @dataclass
 class Reader:
     """Reads a stream's new files."""
+
+    settles: ClassVar[int] = 4_000
+    """A state goes with the pages about every so many rows: it grows with the number of files."""
 
     place: Place
     format: Format
@@ -132,7 +132,7 @@ class Reader:
         self._ledger.files[file.name] = stamp
         records, request = held or ([], f"{shown}: no rows")
         self._unsettled += len(records)
-        is_due = self.keeps_state and self._unsettled >= SETTLES
+        is_due = self.keeps_state and self._unsettled >= self.settles
         self._unsettled = 0 if is_due else self._unsettled
         yield self._page(records, request, self._ledger.state if is_due else None)
 

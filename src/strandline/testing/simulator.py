@@ -197,8 +197,7 @@ class Simulator(ScriptedApi):
     def _since(self, query: Mapping[str, str]) -> list[Thing]:
         if "since" not in query:
             return list(self._things.values())
-        lowest = datetime.fromisoformat(query["since"])
-        lowest = self.quirks.precision.truncate(lowest if lowest.tzinfo else lowest.replace(tzinfo=UTC))
+        lowest = self.quirks.precision.truncate(_moment(query["since"]))
         if self.quirks.is_exclusive:
             return [it for it in self._things.values() if it.updated > lowest]
         return [it for it in self._things.values() if it.updated >= lowest]
@@ -234,8 +233,7 @@ class Simulator(ScriptedApi):
 
     def _tombstones(self, request: ReceivedRequest) -> Response:
         since = request.query.get("since")
-        lowest = datetime.fromisoformat(since) if since else _BEGINNING
-        lowest = lowest if lowest.tzinfo else lowest.replace(tzinfo=UTC)
+        lowest = _moment(since) if since else _BEGINNING
         listed = self._deleted.items() if self.quirks.deleting == "tombstones" else ()
         sent = [
             json.dumps({"id": key, "deletedAt": it.isoformat()}).encode()
@@ -262,6 +260,12 @@ class Simulator(ScriptedApi):
 
     def _happens(self, share: float) -> bool:
         return self._dice.random() < share
+
+
+def _moment(text: str) -> datetime:
+    """What `since` says; a date means its first moment, on a clock in UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _json(content: Mapping[str, Any]) -> Response:

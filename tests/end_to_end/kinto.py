@@ -121,9 +121,13 @@ class Shop:
             self._write(collection, dict(items[start : start + BATCH]))
 
     def records(self, collection: str) -> dict[str, Data]:
-        """What Kinto says now, by id."""
-        answer = self._api.get(self._path(collection)).raise_for_status()
-        return {record["id"]: record for record in answer.json()["data"]}
+        """What Kinto says now, by id; it gives at most 10,000 at a time."""
+        found, page = {}, self._path(collection)
+        while page:
+            answer = self._api.get(page).raise_for_status()
+            found |= {record["id"]: record for record in answer.json()["data"]}
+            page = answer.headers.get("Next-Page", "")
+        return found
 
     def gone(self, collection: str) -> list[str]:
         """The ids of what was there once and is deleted now."""

@@ -122,7 +122,7 @@ class Shop:
 
     def records(self, collection: str) -> dict[str, Data]:
         """What Kinto says now, by id; it gives at most 10,000 at a time."""
-        found, page = {}, self._path(collection)
+        found, page = dict[str, Data](), self._path(collection)
         while page:
             answer = self._api.get(page).raise_for_status()
             found |= {record["id"]: record for record in answer.json()["data"]}

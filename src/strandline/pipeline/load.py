@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Select, Table, delete, select
 from strandline.errors import OrderBroken, QuotaExhausted, SourceError
 from strandline.pipeline import refusal
 from strandline.pipeline.admission import Admission
+from strandline.pipeline.backlog import Backlog
 from strandline.pipeline.chunk import Chunk
 from strandline.pipeline.collector import collect_young
 from strandline.pipeline.definition import Reading
@@ -129,7 +130,7 @@ class Load:
         if self._intake.sift is not enumerate or self._suppression.is_needed:
             self._staff = ALONE  # what is to be looked up for each record is looked up here
         self._intake.next_raw_id = max([self.last_raw_id, *(target.applied for target in self.targets)]) + 1
-        self._resume(min(target.applied for target in self.targets), self.last_raw_id)
+        self._stage_backlog()
 
     def stand_still(self, *, is_kept: bool = False) -> None:
         """Empty the stage unless it is kept, and stay where the targets are: nothing new is to be merged."""
@@ -139,38 +140,14 @@ class Load:
             self.has_rejects = quarantine.has_any(self.connection, self.stream.qualified_name)
         self.last_raw_id = max(target.applied for target in self.targets)
 
-    def _resume(self, first: int, last: int) -> None:
-        if first < last:
-            self._tell_rejects_anew(quarantine.doubt)
-        applied = max(target.applied for target in self.targets)
-        while first < last:
-            with self.connection.begin():
-                batch = raw.entries_after(self.connection, self.reading.raw, first, up_to=last)
-                discarded = quarantine.discarded(
-                    self.connection, stream=self.stream.qualified_name, after=first, up_to=last
-                )
-                unmerged = [it.raw_id for it in batch if it.raw_id > applied] if self.has_rejects else []
-                with self._admission.of_resumed(self.reading.raw, self.stream.qualified_name, unmerged):
-                    for entry in batch:
-                        out = discarded.get(entry.raw_id, ())
-                        behind = [it for it in self.targets if it.applied < entry.raw_id]
-                        behind = [it for it in behind if it.sync.target not in out]
-                        if behind and "" not in out:
-                            self._intake.take_again(entry, behind)
-                    self._stage(self._intake.empty(), kept=None)
-            first = batch[-1].raw_id if batch else last
-            self.figures.resumed += len(batch)
+    def _stage_backlog(self) -> None:
+        backlog = Backlog(self.connection, self.reading, self.targets, self._intake)
+        taken_up = backlog.take_up(self._admission, up_to=self.last_raw_id, has_rejects=self.has_rejects)
+        for batch in taken_up:
+            with batch as count:
+                self._stage(self._intake.empty(), kept=None)
+            self.figures.resumed += count
             self.report(self.figures)
-            if first >= last:
-                self._tell_rejects_anew(quarantine.forget_doubtful)
-
-    def _tell_rejects_anew(self, tell: Callable[..., None]) -> None:
-        """What is tried again may be right by now, after a contract or mapper was mended."""
-        name, applied = self.stream.qualified_name, [target.applied for target in self.targets]
-        with self.connection.begin():
-            tell(self.connection, stream=name, target="", after=max(applied))
-            for target in self.targets:
-                tell(self.connection, stream=name, target=target.sync.target, after=target.applied)
 
     def stage_again(self, target: Target, entries: Select[Any], members: Table) -> None:
         """Stage everything that these members' entries of the raw log say, instead of what is staged of them.

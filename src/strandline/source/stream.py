@@ -7,7 +7,6 @@ pages come about.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Generator, Iterable
@@ -22,7 +21,7 @@ from pydantic import AwareDatetime
 
 from strandline.errors import DeclarationError
 from strandline.natural_key import NaturalKeys
-from strandline.source import prefetch, tally
+from strandline.source import declaration, prefetch, tally
 from strandline.source.contract import Contract, Record, Zone
 from strandline.source.cursor import Cursor, CursorValue
 from strandline.source.division import Division
@@ -235,17 +234,19 @@ class Stream:
         return compile_shortcut(self.contract)
 
     def _check(self) -> None:
-        where = f"{self.source.__name__}.{self.name}"
+        where, contract = f"{self.source.__name__}.{self.name}", self.contract
         if not self.key:
             raise DeclarationError(
                 f"{where}: a stream needs a key", hint='Name the identifying field: key="id".'
             )
         for field in self.key:
-            self._check_field(field, role="key")
-        self._check_cursor(where)
-        self._check_effective_at(where)
-        self._check_tie_break(where)
-        check_policy(self.unknown, self.contract, where=where)
+            declaration.check_field(contract, field, role="key", where=where)
+        declaration.check_cursor(contract, self.cursor, where=where)
+        self.effective_at = declaration.effective_field(
+            contract, self._declared_effective_at, self.cursor, where=where
+        )
+        declaration.check_tie_break(contract, self.tie_break, where=where)
+        check_policy(self.unknown, contract, where=where)
         if self.keep is not None and self.keep <= timedelta(0):
             raise DeclarationError(f"{where}: keep={self.keep!r} would keep nothing", hint=KEEP_HINT)
         taken = list(inspect.signature(self._function).parameters)[1 if self.per is None else 2 :]
@@ -254,65 +255,6 @@ class Stream:
             raise DeclarationError(
                 f"{where}: has a cursor but takes no `since`", hint=f"Write def {self.name}(self, since): …"
             )
-
-    def _check_field(self, field: str, *, role: str) -> None:
-        fields = self.contract.model_fields
-        if field in fields:
-            return
-        near = difflib.get_close_matches(field, fields, n=1)
-        by_alias = [name for name, info in fields.items() if info.alias == field]
-        best = next(iter([*by_alias, *near]), None)
-        raise DeclarationError(
-            f"{self.source.__name__}.{self.name}: {role} {field!r} is no field of {self.contract.__name__}",
-            hint=f"Did you mean {best!r}?" if best else f"Its fields are {', '.join(fields)}.",
-        )
-
-    def _check_cursor(self, where: str) -> None:
-        if self.cursor is None:
-            return
-        self._check_field(self.cursor.field, role="cursor")
-        kind = kind_of(self.contract, self.cursor.field)
-        if kind is None:
-            raise DeclarationError(
-                f"{where}: cursor {self.cursor.field!r} is a {self._annotation(self.cursor.field)},"
-                " which has no order that a mark could keep",
-                hint="A cursor field is a datetime, date, int or str.",
-            )
-        if kind in (int, str) and (self.cursor.lag or self.cursor.lookback):
-            raise DeclarationError(
-                f"{where}: cursor {self.cursor.field!r} is no time, so lag and lookback mean nothing for it"
-            )
-
-    def _check_effective_at(self, where: str) -> None:
-        declared = self._declared_effective_at
-        if isinstance(declared, str):
-            self._check_field(declared, role="effective_at")
-            if kind_of(self.contract, declared) is not datetime:
-                raise DeclarationError(
-                    f"{where}: effective_at {declared!r} is a {self._annotation(declared)}, not a timestamp"
-                )
-            self.effective_at = declared
-        elif declared is EffectiveTime.CURSOR and self.cursor:
-            is_time = kind_of(self.contract, self.cursor.field) is datetime
-            self.effective_at = self.cursor.field if is_time else None
-        else:
-            self.effective_at = None
-
-    def _check_tie_break(self, where: str) -> None:
-        if self.tie_break is None:
-            return
-        self._check_field(self.tie_break, role="tie_break")
-        # Text is left out: what comes first depends on the database's language.
-        if kind_of(self.contract, self.tie_break) in (None, str):
-            raise DeclarationError(
-                f"{where}: tie_break {self.tie_break!r} is a {self._annotation(self.tie_break)}, of which"
-                " nobody can say what is more",
-                hint="A tie-break is an int, a date or a datetime.",
-            )
-
-    def _annotation(self, field: str) -> str:
-        annotation = self.contract.model_fields[field].annotation
-        return getattr(annotation, "__name__", str(annotation))
 
     def _compile(self) -> None:
         parse = Contract(self.contract, strict=self.strict).parse

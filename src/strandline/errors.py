@@ -25,6 +25,7 @@
     │   ├── WarehouseBusy           another run holds the stream: wait for it
     │   ├── SchemaOutOfDate         a table differs from its model: migrate
     │   └── UnknownKey              nothing is known of this natural key: correct it
+    ├── ValuesRefused               values that a program gave for a row do not fit its model: correct them
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
     ├── TooManyRejects              fix contract or source; nothing was merged
     │   └── UnknownField            name the field in the contract, or let it pass; nothing was merged
@@ -38,6 +39,7 @@ next.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from inspect import cleandoc
 from typing import ClassVar
@@ -166,6 +168,25 @@ class SchemaOutOfDate(WarehouseError):
 
 class UnknownKey(WarehouseError):
     """No record with this natural key was ever read."""
+
+
+class ValuesRefused(StrandlineError):
+    """Values that were given for a row do not fit its model."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        unknown: Mapping[str, str | None] | None = None,
+        wrong: Mapping[str, str] | None = None,
+    ) -> None:
+        """`unknown` has the names that the model does not have, each with the nearest that it has, `wrong`
+        the reason by column.
+        """
+        super().__init__(message, hint=hint)
+        self.unknown = unknown or {}
+        self.wrong = wrong or {}
 
 
 class RecordRejected(StrandlineError):

@@ -14,6 +14,7 @@ from sqlalchemy.types import JSON
 
 from strandline.errors import DeclarationError
 from strandline.model.column import UNKNOWN_KEY
+from strandline.model.factory import Factory
 from strandline.model.type import Day, Exact, UtcDateTime
 
 RAW: Final = "raw"
@@ -47,7 +48,7 @@ def summary(documented: type) -> str | None:
     return " ".join(cleandoc(own).split("\n\n")[0].split()) if own else None
 
 
-class Base(DeclarativeBase):
+class Base(Factory, DeclarativeBase):
     """Every model's base.
 
     A class is a table of the same name in snake case, in the schema `warehouse` unless `__table_args__` says
@@ -98,6 +99,7 @@ class Audited:
     """Audit columns: when, from where and by which run a row was written."""
 
     __schema_version__: ClassVar[int] = 1
+    __audit_columns__: ClassVar[tuple[str, ...]] = OF_AUDIT
 
     created_at: Mapped[datetime] = mapped_column(sort_order=900, comment="When this row was first written")
     updated_at: Mapped[datetime] = mapped_column(sort_order=901, comment="When this row last changed")

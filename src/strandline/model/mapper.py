@@ -106,6 +106,11 @@ class Mapper(Generic[R, M]):
         _check_lines(cls)
 
 
+def mappers_of(model: type[Any]) -> list[type[Mapper[Any, Any]]]:
+    """The mappers of this model that have been declared, in that order."""
+    return [it for it in Mapper.__subclasses__() if vars(it).get("model") is model]
+
+
 def mappable(model: Model) -> dict[str, Column[Any]]:
     """The columns that a mapper fills, in the order of the model."""
     meant = (Attribute, Grain, Degenerate, EventTime, Measure, Milestone, Reference)

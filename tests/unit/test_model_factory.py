@@ -53,7 +53,7 @@ class Patron(Record):
     at: AwareDatetime = NOON
 
 
-class DimPatron(Dimension, CustomFields):
+class DimTheatregoer(Dimension, CustomFields):
     """Somebody who comes to the theatre."""
 
     patron_name: Mapped[str] = attribute(String(20))
@@ -89,13 +89,13 @@ class DimBillFlags(JunkDimension):
     is_gift: Mapped[bool] = attribute(Boolean)
 
 
-class FactTicket(Fact):
+class FactSeatSold(Fact):
     """One row a ticket."""
 
     bill_id: Mapped[str] = grain(String(20))
     line_number: Mapped[int] = grain(Integer)
     sold_at: Mapped[datetime] = event_time()
-    patron_key: Mapped[int] = references(DimPatron)
+    patron_key: Mapped[int] = references(DimTheatregoer)
     bill_flags_key: Mapped[int] = references(DimBillFlags)
     sold_date_key: Mapped[int] = references(DimDate, on="sold_at")
     price: Mapped[Decimal] = measure(Money)
@@ -109,7 +109,7 @@ class Note(Base):
     body: Mapped[dict[str, Any] | None] = mapped_column()
 
 
-class BoxPatron(Mapper[Patron, DimPatron]):
+class BoxPatron(Mapper[Patron, DimTheatregoer]):
     """The box office's patrons."""
 
     patron_name = field("name")
@@ -123,7 +123,7 @@ class BillFlags(Mapper[Bill, DimBillFlags]):
     is_gift = field("is_gift")
 
 
-class BoxTicket(Mapper[Bill, FactTicket], each="tickets"):
+class BoxTicket(Mapper[Bill, FactSeatSold], each="tickets"):
     """The box office's tickets."""
 
     bill_id = field("id")
@@ -134,19 +134,19 @@ class BoxTicket(Mapper[Bill, FactTicket], each="tickets"):
     price = line("price")
 
 
-class DimUsher(Dimension):
+class DimSeatUsher(Dimension):
     """Somebody who shows seats."""
 
     usher_name: Mapped[str] = attribute(String(20))
 
 
-class BoxUsher(Mapper[Patron, DimUsher]):
+class BoxUsher(Mapper[Patron, DimSeatUsher]):
     """Ushers by name."""
 
     usher_name = field("name")
 
 
-class FrontUsher(Mapper[Patron, DimUsher]):
+class FrontUsher(Mapper[Patron, DimSeatUsher]):
     """Ushers by number."""
 
     usher_name = field("id")
@@ -166,7 +166,7 @@ class Box(Source):
 def test_a_row_has_what_it_is_given_in_the_form_in_which_it_is_read() -> None:
     summer = timezone(timedelta(hours=2))
 
-    row = DimPatron.from_dict(
+    row = DimTheatregoer.from_dict(
         {
             "source_id": "P-1",
             "patron_name": "Ada",
@@ -188,7 +188,7 @@ def test_a_row_has_what_it_is_given_in_the_form_in_which_it_is_read() -> None:
 
 def test_all_that_is_wrong_is_told_at_once_with_the_nearest_names() -> None:
     with pytest.raises(ValuesRefused) as caught:
-        DimPatron.from_dict(
+        DimTheatregoer.from_dict(
             {"patron_nam": "Ada", "zzz": 1, "budget": 1.5, "is_current": True, "patron_name": None}
         )
 
@@ -198,7 +198,7 @@ def test_all_that_is_wrong_is_told_at_once_with_the_nearest_names() -> None:
         "is_current": "strandline fills it itself",
         "patron_name": "it must be filled",
     }
-    assert caught.value.message.startswith("DimPatron: budget: 1.5 is a float")
+    assert caught.value.message.startswith("DimTheatregoer: budget: 1.5 is a float")
     assert caught.value.hint == "Did you mean 'patron_name' for 'patron_nam'?"
 
 
@@ -227,18 +227,18 @@ def test_names_that_are_near_to_nothing_are_answered_with_all_names() -> None:
         ("seen_at", "2026-03-01T12:00:00Z", "is no datetime"),
         ("stage", "guest", "'guest' is none of 'LEAD', 'BUYER'"),
         ("custom_fields", {"at": NOON}, "has no form in JSON"),
-        ("patron_key", 1, "strandline fills it itself"),
+        ("theatregoer_key", 1, "strandline fills it itself"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(name: str, value: Any, why: str) -> None:
     with pytest.raises(ValuesRefused, match=why) as caught:
-        DimPatron.from_dict({name: value})
+        DimTheatregoer.from_dict({name: value})
 
     assert list(caught.value.wrong) == [name]
 
 
 def test_an_update_tells_what_has_changed_and_sets_nothing_where_something_is_wrong() -> None:
-    row = DimPatron.from_dict({"patron_name": "Ada", "budget": Decimal("1.50")})
+    row = DimTheatregoer.from_dict({"patron_name": "Ada", "budget": Decimal("1.50")})
 
     assert row.update_from_dict({"patron_name": "Ada", "budget": Decimal("1.5"), "seats": 3}) == {"seats"}
     with pytest.raises(ValuesRefused):
@@ -255,7 +255,7 @@ def test_a_table_of_ones_own_takes_all_of_its_columns_by_the_names_of_its_attrib
 
 
 def test_a_fact_takes_keys_that_are_known() -> None:
-    row = FactTicket.from_dict({"bill_id": "B-1", "line_number": 1, "patron_key": 5, "price": Decimal(10)})
+    row = FactSeatSold.from_dict({"bill_id": "B-1", "line_number": 1, "patron_key": 5, "price": Decimal(10)})
 
     assert (row.bill_id, row.patron_key, row.price) == ("B-1", 5, Decimal(10))
 
@@ -263,7 +263,7 @@ def test_a_fact_takes_keys_that_are_known() -> None:
 def test_an_answer_goes_through_contract_and_mapper() -> None:
     sent = {"id": "P-1", "name": "Ada", "mail": "A@B.C", "budget": 10.1, "at": "2026-03-01T13:00:00+01:00"}
 
-    row = DimPatron.from_api_response({**sent, "gone": False, "fan_of": "opera"}, stream=Box.patrons)
+    row = DimTheatregoer.from_api_response({**sent, "gone": False, "fan_of": "opera"}, stream=Box.patrons)
 
     assert (row.patron_name, row.email_address, row.budget) == ("Ada", "a@b.c", Decimal("10.1"))
     assert (row.source_system, row.source_id) == ("box", "P-1")
@@ -279,15 +279,15 @@ def test_an_answer_goes_through_contract_and_mapper() -> None:
 def test_bytes_are_read_exactly(of: Any, is_bytes: bool) -> None:
     text = '{"id": "P-1", "name": "Ada", "budget": 1234567890123456.78}'
 
-    row = DimPatron.from_api_response(text.encode() if is_bytes else text, stream=of)
+    row = DimTheatregoer.from_api_response(text.encode() if is_bytes else text, stream=of)
 
     assert row.budget == Decimal("1234567890123456.78")
 
 
 def test_an_existing_row_is_brought_up_to_the_answer() -> None:
-    row = DimPatron.from_dict({"source_id": "P-1", "patron_name": "Ada", "seats": 2})
+    row = DimTheatregoer.from_dict({"source_id": "P-1", "patron_name": "Ada", "seats": 2})
 
-    again = DimPatron.from_api_response({"id": "P-1", "name": "Ada L."}, row, NOON)
+    again = DimTheatregoer.from_api_response({"id": "P-1", "name": "Ada L."}, row, NOON)
 
     assert again is row
     assert (row.patron_name, row.seats, row.source_id, row.synced_at) == ("Ada L.", 2, "P-1", NOON)
@@ -295,19 +295,19 @@ def test_an_existing_row_is_brought_up_to_the_answer() -> None:
 
 def test_an_answer_that_fails_its_contract_or_its_mapping_is_rejected_as_in_a_run() -> None:
     with pytest.raises(RecordRejected, match=r"Patron\.name: Field required \(and 1 more\)") as caught:
-        DimPatron.from_api_response({"id": "P-1", "budget": "much"})
+        DimTheatregoer.from_api_response({"id": "P-1", "budget": "much"})
     assert (caught.value.field, caught.value.rule, len(caught.value.problems)) == ("name", "missing", 2)
 
     with pytest.raises(RecordRejected, match=r"BoxPatron\.budget \(from budget\): 1\.005 has more than 2"):
-        DimPatron.from_api_response({"id": "P-1", "name": "Ada", "budget": "1.005"})
+        DimTheatregoer.from_api_response({"id": "P-1", "name": "Ada", "budget": "1.005"})
     with pytest.raises(RecordRejected, match="Patron: no JSON"):
-        DimPatron.from_api_response("{")
+        DimTheatregoer.from_api_response("{")
 
 
 def test_a_fact_tells_whom_its_references_name() -> None:
     sent = {"id": "B-1", "patron": "P-1", "at": NOON, "tickets": [{"seat": "A1", "price": "10"}] * 2}
 
-    first, second = FactTicket.list_from_api_response(sent)
+    first, second = FactSeatSold.list_from_api_response(sent)
 
     assert (first.line_number, second.line_number, second.price) == (1, 2, Decimal(10))
     assert first.sold_date_key == 20260301
@@ -320,24 +320,27 @@ def test_a_combination_has_the_values_that_it_is_of() -> None:
 
 
 def test_which_mapper_is_meant_is_said_where_it_is_not_clear() -> None:
-    with pytest.raises(DeclarationError, match="more than one mapper of DimUsher") as caught:
-        DimUsher.from_api_response({"id": "P-1", "name": "Ada"})
+    with pytest.raises(DeclarationError, match="more than one mapper of DimSeatUsher") as caught:
+        DimSeatUsher.from_api_response({"id": "P-1", "name": "Ada"})
     assert caught.value.hint == "Name it: mapper=BoxUsher or mapper=FrontUsher."
-    assert DimUsher.from_api_response({"id": "P-1", "name": "Ada"}, mapper=FrontUsher).usher_name == "P-1"
+    assert DimSeatUsher.from_api_response({"id": "P-1", "name": "Ada"}, mapper=FrontUsher).usher_name == "P-1"
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
         (lambda: Note.from_api_response({}), "there is no mapper of Note"),
-        (lambda: DimPatron.from_api_response({}, mapper=BoxTicket), "BoxTicket is no mapper of DimPatron"),
-        (lambda: FactTicket.from_api_response({}), "makes a row of each of a record's lines"),
         (
-            lambda: FactTicket.list_from_api_response({}, mapper=BoxTicket, stream=Box.patrons),
+            lambda: DimTheatregoer.from_api_response({}, mapper=BoxTicket),
+            "BoxTicket is no mapper of DimTheatregoer",
+        ),
+        (lambda: FactSeatSold.from_api_response({}), "makes a row of each of a record's lines"),
+        (
+            lambda: FactSeatSold.list_from_api_response({}, mapper=BoxTicket, stream=Box.patrons),
             "takes Bill, and the stream's records are Patron",
         ),
         (
-            lambda: DimPatron.from_api_response({"id": "1", "name": "A"}, None, datetime(2026, 1, 1)),  # noqa: DTZ001
+            lambda: DimTheatregoer.from_api_response({"id": "1", "name": "A"}, None, datetime(2026, 1, 1)),  # noqa: DTZ001
             "has no time zone",
         ),
     ],

@@ -19,6 +19,7 @@ HOMES = {
     "Csv": "source.format",
     "Cursor": "source.cursor",
     "Download": "source.report",
+    "ErrorInBody": "source.refusal",
     "Excel": "source.format",
     "FileSource": "source.file.source",
     "FileVault": "source.vault",

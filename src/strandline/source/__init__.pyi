@@ -47,6 +47,7 @@ from strandline.source.personal import Personal as Personal
 from strandline.source.program import ProgramSettings as ProgramSettings
 from strandline.source.reconciliation import Reconciliation as Reconciliation
 from strandline.source.reconciliation import reconciliation as reconciliation
+from strandline.source.refusal import ErrorInBody as ErrorInBody
 from strandline.source.report import Download as Download
 from strandline.source.report import Ready as Ready
 from strandline.source.report import Submit as Submit

@@ -46,6 +46,10 @@ class Credentials(httpx.Auth):
     def belong(self, owner: Owner) -> None:
         """Know whose they are, before anything is read; most have no use for it."""
 
+    def renew(self, request: httpx.Request) -> bool:
+        """Let this request, which was refused with a 200, go out with another token; most have but one."""
+        return False
+
     def close(self, http: httpx.Client) -> None:
         """Say goodbye before the connections are closed; most have nothing to say."""
 

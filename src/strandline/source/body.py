@@ -12,6 +12,7 @@ from strandline.errors import DeclarationError
 from strandline.source import compression, lenient, selector
 from strandline.source.format import Format, Xml
 from strandline.source.page import BOM, Cut, Path, keys, split
+from strandline.source.refusal import Refusing
 from strandline.source.selector import Selector
 
 Reader = Callable[[bytes, str | None], Cut]
@@ -24,8 +25,38 @@ def reader(
     wanted: Sequence[Path],
     carry: Mapping[str, Path] | None = None,
     format: Format | None = None,  # noqa: A002  # as users write it
+    refusing: Refusing | None = None,
 ) -> Reader:
-    """The function that reads the bodies of one walk, of JSON unless another format is declared."""
+    """The function that reads the bodies of one walk, of JSON unless another format is declared; `refusing`
+    refuses those that are errors.
+    """
+    if refusing is None:
+        return _reader(records, wanted=wanted, carry=carry, format=format)
+    is_seen = format is None or isinstance(format, Xml)  # beside the records, in the same pass
+    places = refusing.declared.places if is_seen else ()
+    read = _reader(records, wanted=(*wanted, *places), carry=carry, format=format)
+
+    def checked(body: bytes, charset: str | None) -> Cut:
+        if not is_seen and body.lstrip()[:1] == b"{":
+            refusing.check_body(body)
+        try:
+            cut = read(body, charset)
+        except lenient.Unreadable:
+            refusing.check_body(body)
+            raise
+        refusing.check(cut.found)
+        return cut
+
+    return checked
+
+
+def _reader(
+    records: Selector,
+    *,
+    wanted: Sequence[Path],
+    carry: Mapping[str, Path] | None,
+    format: Format | None,  # noqa: A002  # as users write it
+) -> Reader:
     if format is None:
         return _json_reader(records, carry=carry or {}, wanted=wanted)
     if records is not None or carry:

@@ -11,19 +11,12 @@ import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import httpx
 
-from strandline.errors import (
-    CredentialsRejected,
-    DeclarationError,
-    MethodRefused,
-    SourceUnavailable,
-    UnexpectedResponse,
-)
-from strandline.source import encoding, lenient, quota, redaction, retry
+from strandline.errors import DeclarationError, MethodRefused, SourceUnavailable, UnexpectedResponse
+from strandline.source import encoding, quota, redaction, retry
 from strandline.source.auth import Credentials
 from strandline.source.certificate import LateContext
 from strandline.source.redaction import Redaction
@@ -31,16 +24,15 @@ from strandline.source.request import Request
 from strandline.source.retry import Retry, Transient
 from strandline.source.sizing import TooMuch
 from strandline.source.throttle import Held, Throttle
+from strandline.source.verdict import Judge, TokenRefused, asked_wait, refused_by_proxy
 
 T = TypeVar("T")
 
 READ_METHODS = ("GET", "HEAD")
 
 _MAX_REDIRECTS = 5
-_REJECTED = (401, 403)
 _TOO_MUCH = (413, 504)
 _EMPTY = (204, 304)
-_WORTH_ANOTHER_TRY = (408, 425, 429)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -59,6 +51,18 @@ class Fetched(Generic[T]):
     headers: Mapping[str, str]
     fetched_at: datetime
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked(Generic[T]):
+    """What one call of `fetch` is about."""
+
+    request: Request
+    prepared: httpx.Request
+    where: str
+    shown: str
+    read: Callable[[bytes, str | None], T]
+    nothing: T
 
 
 class Client:
@@ -86,6 +90,7 @@ class Client:
         self._timeout = timeout
         self._credentials = _name_credentials(auth, auth_settings)
         self._redaction = _build_redaction(auth, self._base, secrets)
+        self._judge = Judge(self._redaction, credentials=self._credentials)
         self._auth = auth
         if isinstance(auth, Credentials):
             auth.redaction, auth.shown = self._redaction, self._credentials
@@ -125,25 +130,14 @@ class Client:
         """
         prepared = self._prepare(request)
         shown = f"{prepared.method} {self._show(prepared)}"
-        where = f"{stream}: {shown}"
+        asked = _Asked(request, prepared, f"{stream}: {shown}", shown, read, nothing)
         if prepared.method not in methods:
             raise MethodRefused(
-                f"{where}: the client only reads, {prepared.method} is not among {', '.join(methods)}",
+                f"{asked.where}: the client only reads, {prepared.method} is not among {', '.join(methods)}",
                 hint=f'If it only reads, declare it: @stream(…, methods=("{prepared.method}",)).',
             )
-        self._check_host(prepared.url, where=where, what="the next page")
-        return retry.run(
-            lambda: self._attempt(
-                prepared,
-                where,
-                shown,
-                partial(self._read, read=read, nothing=nothing, nothing_at=request.answers),
-                can_shrink=request.can_shrink,
-                nothing_at=request.answers,
-            ),
-            policy=self._policy,
-            where=where,
-        )
+        self._check_host(prepared.url, where=asked.where, what="the next page")
+        return retry.run(lambda: self._attempt(asked), policy=self._policy, where=asked.where)
 
     def _prepare(self, request: Request) -> httpx.Request:
         try:
@@ -162,38 +156,52 @@ class Client:
     def _show(self, prepared: httpx.Request) -> str:
         return self._redaction.show_url(prepared.url)
 
-    def _attempt(
-        self,
-        prepared: httpx.Request,
-        where: str,
-        shown: str,
-        read: Callable[[httpx.Response, str], T],
-        *,
-        can_shrink: bool,
-        nothing_at: Collection[int],
-    ) -> Fetched[T]:
-        self._wait(where)
+    def _attempt(self, asked: _Asked[T]) -> Fetched[T]:
+        """What is fetched, once again with another token where the answer says that this one is not known."""
         try:
-            response = self._send(prepared, where)
-        except Transient as error:
-            if can_shrink and isinstance(error.__cause__, httpx.ReadTimeout):
-                raise TooMuch(error.reason) from error
-            raise
-        self._heed(response)
-        if can_shrink and response.status_code in _TOO_MUCH:
-            raise TooMuch(self._redaction.scrub(f"{response.status_code} {response.reason_phrase}"))
-        if not _is_unchanged(prepared, response) and response.status_code not in nothing_at:
-            self._check_status(response, where)
+            return self._fetch(asked)
+        except TokenRefused as refused:
+            if not isinstance(self._auth, Credentials) or not self._auth.renew(asked.prepared):
+                raise refused.error from None
+        try:
+            return self._fetch(asked)
+        except TokenRefused as refused:
+            raise refused.error from None
+
+    def _fetch(self, asked: _Asked[T]) -> Fetched[T]:
+        self._wait(asked.where)
+        response = self._answer(asked)
         return Fetched(
-            content=read(response, where),
-            where=where,
-            request=shown,
+            content=self._read(response, asked),
+            where=asked.where,
+            request=asked.shown,
             url=str(response.url),
             status=response.status_code,
             headers=response.headers,
             fetched_at=datetime.now(UTC),
             size=len(response.content),
         )
+
+    def _answer(self, asked: _Asked[T]) -> httpx.Response:
+        """An answer whose status is one. Raises TooMuch where less can be asked for and this was too much."""
+        request, prepared = asked.request, asked.prepared
+        try:
+            response = self._send(prepared, asked.where)
+        except Transient as error:
+            if request.can_shrink and isinstance(error.__cause__, httpx.ReadTimeout):
+                raise TooMuch(error.reason) from error
+            raise
+        self._heed(response)
+        if request.can_shrink and response.status_code in _TOO_MUCH:
+            raise TooMuch(self._redaction.scrub(f"{response.status_code} {response.reason_phrase}"))
+        if not _is_unchanged(prepared, response) and response.status_code not in request.answers:
+            self._judge.check_status(response, asked.where)
+        return response
+
+    def _read(self, response: httpx.Response, asked: _Asked[T]) -> T:
+        if response.status_code in (*_EMPTY, *asked.request.answers):
+            return asked.nothing
+        return self._judge.read(response, asked.where, read=asked.read)
 
     def _wait(self, where: str) -> None:
         try:
@@ -209,7 +217,7 @@ class Client:
             self._throttle.heed(found)
         if (backoff := quota.read_backoff(response.headers)) is not None:
             self._throttle.hold(min(backoff, self._policy.retry_after_cap).total_seconds())
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS and (asked := _asked_wait(response)):
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS and (asked := asked_wait(response)):
             self._throttle.hold(asked.total_seconds())
 
     def _send(self, request: httpx.Request, where: str) -> httpx.Response:
@@ -247,63 +255,13 @@ class Client:
         except httpx.ProxyError as error:
             # From nothing: the error behind it has the proxy's own text, which may be what it was sent.
             if str(error).startswith("407"):
-                raise _refused_by_proxy(where) from None
+                raise refused_by_proxy(where) from None
             raise Transient(f"the proxy: {self._redaction.scrub(str(error))}") from None
         except httpx.TransportError as error:
             said = self._redaction.scrub(str(error)) or type(error).__name__
             raise Transient(f"connection broken: {said}") from error
         except httpx.DecodingError as error:
             raise Transient(f"answer cannot be decompressed: {self._redaction.scrub(str(error))}") from error
-
-    def _check_status(self, response: httpx.Response, where: str) -> None:
-        code = response.status_code
-        answer = self._redaction.scrub(f"{code} {response.reason_phrase}".strip())
-        if code in _REJECTED:
-            raise CredentialsRejected(
-                f"{where}: {answer} to {self._credentials}", hint=self._credentials_hint()
-            )
-        if code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
-            raise _refused_by_proxy(where)
-        if code in _WORTH_ANOTHER_TRY or code >= 500:
-            raise Transient(answer, retry_after=_asked_wait(response), rate_limited=code == 429)
-        if not response.is_success:
-            raise UnexpectedResponse(
-                f"{where}: {answer}; {self._describe(response)}",
-                hint="Check the path and the parameters that the stream sends.",
-            )
-
-    def _credentials_hint(self) -> str:
-        if self._credentials == "no credentials":
-            return "The source wants credentials: return them from its auth method."
-        return "Check that the credentials are right, not expired, and allowed to read this."
-
-    def _read(
-        self,
-        response: httpx.Response,
-        where: str,
-        *,
-        read: Callable[[bytes, str | None], T],
-        nothing: T,
-        nothing_at: Collection[int],
-    ) -> T:
-        if response.status_code in (*_EMPTY, *nothing_at):
-            return nothing
-        try:
-            return read(response.content, response.charset_encoding)
-        except lenient.Truncated as error:
-            raise Transient(f"{response.status_code}, but the body is cut short: {error}") from error
-        except lenient.Unreadable as error:
-            raise UnexpectedResponse(
-                f"{where}: {response.status_code}, but {self._redaction.scrub(str(error))};"
-                f" {self._describe(response)}",
-                hint=error.hint,
-            ) from error
-
-    def _describe(self, response: httpx.Response) -> str:
-        kind = response.headers.get("content-type", "no content type")
-        # Scrubbed before it is cut, lest half a secret escapes.
-        text = self._redaction.scrub(response.content[:4096].decode("utf-8", "replace"))
-        return f"{kind}, {len(response.content)} bytes: {text[:120]!r}"
 
     def _check_host(self, url: httpx.URL, *, where: str, what: str) -> None:
         same = url.host == self._base.host and (
@@ -355,27 +313,12 @@ def _is_unchanged(request: httpx.Request, response: httpx.Response) -> bool:
     return was_asked and response.status_code == httpx.codes.NOT_MODIFIED
 
 
-def _refused_by_proxy(where: str) -> CredentialsRejected:
-    return CredentialsRejected(
-        f"{where}: 407 Proxy Authentication Required to the proxy's user and password",
-        hint="Correct them: PROXY among the source's settings, or HTTPS_PROXY and its like.",
-    )
-
-
 def _origin(url: httpx.URL) -> tuple[str, int | None]:
     return url.scheme, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
 def _host(url: httpx.URL) -> str:
     return f"{url.host}:{url.port}" if url.port else url.host
-
-
-def _asked_wait(response: httpx.Response) -> timedelta | None:
-    """For how long an answer that is none asks to wait: what it says, or until its quota has more."""
-    asked = quota.read_retry_after(response.headers)
-    if asked is None and (found := quota.read_quota(response.headers)) and not found.remaining:
-        return timedelta(seconds=found.seconds)
-    return asked
 
 
 def _root_cause(error: BaseException) -> BaseException:

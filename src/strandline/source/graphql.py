@@ -10,18 +10,16 @@ from functools import partial
 from typing import Any, Final
 
 from strandline.errors import DeclarationError, MethodRefused, UnexpectedResponse
-from strandline.source import lenient
-from strandline.source.body import Reader
-from strandline.source.page import BOM, Cut, Path, keys
+from strandline.source.page import Path, keys
+from strandline.source.refusal import ErrorInBody, Refusing
 from strandline.source.request import InBody, Param, Request, Walk
-from strandline.source.retry import Transient
 from strandline.source.selector import EACH, Selector, steps
 from strandline.source.sizing import Size, Sizing
 
-THROTTLED: Final = ("THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS")
-"""What APIs call it, as a code or a type, when a query costs more than there is left."""
+ERRORS: Final = ErrorInBody("errors")
+"""Where the specification has them."""
 
-_MOST_SHOWN: Final = 3
+_HINT: Final = "Correct the query, or see to it that the credentials may read what it asks for."
 _QUIET = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*"""|"(?:[^"\\\n]|\\.)*"|#[^\n]*')
 _BRACES = re.compile(r"\{[^{}]*\}")
 _WRITES = re.compile(r"(?:^|;)\s*(mutation|subscription)\b")
@@ -93,55 +91,15 @@ def check(query: str, *, where: str) -> None:
         )
 
 
-def refusing_errors(read: Reader) -> Reader:
-    """A reader that refuses answers with errors, with or without data beside them."""
-
-    def checked(body: bytes, charset: str | None) -> Cut:
-        if b'"errors"' in body:
-            errors = lenient.value(body.removeprefix(BOM), ("errors",))
-            if isinstance(errors, list) and errors:
-                raise _refused(errors)
-        return read(body, charset)
-
-    return checked
+def refusing(errors: ErrorInBody | None) -> Refusing:
+    """What looks for errors in answers, with or without data beside them."""
+    return Refusing(errors or ERRORS, says="GraphQL has errors", hint=_HINT, wait=_wait)
 
 
-class HasErrors(lenient.Unreadable):
-    """The answer has errors."""
-
-    hint = "Correct the query, or see to it that the credentials may read what it asks for."
-
-
-def _refused(errors: list[Any]) -> Transient | HasErrors:
-    said = "; ".join(map(_describe, errors[:_MOST_SHOWN]))
-    more = f" (and {len(errors) - _MOST_SHOWN} more)" if len(errors) > _MOST_SHOWN else ""
-    for error in errors:
-        if isinstance(error, Mapping) and {_code(error), error.get("type")} & set(THROTTLED):
-            return Transient(f"GraphQL: {said}{more}", retry_after=_wait(error), rate_limited=True)
-    return HasErrors(f"GraphQL has errors: {said}{more}")
-
-
-def _describe(error: Any) -> str:
-    if not isinstance(error, Mapping):
-        return str(error)
-    path = ".".join(map(str, error.get("path") or ()))
-    code = _code(error)
-    return f"{error.get('message')}" + (f" (at {path})" if path else "") + (f" [{code}]" if code else "")
-
-
-def _extension(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    extensions = error.get("extensions")
-    return extensions if isinstance(extensions, Mapping) else {}
-
-
-def _code(error: Mapping[str, Any]) -> str | None:
-    code = _extension(error).get("code")
-    return code.upper() if isinstance(code, str) else None
-
-
-def _wait(error: Mapping[str, Any]) -> timedelta | None:
+def _wait(error: Any) -> timedelta | None:
     """Until the query's cost is there again, where the API tells what it has and how fast that grows."""
-    cost = _extension(error).get("cost")
+    extensions = error.get("extensions") if isinstance(error, Mapping) else None
+    cost = extensions.get("cost") if isinstance(extensions, Mapping) else None
     status = cost.get("throttleStatus") if isinstance(cost, Mapping) else None
     try:
         missing = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])  # type: ignore[index]

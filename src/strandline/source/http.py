@@ -21,6 +21,7 @@ from strandline.source.client import READ_METHODS, Client, Fetched
 from strandline.source.format import Format
 from strandline.source.page import BOM, Pages, Path, keys
 from strandline.source.paginator import SinglePage
+from strandline.source.refusal import ErrorInBody, Refusing
 from strandline.source.report import Download, Ready, Report, Submit
 from strandline.source.request import Paginator, Request, Value, as_json, as_texts
 from strandline.source.retry import Retry
@@ -47,6 +48,8 @@ class HttpSource(Source):
     rate: ClassVar[Rate | None] = None
     timeout: ClassVar[float] = 30.0
     """Seconds to connect, and to wait for the next bytes."""
+    errors: ClassVar[Path | ErrorInBody] = None
+    """Where an answer with a 200 says that it is an error, unless `pages` says otherwise."""
     verify: ClassVar[bool | ssl.SSLContext] = True
     """False, or a context of one's own, for a host with a private certificate."""
     vault: TokenVault | None = None
@@ -71,6 +74,7 @@ class HttpSource(Source):
         headers: Mapping[str, str] | None = None,
         total: Place = None,
         state: Place = None,
+        errors: Path | ErrorInBody = None,
     ) -> Pages:
         """Walk an endpoint: `records` says where in the body their array is ("data.items"; the body itself
         if None), or how to get there ("results[].orders[]", "data.*.items", a function from bytes to each
@@ -82,6 +86,8 @@ class HttpSource(Source):
         Csv(), JsonLines(), Xml("a/b").
         `total` says where an answer tells how many records there are in all, `state` where it tells how far
         the source has been read with it: a path in the body, or a Header("X-Total-Count").
+        `errors` says where an answer with a 200 tells that it is an error: "error" for JSON-RPC, or an
+        ErrorInBody("error", retry=(…)) that says what its codes mean.
         """
         asked_by, tally = reading.get(), Tally(total, state)
         first = Request(
@@ -98,19 +104,21 @@ class HttpSource(Source):
             self.client,
             first,
             paginator=chosen,
-            read=reader(records, carry=carry, format=format, wanted=wanted),
+            read=reader(records, carry=carry, format=format, wanted=wanted, refusing=self._refusing(errors)),
             name=asked_by.qualified_name if asked_by else self.name,
             methods=asked_by.methods if asked_by else READ_METHODS,
             tally=tally,
         )
 
-    def report(self, *, submit: Submit, ready: Ready, download: Download) -> Pages:
+    def report(
+        self, *, submit: Submit, ready: Ready, download: Download, errors: Path | ErrorInBody = None
+    ) -> Pages:
         """Order a report, wait until it is ready, and read it: for endpoints that make one on request. A run
-        that is broken off orders it anew.
+        that is broken off orders it anew. `errors` is that of `pages`, for every answer about it.
         """
         asked_by = reading.get()
         name, methods = (asked_by.qualified_name, asked_by.methods) if asked_by else (self.name, READ_METHODS)
-        return Report(self.client, name, methods, submit, ready, download).read()
+        return Report(self.client, name, methods, submit, ready, download, self._refusing(errors)).read()
 
     def graphql(
         self,
@@ -121,6 +129,7 @@ class HttpSource(Source):
         carry: Mapping[str, Path] | None = None,
         paginator: Paginator | None = None,
         path: str = "/graphql",
+        errors: ErrorInBody | None = None,
     ) -> Pages:
         """Ask a GraphQL API: `records` says where the nodes are ("data.orders.nodes", or
         "data.orders.edges[].node").
@@ -128,7 +137,8 @@ class HttpSource(Source):
         Pages follow by the connection's own `pageInfo { hasNextPage endCursor }`, whose cursor goes into the
         variable `after`; declare a `Connection` for other names, SinglePage() where there is one page only.
         An answer with errors is an error, also where it has data too; one that says THROTTLED is asked for
-        again. The query must be no mutation, and so the stream need not declare the POST.
+        again, and so is what `errors` names: ErrorInBody("errors", retry=(…)). The query must be no mutation,
+        and so the stream need not declare the POST.
         """
         chosen = paginator or graphql.connection_of(query, records)
         asked_by = reading.get()
@@ -139,7 +149,7 @@ class HttpSource(Source):
             self.client,
             Request("POST", path, body=content),
             paginator=chosen,
-            read=graphql.refusing_errors(reader(records, carry=carry, wanted=tuple(chosen.wanted))),
+            read=reader(records, carry=carry, wanted=tuple(chosen.wanted), refusing=graphql.refusing(errors)),
             name=name,
             methods=("POST",),
         )
@@ -199,6 +209,12 @@ class HttpSource(Source):
             verify=way.verify,
             proxy=way.proxy,
         )
+
+    def _refusing(self, errors: Path | ErrorInBody) -> Refusing | None:
+        declared = errors if errors is not None else type(self).errors
+        if declared is None:
+            return None
+        return Refusing(declared if isinstance(declared, ErrorInBody) else ErrorInBody(declared))
 
     def _variables_of(self, secret: SecretStr) -> list[str]:
         return self.settings.variables_of(secret, source_name=self.name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any, Final
@@ -21,15 +21,30 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s,:"\[\]{}]+')
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
 
+_LOOKED_AT: Final = 4096
+_SHOWN: Final = 40
+
 
 class Truncated(Exception):
     """The body ends in the middle of a value."""
 
 
 class Unreadable(Exception):
-    """The body is no JSON, or holds no array where the records should be."""
+    """The body is no JSON, or holds no array where the records should be; `content` is what is there."""
 
     hint = "Compare the answer with what the stream declares (path, records)."
+
+    def __init__(self, said: str, content: bytes | None = None) -> None:
+        self.said = said
+        self.content = content
+        super().__init__(self.told(lambda text: text))
+
+    def told(self, scrub: Callable[[str], str]) -> str:
+        """What is wrong, with how the content begins: scrubbed before it is cut, lest half a secret stays."""
+        if self.content is None:
+            return scrub(self.said)
+        begins = scrub(self.content[:_LOOKED_AT].decode("utf-8", "replace"))
+        return f"{scrub(self.said)} {begins[:_SHOWN]!r}"
 
 
 class _Absent(Enum):
@@ -47,7 +62,7 @@ def array(body: bytes, place: tuple[str, ...]) -> list[bytes]:
         raise Unreadable(f"no array at {_name(place)}; {_describe(body)}")
     if body[start : start + 1] != b"[":
         end = _skip(body, start)
-        raise Unreadable(f"no array at {_name(place)} but {_excerpt(body[start:end])}")
+        raise Unreadable(f"no array at {_name(place)} but", body[start:end])
     return [body[begin:end] for begin, end in _elements(body, start)]
 
 
@@ -91,7 +106,7 @@ def number(body: bytes, place: tuple[str, ...]) -> Decimal:
     try:
         found = Decimal(written)
     except InvalidOperation:
-        raise Unreadable(f"no number at {_name(place)} but {_excerpt(written.encode())}") from None
+        raise Unreadable(f"no number at {_name(place)} but", written.encode()) from None
     return found
 
 
@@ -104,7 +119,7 @@ def check_whole(body: bytes) -> None:
         raise Unreadable("the body is no JSON object or array")
     end = _after_space(body, _skip(body, start))
     if end != len(body):
-        raise Unreadable(f"the JSON ends at byte {end}, followed by {_excerpt(body[end:])}")
+        raise Unreadable(f"the JSON ends at byte {end}, followed by", body[end:])
 
 
 def _find(body: bytes, place: tuple[str, ...]) -> int | None:
@@ -199,7 +214,7 @@ def _skip_nested(body: bytes, start: int) -> int:
 def _odd(body: bytes, at: int, expected: str) -> Truncated | Unreadable:
     if at >= len(body):
         return Truncated(f"the body ends at byte {at} where {expected} should be")
-    return Unreadable(f"{expected} should be at byte {at}, not {_excerpt(body[at:])}")
+    return Unreadable(f"{expected} should be at byte {at}, not", body[at : at + _LOOKED_AT])
 
 
 def _after_space(body: bytes, at: int) -> int:
@@ -223,7 +238,3 @@ def _describe(body: bytes) -> str:
 
 def _name(place: tuple[str, ...]) -> str:
     return repr(".".join(place)) if place else "the top of the body"
-
-
-def _excerpt(content: bytes) -> str:
-    return repr(content[:40].decode("utf-8", "replace"))

@@ -25,6 +25,7 @@ from strandline.source.client import Client, Fetched
 from strandline.source.format import Format
 from strandline.source.page import BOM, Pages, Path, keys
 from strandline.source.paginator import SinglePage
+from strandline.source.refusal import Refusing
 from strandline.source.request import Paginator, Request, Value, as_json, as_texts
 from strandline.source.selector import Selector
 from strandline.source.walk import walk
@@ -112,6 +113,7 @@ class Report:
     submit: Submit
     ready: Ready
     download: Download
+    refusing: Refusing | None = None
 
     def read(self) -> Pages:
         """Order it, wait, and yield its pages. Raises ReportFailed, and what a client does."""
@@ -198,7 +200,12 @@ class Report:
             self.client,
             Request("GET", url, answers=GONE),
             paginator=paginator,
-            read=reader(wanted.records, format=wanted.format, wanted=tuple(paginator.wanted)),
+            read=reader(
+                wanted.records,
+                format=wanted.format,
+                wanted=tuple(paginator.wanted),
+                refusing=self.refusing,
+            ),
             name=self.name,
             methods=self.methods,
         )
@@ -209,8 +216,17 @@ class Report:
 
     def _ask(self, request: Request) -> Fetched[Mapping[str, Any]]:
         return self.client.fetch(
-            request, stream=self.name, methods=self.methods, read=lambda body, _: _object(body), nothing={}
+            request,
+            stream=self.name,
+            methods=self.methods,
+            read=lambda body, _: self._object(body),
+            nothing={},
         )
+
+    def _object(self, body: bytes) -> Mapping[str, Any]:
+        if self.refusing is not None:
+            self.refusing.check_body(body)
+        return _object(body)
 
 
 class _Known:

@@ -136,7 +136,7 @@ def _next(value: bytes, step: str, *, may_miss: bool, where: tuple[str, ...]) ->
             return ()
     if may_miss and value == b"null":
         return ()
-    raise Unreadable(f"nothing at {_shown(where)} but {value[:40].decode('utf-8', 'replace')!r}")
+    raise Unreadable(f"nothing at {_shown(where)} but", value)
 
 
 def _records(value: bytes, *, is_spread: bool, is_plain: bool) -> Iterable[bytes]:
@@ -146,7 +146,7 @@ def _records(value: bytes, *, is_spread: bool, is_plain: bool) -> Iterable[bytes
         parts = _parts(value)
         return parts if isinstance(parts, list) else ()
     if is_plain:
-        raise Unreadable(f"no array there but {value[:40].decode('utf-8', 'replace')!r}")
+        raise Unreadable("no array there but", value)
     return () if value == b"null" else (value,)
 
 

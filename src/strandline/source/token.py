@@ -23,6 +23,8 @@ T = TypeVar("T")
 Steps = Generator[httpx.Request, httpx.Response, T]
 """Requests that go out, answers that come in, and what is known in the end."""
 
+_SENT = "strandline.sent"
+_REFUSED = "strandline.refused"
 _EARLY_SECONDS = 60.0
 _EARLY_SHARE = 0.1
 
@@ -69,14 +71,24 @@ class TokenCredentials(Credentials):
 
     def auth_flow(self, request: httpx.Request) -> Steps[None]:
         """Send the request with a token; once again, with another token, after a 401."""
-        token = yield from self._current(request, refused=None)
-        self.sign(request, token)
+        token = yield from self._signed(request, refused=request.extensions.pop(_REFUSED, None))
         response = yield request
         self.saw(response)
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            token = yield from self._current(request, refused=token)
-            self.sign(request, token)
+            yield from self._signed(request, refused=token)
             self.saw((yield request))
+
+    def renew(self, request: httpx.Request) -> bool:
+        """Send this request with another token the next time."""
+        request.extensions[_REFUSED] = request.extensions.get(_SENT)
+        return request.extensions[_REFUSED] is not None
+
+    def _signed(self, request: httpx.Request, *, refused: Token | None) -> Steps[Token]:
+        token = yield from self._current(request, refused=refused)
+        self.sign(request, token)
+        # Which token it was must be known where an answer with a 200 refuses it: streams share this.
+        request.extensions[_SENT] = token
+        return token
 
     def _current(self, request: httpx.Request, *, refused: Token | None) -> Steps[Token]:
         # Held while the token is fetched; httpx closes this generator whatever happens, which gives it back.

@@ -1,30 +1,31 @@
 """The HTTP client of one source: read-only, polite, patient, and discreet.
 
-One httpx client per source keeps connections open. Each request waits for its turn, is tried again as the
-source's Retry says, never leaves the source's host (so neither do credentials), and is shown in messages
-without its secrets.
+Each request waits for its turn, is tried again as the source's Retry says, and is shown in messages without
+its secrets. None leaves the source's host, but for those that may lead to other hosts: they go over a wire of
+their own, on which there are no credentials.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import httpx
 
-from strandline.errors import DeclarationError, MethodRefused, SourceUnavailable, UnexpectedResponse
-from strandline.source import encoding, quota, redaction, retry
+from strandline.errors import MethodRefused, UnexpectedResponse
+from strandline.source import address, quota, redaction, retry
 from strandline.source.auth import Credentials
-from strandline.source.certificate import LateContext
 from strandline.source.redaction import Redaction
 from strandline.source.request import Request
 from strandline.source.retry import Retry, Transient
 from strandline.source.sizing import TooMuch
 from strandline.source.throttle import Held, Throttle
-from strandline.source.verdict import Judge, TokenRefused, asked_wait, refused_by_proxy
+from strandline.source.transport import DIRECT, Way
+from strandline.source.verdict import Judge, TokenRefused, asked_wait
+from strandline.source.wire import Base, Wire
 
 T = TypeVar("T")
 
@@ -33,7 +34,9 @@ READ_METHODS = ("GET", "HEAD")
 _MAX_REDIRECTS = 5
 _TOO_MUCH = (413, 504)
 _EMPTY = (204, 304)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HINT_ELSEWHERE = (
+    "Another host is asked without credentials: its link has to be enough, and good for long enough."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class _Asked(Generic[T]):
 
     request: Request
     prepared: httpx.Request
+    wire: Wire
     where: str
     shown: str
     read: Callable[[bytes, str | None], T]
@@ -78,37 +82,52 @@ class Client:
         timeout: float,
         secrets: Iterable[str] = (),
         auth_settings: Collection[str] = (),
-        address: str = "base_url",
-        verify: bool | ssl.SSLContext = True,
-        proxy: httpx.Proxy | None = None,
+        said_by: str = "base_url",
+        way: Way = DIRECT,
     ) -> None:
         redaction.guard_httpx_log()
-        self._address = address
-        self._base = _check_base(base_url, address)
+        self._base = Base(address.check_base(base_url, said_by), said_by)
         self._policy = policy
         self._throttle = throttle
         self._timeout = timeout
-        self._credentials = _name_credentials(auth, auth_settings)
-        self._redaction = _build_redaction(auth, self._base, secrets)
-        self._judge = Judge(self._redaction, credentials=self._credentials)
+        self._way = way
+        self._redaction = _build_redaction(auth, self._base.url, [*secrets, *way.secrets])
         self._auth = auth
+        credentials = _name_credentials(auth, auth_settings)
         if isinstance(auth, Credentials):
-            auth.redaction, auth.shown = self._redaction, self._credentials
-        self._http = httpx.Client(
-            base_url=self._base,
+            auth.redaction, auth.shown = self._redaction, credentials
+        self._own = Wire(
+            self._base,
             auth=auth,
             timeout=timeout,
-            verify=LateContext() if verify is True else verify,
-            proxy=proxy,
-            headers={"Accept-Encoding": encoding.accepted()},
-            event_hooks={"response": [encoding.inflate]},
+            verify=way.verify,
+            proxy=way.proxy,
+            redaction=self._redaction,
+            judge=Judge(self._redaction, credentials=credentials),
+            is_own=True,
+        )
+
+    @cached_property
+    def _bare(self) -> Wire:
+        """To other hosts, without credentials, cookies and certificate; made when first needed."""
+        return Wire(
+            self._base,
+            auth=None,
+            timeout=self._timeout,
+            verify=self._way.verify_others,
+            proxy=self._way.proxy,
+            redaction=self._redaction,
+            judge=Judge(self._redaction, credentials="nobody", hint=_HINT_ELSEWHERE),
+            is_own=False,
         )
 
     def close(self) -> None:
         """Close the connections, after the credentials have said goodbye."""
         if isinstance(self._auth, Credentials):
-            self._auth.close(self._http)
-        self._http.close()
+            self._auth.close(self._own.http)
+        self._own.http.close()
+        if "_bare" in self.__dict__:
+            self._bare.http.close()
 
     def show_token(self, token: str | None) -> str:
         """A page's token or link without secrets."""
@@ -130,14 +149,17 @@ class Client:
         """
         prepared = self._prepare(request)
         shown = f"{prepared.method} {self._show(prepared)}"
-        asked = _Asked(request, prepared, f"{stream}: {shown}", shown, read, nothing)
+        where = f"{stream}: {shown}"
         if prepared.method not in methods:
             raise MethodRefused(
-                f"{asked.where}: the client only reads, {prepared.method} is not among {', '.join(methods)}",
+                f"{where}: the client only reads, {prepared.method} is not among {', '.join(methods)}",
                 hint=f'If it only reads, declare it: @stream(…, methods=("{prepared.method}",)).',
             )
-        self._check_host(prepared.url, where=asked.where, what="the next page")
-        return retry.run(lambda: self._attempt(asked), policy=self._policy, where=asked.where)
+        wire = self._wire_to(prepared, request, where, what="the next page")
+        if not wire.is_own:
+            prepared = self._stripped(prepared)
+        asked = _Asked(request, prepared, wire, where, shown, read, nothing)
+        return retry.run(lambda: self._attempt(asked), policy=self._policy, where=where)
 
     def _prepare(self, request: Request) -> httpx.Request:
         try:
@@ -149,12 +171,14 @@ class Client:
             if request.is_form or isinstance(request.body, bytes):
                 content = {"data" if request.is_form else "content": request.body}
             method = request.method.upper()
-            return self._http.build_request(method, merged, headers=dict(request.headers), **content)
+            return self._own.http.build_request(method, merged, headers=dict(request.headers), **content)
         except httpx.InvalidURL as error:
             raise UnexpectedResponse(f"{self._redaction.scrub(request.url)!r} is no URL: {error}") from error
 
     def _show(self, prepared: httpx.Request) -> str:
-        return self._redaction.show_url(prepared.url)
+        if address.is_own(prepared.url, self._base.url):
+            return self._redaction.show_url(prepared.url)
+        return self._redaction.scrub(address.bare(prepared.url))
 
     def _attempt(self, asked: _Asked[T]) -> Fetched[T]:
         """What is fetched, once again with another token where the answer says that this one is not known."""
@@ -169,10 +193,12 @@ class Client:
             raise refused.error from None
 
     def _fetch(self, asked: _Asked[T]) -> Fetched[T]:
-        self._wait(asked.where)
-        response = self._answer(asked)
+        if asked.wire.is_own:
+            self._wait(asked.where)
+        response, wire = self._answer(asked)
+        is_empty = response.status_code in (*_EMPTY, *_answers(asked.request, wire))
         return Fetched(
-            content=self._read(response, asked),
+            content=asked.nothing if is_empty else wire.judge.read(response, asked.where, read=asked.read),
             where=asked.where,
             request=asked.shown,
             url=str(response.url),
@@ -182,26 +208,23 @@ class Client:
             size=len(response.content),
         )
 
-    def _answer(self, asked: _Asked[T]) -> httpx.Response:
+    def _answer(self, asked: _Asked[T]) -> tuple[httpx.Response, Wire]:
         """An answer whose status is one. Raises TooMuch where less can be asked for and this was too much."""
-        request, prepared = asked.request, asked.prepared
+        request = asked.request
         try:
-            response = self._send(prepared, asked.where)
+            response, wire = self._send(asked)
         except Transient as error:
             if request.can_shrink and isinstance(error.__cause__, httpx.ReadTimeout):
                 raise TooMuch(error.reason) from error
             raise
-        self._heed(response)
-        if request.can_shrink and response.status_code in _TOO_MUCH:
-            raise TooMuch(self._redaction.scrub(f"{response.status_code} {response.reason_phrase}"))
-        if not _is_unchanged(prepared, response) and response.status_code not in request.answers:
-            self._judge.check_status(response, asked.where)
-        return response
-
-    def _read(self, response: httpx.Response, asked: _Asked[T]) -> T:
-        if response.status_code in (*_EMPTY, *asked.request.answers):
-            return asked.nothing
-        return self._judge.read(response, asked.where, read=asked.read)
+        if wire.is_own:
+            self._heed(response)
+        code = response.status_code
+        if request.can_shrink and code in _TOO_MUCH:
+            raise TooMuch(self._redaction.scrub(f"{code} {response.reason_phrase}"))
+        if not _is_unchanged(asked.prepared, response) and code not in _answers(request, wire):
+            wire.judge.check_status(response, asked.where)
+        return response, wire
 
     def _wait(self, where: str) -> None:
         try:
@@ -220,72 +243,42 @@ class Client:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS and (asked := asked_wait(response)):
             self._throttle.hold(asked.total_seconds())
 
-    def _send(self, request: httpx.Request, where: str) -> httpx.Response:
+    def _send(self, asked: _Asked[T]) -> tuple[httpx.Response, Wire]:
+        """The answer, and the wire over which it came in the end."""
+        request, wire = asked.prepared, asked.wire
         for _ in range(_MAX_REDIRECTS):
-            response = self._send_once(request, where)
+            response = wire.send(request, asked.where)
             if response.next_request is None:
-                return response
+                return response, wire
             request = response.next_request
-            self._check_host(request.url, where=where, what=f"{response.status_code} redirect")
-        raise UnexpectedResponse(
-            f"{where}: more than {_MAX_REDIRECTS} redirects, the last to {self._show(request)}"
-        )
-
-    def _send_once(self, request: httpx.Request, where: str) -> httpx.Response:
-        try:
-            return self._http.send(request)
-        except httpx.ConnectTimeout as error:
-            raise Transient(f"no connection within {self._timeout:g} s") from error
-        except httpx.TimeoutException as error:
-            raise Transient(f"no answer within {self._timeout:g} s") from error
-        except httpx.ConnectError as error:
-            if isinstance(_root_cause(error), ssl.SSLError):
-                raise SourceUnavailable(
-                    f"{where}: no secure connection: {error}",
-                    hint="Check the host's certificate; it is not tried again.",
-                ) from error
-            asked = error.request.url  # that of a token perhaps, on another host
-            address = self._address if asked.host == self._base.host else "the address"
-            raise Transient(
-                f"cannot connect to {_host(asked)}: {self._redaction.scrub(str(error))}",
-                hint=f"Check {address}, and that the source is up and reachable, then run again.",
-            ) from error
-        except httpx.RemoteProtocolError as error:
-            raise Transient(f"answer cut short: {self._redaction.scrub(str(error))}") from error
-        except httpx.ProxyError as error:
-            # From nothing: the error behind it has the proxy's own text, which may be what it was sent.
-            if str(error).startswith("407"):
-                raise refused_by_proxy(where) from None
-            raise Transient(f"the proxy: {self._redaction.scrub(str(error))}") from None
-        except httpx.TransportError as error:
-            said = self._redaction.scrub(str(error)) or type(error).__name__
-            raise Transient(f"connection broken: {said}") from error
-        except httpx.DecodingError as error:
-            raise Transient(f"answer cannot be decompressed: {self._redaction.scrub(str(error))}") from error
-
-    def _check_host(self, url: httpx.URL, *, where: str, what: str) -> None:
-        same = url.host == self._base.host and (
-            _origin(url) == _origin(self._base) or (self._base.scheme, url.scheme) == ("http", "https")
-        )
-        if not same:
-            raise UnexpectedResponse(
-                f"{where}: {what} leads to {url.scheme}://{_host(url)},"
-                f" away from {self._base.scheme}://{_host(self._base)}",
-                hint="Credentials never leave the host: if that one is right, make it the source's base_url.",
+            there = self._wire_to(
+                request, asked.request, asked.where, what=f"{response.status_code} redirect"
             )
+            if not (there.is_own and wire.is_own):  # who was led away stays without credentials
+                request, wire = self._stripped(request), self._bare
+        raise UnexpectedResponse(
+            f"{asked.where}: more than {_MAX_REDIRECTS} redirects, the last to {self._show(request)}"
+        )
 
+    def _wire_to(self, prepared: httpx.Request, request: Request, where: str, *, what: str) -> Wire:
+        """The wire that may lead there. Raises UnexpectedResponse if none may."""
+        url = prepared.url
+        if address.is_own(url, self._base.url):
+            return self._own
+        if prepared.method == "GET" and address.is_open(url, request.hosts, base=self._base.url):
+            return self._bare
+        base = self._base.url
+        raise UnexpectedResponse(
+            f"{where}: {what} leads to {url.scheme}://{address.named(url)},"
+            f" away from {base.scheme}://{address.named(base)}",
+            hint="Credentials never leave the host: if that one is right, make it the base_url, or let it be"
+            f' asked without them: hosts=("{address.named(url)}",).',
+        )
 
-def _check_base(base_url: str, address: str) -> httpx.URL:
-    hint = f"Correct {address}; it looks like https://api.example.com/v1."
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        # Not shown: what cannot be taken apart may have a password in any part.
-        raise DeclarationError("base_url is no URL", hint=hint) from error
-    if url.scheme not in _DEFAULT_PORTS or not url.host:
-        shown = str(url.copy_with(username=None, password=None))
-        raise DeclarationError(f"base_url {shown!r} is no http:// or https:// URL", hint=hint)
-    return url
+    def _stripped(self, request: httpx.Request) -> httpx.Request:
+        """What asks for the same with nothing of ours in it."""
+        self._redaction.learn(*address.secrets_of(request.url))
+        return self._bare.http.build_request("GET", request.url)
 
 
 def _build_redaction(auth: httpx.Auth | None, base: httpx.URL, secrets: Iterable[str]) -> Redaction:
@@ -307,21 +300,12 @@ def _name_credentials(auth: httpx.Auth | None, settings: Collection[str]) -> str
     return f"the {kind}" + (f" from {', '.join(settings)}" if settings else "")
 
 
+def _answers(request: Request, wire: Wire) -> tuple[int, ...]:
+    """The statuses that are an answer too. A link to another host that is no longer good is a 403 there."""
+    return (*request.answers, 403) if request.answers and not wire.is_own else request.answers
+
+
 def _is_unchanged(request: httpx.Request, response: httpx.Response) -> bool:
     """Whether it is a 304 to somebody who has asked for one."""
     was_asked = "if-none-match" in request.headers or "if-modified-since" in request.headers
     return was_asked and response.status_code == httpx.codes.NOT_MODIFIED
-
-
-def _origin(url: httpx.URL) -> tuple[str, int | None]:
-    return url.scheme, url.port or _DEFAULT_PORTS.get(url.scheme)
-
-
-def _host(url: httpx.URL) -> str:
-    return f"{url.host}:{url.port}" if url.port else url.host
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error

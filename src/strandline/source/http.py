@@ -5,7 +5,7 @@ an endpoint.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import ClassVar, Self
@@ -14,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from strandline.errors import DeclarationError, UnexpectedResponse
-from strandline.source import graphql, lenient, turn
+from strandline.source import address, graphql, lenient, turn
 from strandline.source.auth import Credentials, Owner
 from strandline.source.body import reader
 from strandline.source.client import READ_METHODS, Client, Fetched
@@ -75,6 +75,7 @@ class HttpSource(Source):
         total: Place = None,
         state: Place = None,
         errors: Path | ErrorInBody = None,
+        hosts: Collection[str] = (),
     ) -> Pages:
         """Walk an endpoint: `records` says where in the body their array is ("data.items"; the body itself
         if None), or how to get there ("results[].orders[]", "data.*.items", a function from bytes to each
@@ -87,8 +88,10 @@ class HttpSource(Source):
         `total` says where an answer tells how many records there are in all, `state` where it tells how far
         the source has been read with it: a path in the body, or a Header("X-Total-Count").
         `errors` says where an answer with a 200 tells that it is an error: "error" for JSON-RPC, or an
-        ErrorInBody("error", retry=(…)) that says what its codes mean.
+        ErrorInBody("error", retry=(…)) that says what its codes mean. `hosts` are others that a redirect or
+        link may lead to, "files.example.com": they are asked without credentials.
         """
+        address.check_hosts(hosts, where="pages")
         asked_by, tally = reading.get(), Tally(total, state)
         first = Request(
             method,
@@ -97,6 +100,7 @@ class HttpSource(Source):
             body=as_json(body) if form is None else as_texts(form),
             is_form=form is not None,
             headers=headers or {},
+            hosts=tuple(hosts),
         )
         chosen = paginator or SinglePage()
         wanted = (*chosen.wanted, *tally.wanted)
@@ -194,20 +198,19 @@ class HttpSource(Source):
         way = way_of(self.settings, verify=self.verify, source=self.name)
         if isinstance(auth, Credentials):
             auth.belong(Owner(self.name, self._variables_of, lambda: self.vault))
-        address = self.base_url or self._base_url_of_settings()
-        shared_by = [address, *self.settings.secrets(), *(it.get_secret_value() for it in secrets)]
+        base_url = self.base_url or self._base_url_of_settings()
+        shared_by = [base_url, *self.settings.secrets(), *(it.get_secret_value() for it in secrets)]
         board = Board(turn.file_for(self.name, told_apart_by=shared_by))
         return Client(
-            address,
+            base_url,
             auth=auth,
             policy=self.retry,
             throttle=Throttle(self.rate, board=board, patience=self.retry.retry_after_cap),
             timeout=self.timeout,
-            secrets=[*self.settings.secrets(), *way.secrets],
+            secrets=self.settings.secrets(),
             auth_settings=list(dict.fromkeys(it for secret in secrets for it in self._variables_of(secret))),
-            address=self._address,
-            verify=way.verify,
-            proxy=way.proxy,
+            said_by=self._address,
+            way=way,
         )
 
     def _refusing(self, errors: Path | ErrorInBody) -> Refusing | None:

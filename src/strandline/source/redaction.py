@@ -36,6 +36,11 @@ _ALWAYS = frozenset(
         "sig",
         "signature",
         "token",
+        "x-amz-credential",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-goog-credential",
+        "x-goog-signature",
     }
 )
 

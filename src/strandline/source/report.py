@@ -19,7 +19,7 @@ import msgspec
 
 from strandline import log
 from strandline.errors import DeclarationError, ReportFailed, UnexpectedResponse
-from strandline.source import lenient, prefetch, quota
+from strandline.source import address, lenient, prefetch, quota
 from strandline.source.body import reader
 from strandline.source.client import Client, Fetched
 from strandline.source.format import Format
@@ -32,6 +32,8 @@ from strandline.source.walk import walk
 
 GONE: Final = (404, 410)
 """What a source answers for a job or a file that it has thrown away."""
+FORBIDDEN: Final = 403
+"""What another host answers to a link that is no longer good."""
 PATIENCE_GROWS: Final = 1.5
 TOLD_AFTER: Final = 30.0
 """Seconds of waiting after which it is told that a report is waited for, and then each time as long again."""
@@ -82,7 +84,8 @@ class Ready:
 class Download:
     """What is fetched then: one path, or with `files` each of the list that stands there in the last answer.
 
-    `records`, `format` and `paginator` are those of `pages`.
+    `records`, `format`, `paginator` and `hosts` are those of `pages`: a file that lies on another host, or is
+    redirected to one, is fetched there without credentials.
     """
 
     path: str = ""
@@ -90,8 +93,10 @@ class Download:
     records: Selector = None
     format: Format | None = None
     paginator: Paginator | None = None
+    hosts: Collection[str] = ()
 
     def __post_init__(self) -> None:
+        address.check_hosts(self.hosts, where="Download")
         if bool(self.path) == (self.files is not None):
             raise DeclarationError(
                 f"{self!r}: give path or files", hint='Download("/reports/{id}/rows"), Download(files="urls")'
@@ -117,16 +122,18 @@ class Report:
 
     def read(self) -> Pages:
         """Order it, wait, and yield its pages. Raises ReportFailed, and what a client does."""
+        last = ""
         for _ in range(self.submit.times):
             try:
                 yield from self._once()
             except _Expired as error:
-                log.warn("a report has expired", where=self.name, reason=str(error))
+                last = str(error)
+                log.warn("a report has expired", where=self.name, reason=last)
             else:
                 return
         raise ReportFailed(
             f"{self.name}: the report was ordered {self.submit.times} times, and was gone each time before it"
-            " was fetched",
+            f" was fetched; the last time: {last}",
             hint="Ask for less at once; or declare what else `expired` may mean.",
         )
 
@@ -198,7 +205,7 @@ class Report:
         paginator = wanted.paginator or SinglePage()
         pages = walk(
             self.client,
-            Request("GET", url, answers=GONE),
+            Request("GET", url, answers=GONE, hosts=tuple(wanted.hosts)),
             paginator=paginator,
             read=reader(
                 wanted.records,
@@ -210,7 +217,7 @@ class Report:
             methods=self.methods,
         )
         for page in pages:
-            if page.status in GONE:
+            if page.status in (*GONE, FORBIDDEN):
                 raise _Expired(f"{page.request}: {page.status}")
             yield page
 

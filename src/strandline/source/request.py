@@ -50,6 +50,8 @@ class Request:
     """The same can be asked for in smaller pages, where this one is too much."""
     answers: tuple[int, ...] = ()
     """Statuses that are an answer too, though an empty one."""
+    hosts: tuple[str, ...] = ()
+    """Others that it may lead to, where it goes without credentials."""
     token: str | None = None
     """What the source named as next, for messages."""
     lap: int = 0

@@ -45,16 +45,26 @@ class HttpSettings(SourceSettings):
 class Way:
     """What the client is made with."""
 
-    verify: bool | ssl.SSLContext
-    proxy: httpx.Proxy | None
-    secrets: tuple[str, ...]
+    verify: bool | ssl.SSLContext = True
+    proxy: httpx.Proxy | None = None
+    secrets: tuple[str, ...] = ()
+    verify_others: bool | ssl.SSLContext = True
+    """For hosts that are not the source's own: with no certificate of ours, and never without a check."""
+
+
+DIRECT: Final = Way()
 
 
 def way_of(settings: SourceSettings, *, verify: bool | ssl.SSLContext, source: str) -> Way:
     """The way that the settings say, `verify` being what the source class says."""
     prefix = env_prefix(source)
     proxy = _proxy(settings, prefix)
-    return Way(_verify(settings, verify, prefix), proxy, tuple(_secrets_of_proxies(proxy)))
+    return Way(
+        _verify(settings, verify, prefix),
+        proxy,
+        tuple(_secrets_of_proxies(proxy)),
+        verify_others=_trusted(settings, prefix) or True,
+    )
 
 
 def _proxy(settings: SourceSettings, prefix: str) -> httpx.Proxy | None:
@@ -102,8 +112,8 @@ def _verify(settings: SourceSettings, verify: bool | ssl.SSLContext, prefix: str
     if bundle is None and certificate is None:
         return verify
     context = verify if isinstance(verify, ssl.SSLContext) else httpx.create_ssl_context(verify=verify)
-    if bundle is not None and verify is True:
-        context = _read(lambda: ssl.create_default_context(cafile=bundle), f"{prefix}CA_BUNDLE", bundle)
+    if verify is True and (trusted := _trusted(settings, prefix)) is not None:
+        context = trusted
     if certificate is not None:
         key: Path | None = getattr(settings, "client_key", None)
         password: SecretStr | None = getattr(settings, "client_key_password", None)
@@ -115,6 +125,14 @@ def _verify(settings: SourceSettings, verify: bool | ssl.SSLContext, prefix: str
             certificate,
         )
     return context
+
+
+def _trusted(settings: SourceSettings, prefix: str) -> ssl.SSLContext | None:
+    """What trusts the bundle, if there is one."""
+    bundle: Path | None = getattr(settings, "ca_bundle", None)
+    if bundle is None:
+        return None
+    return _read(lambda: ssl.create_default_context(cafile=bundle), f"{prefix}CA_BUNDLE", bundle)
 
 
 def _read(read: Callable[[], T], variable: str, path: Path) -> T:

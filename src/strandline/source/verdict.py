@@ -33,16 +33,17 @@ class TokenRefused(Exception):
 class Judge:
     """Judges the answers of one source; knows what may be shown, and who we said we are."""
 
-    def __init__(self, redaction: Redaction, *, credentials: str) -> None:
+    def __init__(self, redaction: Redaction, *, credentials: str, hint: str | None = None) -> None:
         self._redaction = redaction
         self._credentials = credentials
+        self._hint = hint or _hint_for(credentials)
 
     def check_status(self, response: httpx.Response, where: str) -> None:
         """Raise what a status means that is no answer: CredentialsRejected, Transient, UnexpectedResponse."""
         code = response.status_code
         answer = self._redaction.scrub(f"{code} {response.reason_phrase}".strip())
         if code in _REJECTED:
-            raise CredentialsRejected(f"{where}: {answer} to {self._credentials}", hint=self._hint())
+            raise CredentialsRejected(f"{where}: {answer} to {self._credentials}", hint=self._hint)
         if code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
             raise refused_by_proxy(where)
         if code in _WORTH_ANOTHER_TRY or code >= 500:
@@ -74,7 +75,7 @@ class Judge:
             wait = error.wait or asked_wait(response)
             raise Transient(said, retry_after=wait, rate_limited=kind == "limited") from None
         if kind in ("rejected", "forbidden"):
-            rejected = CredentialsRejected(f"{where}: {said}, to {self._credentials}", hint=self._hint())
+            rejected = CredentialsRejected(f"{where}: {said}, to {self._credentials}", hint=self._hint)
             raise (TokenRefused(rejected) if kind == "rejected" else rejected) from None
         raise UnexpectedResponse(f"{where}: {said}; {self._describe(response)}", hint=error.hint) from cause
 
@@ -84,10 +85,11 @@ class Judge:
         text = self._redaction.scrub(response.content[:4096].decode("utf-8", "replace"))
         return f"{kind}, {len(response.content)} bytes: {text[:120]!r}"
 
-    def _hint(self) -> str:
-        if self._credentials == "no credentials":
-            return "The source wants credentials: return them from its auth method."
-        return "Check that the credentials are right, not expired, and allowed to read this."
+
+def _hint_for(credentials: str) -> str:
+    if credentials == "no credentials":
+        return "The source wants credentials: return them from its auth method."
+    return "Check that the credentials are right, not expired, and allowed to read this."
 
 
 def asked_wait(response: httpx.Response) -> timedelta | None:

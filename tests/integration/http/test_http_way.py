@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 from cryptography import x509
@@ -170,6 +170,54 @@ def test_a_client_certificate_is_shown(bank: str, authority: Authority, password
 def test_without_one_nothing_is_shown(bank: str, authority: Authority) -> None:
     with pytest.raises(SourceUnavailable):
         read(bank, ca_bundle=authority.bundle)
+
+
+class Depot(Answer):
+    """Notes who shows a certificate."""
+
+    shown: ClassVar[list[Any]] = []
+
+    def do_GET(self) -> None:  # http.server's name
+        """Show it, and note what was shown."""
+        self.shown.append(cast("ssl.SSLSocket", self.connection).getpeercert())
+        super().do_GET()
+
+
+@pytest.fixture
+def depot(authority: Authority) -> Iterator[str]:
+    """A host of files that would take a certificate."""
+    Depot.shown = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("depot"))
+    context.load_verify_locations(authority.bundle)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    server = Quiet(("127.0.0.1", 0), Depot)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    for running in serving(server):
+        yield f"127.0.0.1:{running.server_address[1]}"
+
+
+def test_a_certificate_is_shown_to_no_other_host(bank: str, depot: str, authority: Authority) -> None:
+    """Which is checked by the same bundle, also where the source itself is not checked."""
+    certificate, key = authority.issue("us")
+    settings: dict[str, Any] = {
+        "ca_bundle": authority.bundle,
+        "client_certificate": certificate,
+        "client_key": key,
+    }
+    for verify in (True, False):
+        settled = BankSettings(base_url=bank, **settings)
+        with type("Bank", (Bank,), {"verify": verify})(settings=settled) as source:
+            pages = source.pages(f"https://{depot}/file", hosts=[depot])
+            assert [page.records for page in pages] == [[b'{"id":"1"}']]
+    assert Depot.shown == [None, None]
+    read(f"https://{depot}", **settings)
+    assert Depot.shown[-1]
+
+    unsettled = BankSettings(base_url=bank, client_certificate=certificate, client_key=key)
+    with type("Bank", (Bank,), {"verify": False})(settings=unsettled) as source:
+        with pytest.raises(SourceUnavailable, match="no secure connection"):
+            list(source.pages(f"https://{depot}/file", hosts=[depot]))
 
 
 def test_an_authority_that_nobody_knows_is_not_trusted(bank: str) -> None:

@@ -1,0 +1,107 @@
+"""The wire to a source: connections, with credentials or without, and what goes wrong on them by its name."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from strandline.errors import SourceUnavailable
+from strandline.source import encoding
+from strandline.source.address import named
+from strandline.source.certificate import LateContext
+from strandline.source.redaction import Redaction
+from strandline.source.retry import Transient
+from strandline.source.verdict import Judge, refused_by_proxy
+
+
+@dataclass(frozen=True)
+class Base:
+    """Where a source is, and what says so, as a hint calls it."""
+
+    url: httpx.URL
+    said_by: str
+
+
+class Wire:
+    """Sends requests; `auth` goes with each, and without any no cookie does either."""
+
+    def __init__(
+        self,
+        base: Base,
+        *,
+        auth: httpx.Auth | None,
+        timeout: float,
+        verify: bool | ssl.SSLContext,
+        proxy: httpx.Proxy | None,
+        redaction: Redaction,
+        judge: Judge,
+        is_own: bool,
+    ) -> None:
+        self.judge = judge
+        self.is_own = is_own
+        """Whether it leads to the source itself."""
+        self._base = base
+        self._timeout = timeout
+        self._redaction = redaction
+        self.http = httpx.Client(
+            base_url=base.url if is_own else "",
+            auth=auth,
+            timeout=timeout,
+            verify=LateContext() if verify is True else verify,
+            proxy=proxy,
+            headers={"Accept-Encoding": encoding.accepted()},
+            cookies=None if is_own else CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            event_hooks={"response": [encoding.inflate]},
+        )
+
+    def send(self, request: httpx.Request, where: str) -> httpx.Response:
+        """The answer, its body read. Raises Transient, SourceUnavailable, CredentialsRejected."""
+        with self._naming(where):
+            return self.http.send(request)
+
+    @contextmanager
+    def _naming(self, where: str) -> Iterator[None]:
+        try:
+            yield
+        except httpx.ConnectTimeout as error:
+            raise Transient(f"no connection within {self._timeout:g} s") from error
+        except httpx.TimeoutException as error:
+            raise Transient(f"no answer within {self._timeout:g} s") from error
+        except httpx.ConnectError as error:
+            raise self._unconnected(error, where) from error
+        except httpx.RemoteProtocolError as error:
+            raise Transient(f"answer cut short: {self._redaction.scrub(str(error))}") from error
+        except httpx.ProxyError as error:
+            # From nothing: the error behind it has the proxy's own text, which may be what it was sent.
+            if str(error).startswith("407"):
+                raise refused_by_proxy(where) from None
+            raise Transient(f"the proxy: {self._redaction.scrub(str(error))}") from None
+        except httpx.TransportError as error:
+            said = self._redaction.scrub(str(error)) or type(error).__name__
+            raise Transient(f"connection broken: {said}") from error
+        except httpx.DecodingError as error:
+            raise Transient(f"answer cannot be decompressed: {self._redaction.scrub(str(error))}") from error
+
+    def _unconnected(self, error: httpx.ConnectError, where: str) -> SourceUnavailable | Transient:
+        if isinstance(_root_cause(error), ssl.SSLError):
+            return SourceUnavailable(
+                f"{where}: no secure connection: {error}",
+                hint="Check the host's certificate; it is not tried again.",
+            )
+        asked = error.request.url  # that of a token perhaps, on another host
+        address = self._base.said_by if asked.host == self._base.url.host else "the address"
+        return Transient(
+            f"cannot connect to {named(asked)}: {self._redaction.scrub(str(error))}",
+            hint=f"Check {address}, and that the source is up and reachable, then run again.",
+        )
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error

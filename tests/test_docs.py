@@ -46,6 +46,7 @@ from strandline.model import calendar
 from strandline.model import type as column_type
 from strandline.model.base import Audited
 from strandline.model.dimension import Dimension
+from strandline.pipeline.lint import catalog, choice
 from strandline.sample import __main__ as sample
 from strandline.settings import Schemas, Settings
 from strandline.source import HttpSource
@@ -204,6 +205,22 @@ def names_known_in(module: ModuleType) -> set[str]:
         for cell in re.findall(r"^\| (.+?) \|", each, re.MULTILINE)
     ]
     return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+
+
+def test_the_reference_has_a_section_for_every_rule_that_says_why_and_how() -> None:
+    parts = re.split(r"^### `", reference("rules"), flags=re.MULTILINE)[1:]
+    sections = {part.partition("`")[0]: part for part in parts}
+
+    assert list(sections) == list(catalog.ALL)
+    for rule in catalog.ALL.values():
+        assert f"*{rule.severity}*: {rule.why}\n{rule.fix}\n" in sections[rule.id]
+        assert rule.page.endswith(f"docs/reference/rules.md#{rule.id}")
+
+
+def test_the_reference_names_every_choice_of_a_check() -> None:
+    told = {part.partition(".")[0].strip("` ") for part in rows_of("rules")}
+
+    assert not missing(choice.Choice.model_fields, told)
 
 
 def test_the_reference_names_every_column_type() -> None:

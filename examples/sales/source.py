@@ -38,7 +38,6 @@ class Customer(Record):
     segment: str | None = None
     credit_limit: Decimal = Field(alias="creditLimit", ge=0)
     currency: Reference | None = None
-    sales_rep: Reference | None = Field(None, alias="salesRep")
     billing_address: Address = Field(alias="billingAddress")
     region: str | None = Field(None, alias="custentity_region")
     created_at: AwareDatetime = Field(alias="createdAt")

@@ -77,20 +77,22 @@ def test_a_wrong_expectation_ends_with_2_and_says_what_would_be_right(harbour: H
 def test_a_check_looks_at_whole_tables_and_tells_failures_from_warnings(harbour: Harbour) -> None:
     """Whoever wrote them: here somebody has, by hand."""
     harbour.run(ship("a", 1), ship("b", 1), ship("c", 1, flag="DK"))
-    warned = harbour.project.strandline("check", "--json")
+    warned = harbour.project.strandline("check", "--only", "expectation", "--json")
     with harbour.database.begin() as connection:
         connection.execute(text("UPDATE warehouse.dim_ship SET ship_name = 'A' WHERE source_id = 'b'"))
-    failed = harbour.project.strandline("check", "fleet")
+    failed = harbour.project.strandline("check", "fleet", "--only", "expectation")
 
     (finding,) = warned.document["findings"]
     assert (warned.code, warned.document["expectations"]) == (3, 2)
-    assert (finding["rule"], finding["rows"], finding["severity"]) == ("accepted(flag)", 1, "warn")
+    told = finding["rule"], finding["member"], finding["rows"], finding["severity"]
+    assert told == ("expectation", "accepted(flag)", 1, "warning")
     assert finding["sample"] == ["harbour:c"]
     assert failed.code == 1
-    assert failed.stdout == (
-        "dim_ship: unique(ship_name): the same ship_name in 2 rows: harbour:a, harbour:b\n"
-        "dim_ship: accepted(flag): another flag than 'NO', 'SE' in 1 row: harbour:c\n"
-    )
+    told_lines = [line.partition("expectation: ")[2] for line in failed.stdout.splitlines()]
+    assert [line for line in told_lines if line] == [
+        "dim_ship: unique(ship_name): the same ship_name in 2 rows: harbour:a, harbour:b",
+        "dim_ship: accepted(flag): another flag than 'NO', 'SE' in 1 row: harbour:c",
+    ]
 
 
 def test_a_check_tells_when_a_source_cannot_be_asked_or_a_condition_not_be_worked_out(
@@ -115,10 +117,10 @@ def test_a_check_tells_when_a_source_cannot_be_asked_or_a_condition_not_be_worke
         "from strandline.errors import SourceUnavailable\n"
         "from strandline.source import Page, Source, reconciliation",
     )
-    outcome = harbour.project.strandline("check", "--json")
+    outcome = harbour.project.strandline("check", "--only", "expectation", "--json")
 
     assert outcome.code == 1
-    told = {it["rule"]: it["message"] for it in outcome.document["findings"]}
+    told = {it["member"]: it["message"] for it in outcome.document["findings"]}
     assert "division by zero" in told["holds(divides)"]
     assert told["row_count(harbour.count)"] == (
         "dim_ship: row_count(harbour.count): it could not be asked: the harbour is closed"

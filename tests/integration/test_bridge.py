@@ -170,9 +170,12 @@ def test_a_check_finds_weights_that_somebody_has_changed(warehouse: Database) ->
         findings = check(connection, label.models)
 
         assert wrong_weights(connection, BridgeWriter) == [(1, Decimal("0.8")), (2, Decimal(0))]
-    assert [it.message for it in findings] == [
-        "bridge_writer: the weights of a group do not sum to 1: group 1, group 2"
-    ]
+    (finding,) = findings
+    assert (finding.table, finding.rule, finding.sample) == (
+        "bridge_writer",
+        "bridge-weights",
+        ("group 1", "group 2"),
+    )
 
 
 def test_a_group_key_that_is_new_is_filled_for_whoever_is_there(warehouse: Database) -> None:

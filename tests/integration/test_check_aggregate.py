@@ -64,5 +64,5 @@ def test_groups_that_are_not_what_the_query_gives_are_found(sold: Database, how:
         findings = check(connection, AGGREGATES)
 
     (finding,) = findings
-    assert (finding.table, finding.rule, finding.rows) == ("agg_adoption", "query", groups)
+    assert (finding.table, finding.rule, finding.rows) == ("agg_adoption", "aggregate-query", groups)
     assert finding.sample[0].startswith("book=b year_month=2026-0")

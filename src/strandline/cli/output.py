@@ -206,20 +206,6 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(happened) or "nothing"
 
 
-def print_check(checked: Any, *, as_json: bool) -> None:
-    """What a check has found."""
-    if as_json:
-        print_json(
-            {"tables": checked.tables, "expectations": checked.expectations, "findings": checked.findings}
-        )
-        return
-    for finding in checked.findings:
-        sys.stdout.write(f"{finding['message']}\n")
-    looked_at = ", ".join(checked.tables) or "none of the tables is there yet"
-    if not checked.findings:
-        sys.stdout.write(f"Nothing found ({looked_at}).\n")
-
-
 REJECT_COLUMNS = {
     "run_id": "run",
     "stream": "stream",

@@ -16,7 +16,6 @@ from strandline.pipeline.inspection import Answers
 from strandline.pipeline.reconciliation import Reconciled
 from strandline.pipeline.report import ExpectationReport
 from strandline.source.stream import Source, Stream
-from strandline.warehouse import state
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.expectation import Rows
@@ -27,24 +26,7 @@ class Surveyed:
     """One expectation, and what became of it in the whole table."""
 
     table: str
-    what: str
     told: ExpectationReport
-
-    @property
-    def finding(self) -> dict[str, Any] | None:
-        """What breaks it, as `check` tells what it finds; None where nothing does."""
-        told = self.told
-        if told.status == state.PASSED:
-            return None
-        return {
-            "table": self.table,
-            "rule": told.name,
-            "what": self.what,
-            "rows": told.failing,
-            "sample": [f"{it['source']}:{it['key']}" for it in told.samples],
-            "message": f"{self.table}: {told.name}: {told.detail}",
-            "severity": told.severity,
-        }
 
 
 Wanted = tuple[Expected, Rows, str]
@@ -106,7 +88,7 @@ def look(
 ) -> list[Surveyed]:
     """Look at all that is expected of these models."""
     return [
-        Surveyed(it.model.table().name, it.expectation.what, _inspect(database, connection, wanted, answers))
+        Surveyed(it.model.table().name, _inspect(database, connection, wanted, answers))
         for wanted in _wanted(pipelines, models)
         for it in wanted[:1]
     ]

@@ -8,7 +8,7 @@ what breaks a rule, written without what the merge is made of, so that they cann
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +35,13 @@ from strandline.model.mini import History
 from strandline.warehouse import aggregate
 from strandline.warehouse.event import differ
 
+OF_AGGREGATES: Final = "aggregate-query"
+
+RULES: Final = (
+    *("version-overlap", "version-number", "version-latest", "durable-key", "type-1-drift"),
+    *("fact-orphan", "fact-version", "fact-waiting", "bridge-weights", OF_AGGREGATES),
+)
+
 SHOWN: Final = 3
 """How many rows of a finding are named."""
 
@@ -48,12 +55,6 @@ class Finding:
     what: str
     rows: int
     sample: tuple[str, ...]
-
-    @property
-    def message(self) -> str:
-        """The finding in one line."""
-        more = f" and {self.rows - len(self.sample)} more" if self.rows > len(self.sample) else ""
-        return f"{self.table}: {self.what}: {', '.join(self.sample)}{more}"
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,14 @@ class Check:
         return Finding(self.table, self.rule, self.what, count, tuple(sample))
 
 
-def check(connection: Connection, models: Sequence[type[Any]]) -> list[Finding]:
-    """Everything that the tables of these models break."""
-    checks = [it for model in models for it in checks_of(model)]
+def check(
+    connection: Connection, models: Sequence[type[Any]], *, rules: Collection[str] = RULES
+) -> list[Finding]:
+    """Everything that the tables of these models break, or what they break of these rules."""
+    checks = [it for model in models for it in checks_of(model) if it.rule in rules]
     findings = [it.find(connection) for it in checks]
-    findings += [_look_at(connection, model) for model in models if issubclass(model, Aggregate)]
+    if OF_AGGREGATES in rules:
+        findings += [_look_at(connection, model) for model in models if issubclass(model, Aggregate)]
     return [found for found in findings if found is not None]
 
 
@@ -87,7 +91,7 @@ def _look_at(connection: Connection, model: type[Aggregate]) -> Finding | None:
     """Compare an aggregate with what its query gives now."""
     with aggregate.recalculated(connection, model) as differing:
         what = "a group is not what the query gives"
-        return Check(model.table().name, "query", what, differing).find(connection)
+        return Check(model.table().name, OF_AGGREGATES, what, differing).find(connection)
 
 
 def checks_of(model: type[Any]) -> Iterator[Check]:
@@ -110,7 +114,7 @@ def _of_bridge(bridge: type[Bridge]) -> Check:
         .group_by(group_key)
         .having(func.coalesce(func.sum(table.c.weight), 0) != 1)
     )
-    return Check(table.name, "weights", "the weights of a group do not sum to 1", broken)
+    return Check(table.name, "bridge-weights", "the weights of a group do not sum to 1", broken)
 
 
 def _of_dimension(dimension: type[Dimension]) -> Iterator[Check]:
@@ -123,24 +127,24 @@ def _of_dimension(dimension: type[Dimension]) -> Iterator[Check]:
         return Check(table, rule, what, select(named).where(broken))
 
     overlaps = and_(c.next_from.is_not(None), or_(c.valid_to.is_(None), c.valid_to > c.next_from))
-    yield of_versions("overlap", "a version is valid beyond the beginning of the next", overlaps)
+    yield of_versions("version-overlap", "a version is valid beyond the beginning of the next", overlaps)
     misnumbered = c.version != c.place
-    yield of_versions("version", "versions are not numbered 1, 2, 3 in the order of time", misnumbered)
+    yield of_versions("version-number", "versions are not numbered 1, 2, 3 in the order of time", misnumbered)
     is_last = c.next_from.is_(None)
     wrong_latest = is_last != or_(c.is_current, c.is_deleted)
-    yield of_versions("latest", "the last version, and only it, is current or deleted", wrong_latest)
-    yield of_versions("durable_key", "a member has two durable keys", c.durable_key != c.least_durable_key)
+    yield of_versions("version-latest", "the last version, and only it, is current or deleted", wrong_latest)
+    yield of_versions("durable-key", "a member has two durable keys", c.durable_key != c.least_durable_key)
     same = list(dimension.overwritten())
     if same:
         drifted = differ([c[f"now_{name}"] for name in same], [c[f"before_{name}"] for name in same])
         what = f"{', '.join(same)} should be the same in all versions of a member"
-        yield of_versions("type_1", what, and_(c.place > 1, drifted))
+        yield of_versions("type-1-drift", what, and_(c.place > 1, drifted))
     shared = (
         select(func.concat("durable key ", c.durable_key))
         .group_by(c.durable_key)
         .having(func.count(func.concat(c.source_system, ":", c.source_id).distinct()) > 1)
     )
-    yield Check(table, "durable_key", "two members share a durable key", shared)
+    yield Check(table, "durable-key", "two members share a durable key", shared)
 
 
 def _timeline(dimension: type[Dimension]) -> Any:
@@ -188,12 +192,12 @@ def _of_reference(fact: type[Fact], name: str, reference: Reference) -> Iterator
     def of_rows(rule: str, what: str, broken: ColumnElement[bool]) -> Check:
         return Check(table.name, rule, f"{name} {what}", select(row).select_from(joined).where(broken))
 
-    yield of_rows("orphan", f"points at nobody in {named.table().name}", key.is_(None))
+    yield of_rows("fact-orphan", f"points at nobody in {named.table().name}", key.is_(None))
     wrong = and_(key > 0, _is_wrong(fact, name, reference, held))
-    yield of_rows("as_of", "is not the version that was valid then", wrong)
+    yield of_rows("fact-version", "is not the version that was valid then", wrong)
     if reference.remembers:
         waits = and_(table.c[missing_column(name)].is_not(None), table.c[name] != UNKNOWN_KEY)
-        yield of_rows("waiting", "is known, and waits for somebody", waits)
+        yield of_rows("fact-waiting", "is known, and waits for somebody", waits)
 
 
 def _is_wrong(fact: type[Fact], name: str, reference: Reference, held: Any) -> ColumnElement[bool]:

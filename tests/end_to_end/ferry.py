@@ -208,7 +208,7 @@ def go(which: str, database: Database) -> int:
         return run(fares, database).exit_code
     with Ferries(settings=FerrySettings(base_url=f"{sys.argv[1]}/{number}")) as source:
         sources = {"ferries": source}
-        if kind != "backfill":
+        if kind not in ("backfill", "pieces"):
             return run(ferries, database, sources=sources, width=3 if kind == "width" else 1).exit_code
         return backfill(
             [ferries],
@@ -216,8 +216,9 @@ def go(which: str, database: Database) -> int:
             "ferries.passages",
             since=START,
             until=START + timedelta(days=DAYS),
-            step=timedelta(days=1),
+            step=timedelta(hours=12),
             sources=sources,
+            width=3 if kind == "pieces" else 1,
         ).exit_code
 
 

@@ -1,7 +1,8 @@
 """kill -9 at random points while a source is read piece by piece: nothing lost, nothing twice.
 
-Partitions and children, several streams at once, the pieces of a backfill, files; all that is read from the
-API is read with refresh tokens that are good for one use, which are exchanged again and again on the way.
+Partitions and children, several streams at once, files, the pieces of a backfill, one by one and several at
+once; all that is read from the API is read with refresh tokens that are good for one use, exchanged again and
+again on the way.
 """
 
 import itertools
@@ -136,7 +137,7 @@ def runner(api: ScriptedApi, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     made.close()
 
 
-@pytest.mark.parametrize("kind", ["run", "width", "backfill", "files"])
+@pytest.mark.parametrize("kind", ["run", "width", "backfill", "pieces", "files"])
 @pytest.mark.parametrize("kills", [2, pytest.param(25 * TIMES, marks=pytest.mark.nightly)])
 def test_a_read_that_is_killed_at_any_moment_and_run_again_leaves_what_an_undisturbed_one_leaves(
     runner: Runner, api: ScriptedApi, postgres_server: URL, warehouse_template: str, kind: str, kills: int

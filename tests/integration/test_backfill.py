@@ -240,8 +240,10 @@ def test_the_pieces_are_all_of_it_and_none_is_larger(
     cursor = Cursor("at", precision=Precision.DAY if is_daily else Precision.MICROSECOND)
     begin, end = START + timedelta(hours=first), START + timedelta(hours=first + size)
     wanted = Backfill(STREAM, cursor, begin, end, step, present=None)
-    pieces = list(wanted.left())
-    assert wanted.reached == end
+    left = list(wanted.left())
+    pieces = [it.window for it in left]
+    assert left[-1].reached == end
+    assert [it.is_last for it in left] == [False] * (len(left) - 1) + [True]
     assert len(pieces) == (1 if step is None else -(-timedelta(hours=size) // step))
     for (_, until), (since, _) in pairwise(pieces):
         assert _moment(since) <= _moment(until)

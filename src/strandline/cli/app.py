@@ -19,7 +19,7 @@ from strandline.cli.check import check
 from strandline.cli.discover import discover
 from strandline.cli.fields import fields_app
 from strandline.cli.marks import marks_app
-from strandline.cli.option import App, AsJson, DatabaseUrl, Width, Workers, importing, stoppable
+from strandline.cli.option import App, AsJson, DatabaseUrl, Pieces, Width, Workers, importing, stoppable
 from strandline.cli.quarantine import quarantine_app
 from strandline.cli.removal import erase, erasures, prune, restore
 from strandline.errors import EXIT_DONE, EXIT_FAILED, StrandlineError
@@ -90,6 +90,7 @@ def backfill(
     database_url: DatabaseUrl = None,
     app: App = None,
     workers: Workers = None,
+    width: Pieces = None,
     as_json: AsJson = False,
 ) -> None:
     """Read a part of a stream once more; its read mark stays where it is."""
@@ -101,7 +102,9 @@ def backfill(
             pipelines = commands.find(settings)
         wanted = backfill.read(pipelines, stream, since=since, until=until, chunk=chunk)
         with progress.shown(sys.stderr) as shown:
-            report = backfill.fill(pipelines, settings, stream, wanted, is_fresh=fresh, progress=shown)
+            report = backfill.fill(
+                pipelines, settings, stream, wanted, is_fresh=fresh, width=width, progress=shown
+            )
     output.print_run(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 

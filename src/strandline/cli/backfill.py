@@ -54,6 +54,7 @@ def fill(
     wanted: Wanted,
     *,
     is_fresh: bool,
+    width: int | None,
     progress: Any,
 ) -> Any:
     """Read that part of the stream, and merge it; the report."""
@@ -68,4 +69,5 @@ def fill(
             fresh=is_fresh,
             progress=progress,
             workers=settings.workers,
+            width=width,
         )

@@ -39,6 +39,10 @@ Width = Annotated[
     int | None,
     typer.Option("--width", min=1, help="So many streams at once; as the pipeline declares unless told."),
 ]
+Pieces = Annotated[
+    int | None,
+    typer.Option("--width", min=1, help="So many pieces at once; as the pipeline declares unless told."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

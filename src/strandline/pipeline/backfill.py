@@ -36,11 +36,14 @@ def backfill(
     sources: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    width: int | None = None,
 ) -> RunReport:
     """Read the stream, `source.stream`, from `since` to `until`, or to the present, a `step` at a time, and
     merge it. No read mark is moved. One that was stopped is gone on with behind the last piece that was read,
     unless it is to be `fresh`.
 
+    So many pieces are fetched at once, its `width`; as many as the pipeline declares unless told. They are
+    stored in their order all the same.
     Of several pipelines that read the stream the first merges it; the others do with their next run.
     Raises DeclarationError for a stream that nobody reads, that has no cursor, or whose method takes no
     `until` where it is asked for a part.
@@ -48,6 +51,7 @@ def backfill(
     every = list(pipelines)
     stream = amendment.found(every, name)
     _check(stream, since, until, step)
+    _check_width(stream, step, width)
     pipeline = next(each for each in every if any(it.stream.qualified_name == name for it in each.readings))
     with ExitStack() as opened, collecting_by_hand():
         ready = open_sources([stream.source], sources or {}, opened, database=database)
@@ -56,6 +60,7 @@ def backfill(
         one_run.staff = staff_for(workers, [stream.source])
         one_run.prepare(kind="backfill")
         wanted = _wanted(stream, since, until, step)
+        wanted.width = pipeline.width if width is None else width
         with connection.begin():
             if fresh:
                 wanted.forget(connection)
@@ -71,6 +76,14 @@ def _wanted(stream: Stream, since: CursorValue, until: CursorValue | None, step:
     cursor = amendment.cursor_of(stream)
     present = cursor.now(datetime.now(UTC), stream.cursor_type)
     return Backfill(stream.qualified_name, cursor, since, until, step, present)
+
+
+def _check_width(stream: Stream, step: Step | None, width: int | None) -> None:
+    if width is not None and width > 1 and step is None:
+        raise DeclarationError(
+            f"backfill {stream.qualified_name}: {width} pieces at once are asked for, and it is one piece",
+            hint="Say how large a piece is, --chunk week say.",
+        )
 
 
 def _check(stream: Stream, since: CursorValue, until: CursorValue | None, step: Step | None) -> None:

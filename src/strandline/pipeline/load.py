@@ -11,7 +11,7 @@ the raw log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -38,7 +38,7 @@ from strandline.pipeline.stager import Rows, Stager
 from strandline.pipeline.suppression import Suppression
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import ALONE, Staff, Team, can_pack
-from strandline.pipeline.window import Backfill
+from strandline.pipeline.window import EVERYTHING, Backfill
 from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
@@ -113,7 +113,7 @@ class Load:
         self._is_profiled = is_profiled
         self.parts = Parts(connection, self.stream, run_id=run_id, started=datetime.now(UTC))
         self.mark = self.parts.mark_of(is_full=is_full)
-        self._mark = self.mark  # that of the part which is being read
+        self._part = Part(self.mark, EVERYTHING)  # the one that is being read
 
     def prepare(self) -> None:
         """Empty the stage, find the marks, and stage again what an earlier run stored and did not merge."""
@@ -228,44 +228,40 @@ class Load:
 
         Raises the SourceError that fits, and TooManyRejects when nothing may be merged.
         """
-        for part in self._parts_of(source):
-            self._intake.highest, self._mark = None, part.mark
-            try:
-                self._read_part(part, source)
-            except QuotaExhausted as error:
-                if not self.figures.pages or self.backfill:
-                    raise
-                self.postponed = error  # what was read is merged: the tables are a function of the log
-                break
-            except SourceError as error:
-                if not self.parts.note(part, error):
-                    raise
-            else:
-                self.parts.note(part)
+        with self.helped(), closing(self.parts.read(source, self.mark, self.backfill)) as parts:
+            for part, pages in parts:
+                self._intake.highest, self._part = None, part
+                try:
+                    self._read_part(part, pages)
+                except QuotaExhausted as error:
+                    if not self.figures.pages or self.backfill:
+                        raise
+                    self.postponed = error  # what was read is merged: the tables are a function of the log
+                    break
+                except SourceError as error:
+                    if not self.parts.note(part, error):
+                        raise
+                else:
+                    self.parts.note(part)
         self.parts.end()
         refusal.fail_on_unknown(self.stream, self._unknown)
         seen, rejected = self.figures.records + self.figures.resumed, self.figures.rejected
         if self.reading.rejects.exceeded(rejected=rejected, records=seen):
             raise refusal.too_many(self.connection, self.reading, self.targets, rejected=rejected, seen=seen)
 
-    def _read_part(self, part: Part, source: Source) -> None:
-        pages = self.stream.read(source, *part.window, walks=self.parts.walks, told=part.told)
-        with closing(pages), self.helped():
+    def _read_part(self, part: Part, pages: Generator[Page, None, None]) -> None:
+        with closing(pages):
             try:
                 self._read(pages)
             except OrderBroken:
-                part.mark.take_back()
+                if part.piece is None:
+                    part.mark.take_back()
                 raise
             except SourceError:
                 # What has been read is kept, and an ordered stream goes on from there.
                 self._store_each(self._team.finish())
                 self._store(is_end=False)
                 raise
-
-    def _parts_of(self, source: Source) -> Iterable[Part]:
-        if self.backfill is not None:
-            return (Part(self.mark, it) for it in self.backfill.left())
-        return self.parts.of(source, self.mark)
 
     @contextmanager
     def helped(self) -> Iterator[None]:
@@ -367,8 +363,9 @@ class Load:
             )
 
     def _move_mark(self, reached: str | None, *, is_end: bool) -> None:
-        if self.backfill is not None:
-            self.backfill.move(self.connection, run_id=self.run_id, is_end=is_end)
-            return
-        highest = self._suppression.highest(self._intake.highest)
-        self._mark.move(highest=highest, reached=reached, is_end=is_end)
+        part = self._part
+        if self.backfill is None:
+            highest = self._suppression.highest(self._intake.highest)
+            part.mark.move(highest=highest, reached=reached, is_end=is_end)
+        elif is_end and part.piece is not None:
+            self.backfill.move(self.connection, part.piece, run_id=self.run_id)

@@ -7,19 +7,23 @@ behind its own parents only, so whatever is broken off, no child is lost and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, Table
 
 from strandline.errors import OrderBroken, RecordRejected, StrandlineError
 from strandline.pipeline.advance import ReadMark
-from strandline.pipeline.window import EVERYTHING, Window
+from strandline.pipeline.window import EVERYTHING, Backfill, Piece, Window
+from strandline.source.ahead import Ahead
 from strandline.source.contract import Record
 from strandline.source.cursor import CursorValue
 from strandline.source.division import Partitions, name_of
+from strandline.source.page import Page
 from strandline.source.parent import Parents
 from strandline.source.stream import Source, Stream
 from strandline.source.tally import Walk
@@ -43,6 +47,8 @@ class Part:
     window: Window
     told: Sequence[object] = ()
     partition: str | None = None
+    piece: Piece | None = None
+    """Of a backfill."""
 
 
 class EntryMark(ReadMark):
@@ -111,8 +117,20 @@ class Parts:
             name=name,
         )
 
-    def of(self, source: Source, main: ReadMark) -> Iterator[Part]:
-        """The parts, in their order; `main` is the stream's own mark."""
+    def read(
+        self, source: Source, main: ReadMark, backfill: Backfill | None
+    ) -> Generator[tuple[Part, Generator[Page, None, None]], None, None]:
+        """The parts, in their order, each with its pages; `main` is the stream's own mark."""
+        parts = self._of(source, main) if backfill is None else _pieces(backfill, main)
+        if backfill is None or backfill.width == 1:
+            for it in parts:
+                yield it, self.stream.read(source, *it.window, walks=self.walks, told=it.told)
+            return
+        fetches = ((it, partial(self.stream.fetch, source, *it.window, walks=self.walks)) for it in parts)
+        with closing(Ahead(fetches, width=backfill.width, size=lambda page: page.size)) as ahead:
+            yield from ahead
+
+    def _of(self, source: Source, main: ReadMark) -> Iterator[Part]:
         per = self.stream.per
         if isinstance(per, Partitions):
             for it in per.of(source, where=self.stream.qualified_name):
@@ -154,6 +172,10 @@ class Parts:
             self.unread[part.partition] = error.message
         is_alone = part.partition is not None and not isinstance(error, OrderBroken)
         return error is None or (is_alone and self._in_a_row < IN_A_ROW)
+
+
+def _pieces(backfill: Backfill, main: ReadMark) -> Iterator[Part]:
+    return (Part(main, it.window, piece=it) for it in backfill.left())
 
 
 def log_of(stream: Stream) -> Table:

@@ -31,9 +31,21 @@ OPEN: Final = ""
 """Until the moment at which it runs, as it is noted."""
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a backfill."""
+
+    window: Window
+    reached: CursorValue | None
+    """Up to where everything is in the raw log when this piece and those before it are; None: to the end."""
+    is_last: bool
+
+
 @dataclass
 class Backfill:
-    """What is to be read of a stream: from `first` to `last`, or to the present, a `step` at a time."""
+    """What is to be read of a stream: from `first` to `last`, or to the present, a `step` at a time; so many
+    pieces are fetched at once, its `width`.
+    """
 
     stream: str
     cursor: Cursor
@@ -43,16 +55,18 @@ class Backfill:
     present: CursorValue | None
     """What the present is to the cursor; None where it is no time."""
     reached: CursorValue | None = None
-    """Up to where everything is in the raw log already."""
+    """Up to where everything was in the raw log already when it began."""
+    width: int = 1
 
-    def left(self) -> Iterator[Window]:
+    def left(self) -> Iterator[Piece]:
         """The pieces that are still to be read."""
         begin, end = self.first if self.reached is None else self.reached, self._end
         while True:
             after = _later(begin, self.step)
             is_last = after is None or end is None or not self.cursor.is_after(end, after)
-            self.reached = end if is_last else after
-            yield self.cursor.since(begin), None if self.reached is None else self.cursor.until(self.reached)
+            reached = end if is_last else after
+            until = None if reached is None else self.cursor.until(reached)
+            yield Piece((self.cursor.since(begin), until), reached, is_last)
             if is_last or after is None:
                 return
             begin = after
@@ -66,12 +80,13 @@ class Backfill:
         """Begin over."""
         backfill.end(connection, *self._name)
 
-    def move(self, connection: Connection, *, run_id: int, is_end: bool) -> None:
-        """Note that a piece is in the raw log, in the transaction that stores its end."""
-        if is_end and self.reached == self._end:
+    def move(self, connection: Connection, piece: Piece, *, run_id: int) -> None:
+        """Note that it and all before it are in the raw log, in the transaction that stores its end."""
+        if piece.is_last or piece.reached is None:
             backfill.end(connection, *self._name)
-        elif is_end and self.reached is not None:
-            backfill.move(connection, *self._name, reached=self.cursor.encode(self.reached), run_id=run_id)
+        else:
+            reached = self.cursor.encode(piece.reached)
+            backfill.move(connection, *self._name, reached=reached, run_id=run_id)
 
     @property
     def _end(self) -> CursorValue | None:

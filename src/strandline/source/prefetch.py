@@ -44,6 +44,12 @@ def stop_with(stopping: threading.Event) -> None:
     _stopping.set(stopping)
 
 
+def is_stopped() -> bool:
+    """Whether whoever reads in this thread is to stop."""
+    stopping = _stopping.get()
+    return stopping is not None and stopping.is_set()
+
+
 def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
     """Yield what `produce()` yields, with `produce` running one item ahead in a thread."""
     ready: Queue[T | _End] = Queue(maxsize=1)
@@ -69,8 +75,7 @@ def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
 
 def _get(ready: Queue[T | _End]) -> T | _End:
     # In short waits: a signal that comes just before one, or to another thread, is seen only after it.
-    stopping = _stopping.get()
-    while stopping is None or not stopping.is_set():
+    while not is_stopped():
         with suppress(Empty):
             return ready.get(timeout=0.1)
     raise Stopped

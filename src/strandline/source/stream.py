@@ -193,15 +193,16 @@ class Stream:
         """The pages, one fetched ahead in a thread; close the iterator to stop it. `walks` get those of which
         the source says how long they are; it is read for each partition or parent that is `told`.
         """
-        return prefetch.prefetch(partial(self._produce, source, since, until, walks=walks, told=told))
+        return prefetch.prefetch(partial(self.fetch, source, since, until, walks=walks, told=told))
 
-    def _produce(
+    def fetch(
         self,
         source: Source,
         *bounds: CursorValue | None,
-        walks: list[tally.Walk] | None,
-        told: Iterable[object],
+        walks: list[tally.Walk] | None = None,
+        told: Iterable[object] = (),
     ) -> Pages:
+        """The pages, fetched in this thread, for which the stream is the one that is read from then on."""
         reading.set(self)
         tally.walks.set(walks)
         for first in ((it,) for it in told) if self.per is not None else ((),):

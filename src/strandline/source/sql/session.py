@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, func, literal, make_url, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import QueuePool
 
 from strandline.errors import CredentialsRejected, DeclarationError, SourceUnavailable, UnexpectedResponse
 from strandline.source import retry
@@ -116,7 +117,11 @@ class Session:
 
     def _create(self) -> Engine:
         try:
-            return create_engine(self.url, hide_parameters=True)
+            engine = create_engine(self.url, hide_parameters=True)
+            if isinstance(engine.pool, QueuePool):
+                # A connection for each who reads at once: whoever waits for one is told of a timeout.
+                engine = create_engine(self.url, hide_parameters=True, max_overflow=-1)
+            return engine
         except ModuleNotFoundError as error:
             raise DeclarationError(
                 f"{self._setting}: {self.url.drivername} needs the package {error.name}, which is not there",

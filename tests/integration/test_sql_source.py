@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -365,12 +364,6 @@ def test_what_a_database_refuses_is_told(
     assert said in caught.value.message
     assert hint in (caught.value.hint or "")
     assert caught.value.message.startswith("erp.")
-
-
-def test_it_is_read_by_as_many_at_once_as_want_to(engine: Engine) -> None:
-    with opened(engine) as erp, ExitStack() as snapshots:
-        for _ in range(20):
-            snapshots.enter_context(erp.session.snapshot(where="here"))
 
 
 def test_two_columns_of_one_name_are_refused(postgresql: Engine) -> None:

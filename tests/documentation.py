@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.executed import tidy as on_one_line
 from tests.warm import INTERPRETER
 
 from strandline.warehouse import cluster, embedded
@@ -146,6 +147,7 @@ class Reader:
     terminals: dict[str, Terminal] = field(default_factory=dict)
     interpreter: subprocess.Popen[str] | None = None
     printed: str = ""
+    executed: list[str] = field(default_factory=list)
 
     def follow(self, block: Block) -> None:
         """Do what the block says, and compare what happens."""
@@ -205,12 +207,17 @@ class Reader:
         assert self.interpreter.stdout is not None
         self.interpreter.stdin.write(json.dumps([block.where, block.text]) + "\n")
         self.interpreter.stdin.flush()
-        self.printed, failed = json.loads(self.interpreter.stdout.readline())
+        self.printed, failed, self.executed = json.loads(self.interpreter.stdout.readline())
         assert bool(failed) == ("raises" in block.words), f"{block.where}: {failed or 'no error'}"
         self.printed += failed
 
     def follow_sql(self, block: Block) -> None:
-        """Type it in psql."""
+        """Type it in psql; where it was executed before, see that it was, and nothing else."""
+        if "executed" in block.words:
+            shown = [on_one_line(it) for it in block.text.split(";\n") if it.strip()]
+            assert shown == [on_one_line(it) for it in self.executed], (
+                f"{block.where}: executed was\n" + ";\n".join(self.executed)
+            )
         url = self.environment.get("STRANDLINE_DATABASE_URL")
         if url is None:
             server = embedded.running(self.folder / ".strandline")

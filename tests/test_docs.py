@@ -12,6 +12,7 @@ of its own. What a block is follows from the words behind its fence:
     … title="pipeline.py"  writes that file; with `add`, at its end
     diff title="…"         edits that file: the lines without + stand in it once, in this order
     sql                    typed at the psql prompt
+    sql executed           the same; the python block before has executed this and nothing else
     output                 what the block before printed
     text                   a drawing, not run
 

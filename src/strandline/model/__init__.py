@@ -40,8 +40,10 @@ HOMES = {
     "UtcDateTime": "model.type",
     "Weeks": "model.fiscal",
     "allocate": "model.field",
+    "as_of": "model.query",
     "attribute": "model.column",
     "bands": "model.mini",
+    "current": "model.query",
     "degenerate": "model.column",
     "event_time": "model.column",
     "grain": "model.column",
@@ -49,7 +51,10 @@ HOMES = {
     "line": "model.field",
     "line_number": "model.field",
     "measure": "model.column",
+    "modified_since": "model.query",
     "references": "model.column",
+    "star": "model.join",
+    "version_at": "model.query",
 }
 
 __all__ = sorted([*HOMES, "combination", "field", "milestone", "period"])  # noqa: PLE0605

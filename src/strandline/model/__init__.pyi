@@ -26,6 +26,7 @@ from strandline.model.fiscal import Period as Period
 from strandline.model.fiscal import Periods as Periods
 from strandline.model.fiscal import Weeks as Weeks
 from strandline.model.hierarchy import Hierarchy as Hierarchy
+from strandline.model.join import star as star
 from strandline.model.mapper import Mapper as Mapper
 from strandline.model.mapper import combination as combination
 from strandline.model.milestone import AccumulatingSnapshot as AccumulatingSnapshot
@@ -35,6 +36,10 @@ from strandline.model.mini import MiniDimension as MiniDimension
 from strandline.model.mini import bands as bands
 from strandline.model.period import PeriodicSnapshot as PeriodicSnapshot
 from strandline.model.period import period as period
+from strandline.model.query import as_of as as_of
+from strandline.model.query import current as current
+from strandline.model.query import modified_since as modified_since
+from strandline.model.query import version_at as version_at
 from strandline.model.rollup import CalendarRollup as CalendarRollup
 from strandline.model.shrunken import ShrunkenDimension as ShrunkenDimension
 from strandline.model.time_of_day import DimTime as DimTime

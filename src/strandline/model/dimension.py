@@ -52,6 +52,7 @@ from strandline.model.column import (
     role,
 )
 from strandline.model.custom import index_custom_fields
+from strandline.model.validity import Validity
 
 Companion = Current | Previous | ChangedAt | Outrigger | CombinationKey
 
@@ -62,7 +63,7 @@ SPECIAL_MEMBERS: Final = {UNKNOWN_KEY: "Unknown", NOT_APPLICABLE_KEY: "Not appli
 SPECIAL_SOURCE: Final = "strandline"
 
 
-class Dimension(Audited, Base):
+class Dimension(Audited, Validity, Base):
     """What facts are counted by. Subclass it and declare `attribute` columns; the name starts with Dim."""
 
     __abstract__ = True

@@ -34,6 +34,7 @@ from strandline.model.mini import MiniDimension
 from strandline.model.prepared import Prepared
 from strandline.model.time_of_day import TimeOfDay
 from strandline.model.type import UtcDateTime
+from strandline.model.validity import Aging
 
 KINDS: Final[dict[type, str]] = {
     Milestone: "AccumulatingSnapshot",
@@ -43,7 +44,7 @@ KINDS: Final[dict[type, str]] = {
 """What a column can mean in one kind of fact only."""
 
 
-class Fact(Audited, Base):
+class Fact(Audited, Aging, Base):
     """What happened. Subclass it and declare `grain`, `event_time`, `references` and `measure` columns."""
 
     __abstract__ = True

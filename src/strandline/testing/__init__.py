@@ -1,4 +1,4 @@
-"""What a test of a pipeline needs: a warehouse of its own, an API that misbehaves on order, drawn tables.
+"""What a test of a pipeline needs: a warehouse of its own, APIs that misbehave on order, drawn records.
 
 In a `conftest.py`:
 
@@ -7,37 +7,34 @@ In a `conftest.py`:
 and every test can ask for `warehouse`, a database of its own in a real PostgreSQL.
 """
 
-from strandline.testing.dataset import Dataset
-from strandline.testing.drawn import assert_drawn, drawn
-from strandline.testing.quirk import Quirks
-from strandline.testing.server import (
-    Hang,
-    Html,
-    Latency,
-    ReceivedRequest,
-    Reset,
-    Response,
-    ScriptedApi,
-    Status,
-    Truncated,
-)
-from strandline.testing.simulator import Simulator
-from strandline.testing.tokens import Tokens
+from strandline import late
 
-__all__ = [
-    "Dataset",
-    "Hang",
-    "Html",
-    "Latency",
-    "Quirks",
-    "ReceivedRequest",
-    "Reset",
-    "Response",
-    "ScriptedApi",
-    "Simulator",
-    "Status",
-    "Tokens",
-    "Truncated",
-    "assert_drawn",
-    "drawn",
-]
+# At once: a module of the same name would stand in the way.
+from strandline.testing.drawn import drawn as drawn
+
+HOMES = {
+    "Dataset": "testing.dataset",
+    "Hang": "testing.server",
+    "Html": "testing.server",
+    "Latency": "testing.server",
+    "Quirks": "testing.quirk",
+    "ReceivedRequest": "testing.server",
+    "Reset": "testing.server",
+    "Response": "testing.server",
+    "ScriptedApi": "testing.server",
+    "Simulator": "testing.simulator",
+    "Status": "testing.server",
+    "Tokens": "testing.tokens",
+    "Truncated": "testing.server",
+    "assert_drawn": "testing.drawn",
+    "example_records": "testing.record",
+    "records": "testing.record",
+}
+
+__all__ = sorted([*HOMES, "drawn"])  # noqa: PLE0605
+
+__getattr__ = late.finder(__name__, HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,21 @@
+"""What is found in `strandline.testing`, as type checkers see it."""
+
+from strandline.testing.dataset import Dataset as Dataset
+from strandline.testing.drawn import assert_drawn as assert_drawn
+from strandline.testing.drawn import drawn as drawn
+from strandline.testing.quirk import Quirks as Quirks
+from strandline.testing.record import example_records as example_records
+from strandline.testing.record import records as records
+from strandline.testing.server import Hang as Hang
+from strandline.testing.server import Html as Html
+from strandline.testing.server import Latency as Latency
+from strandline.testing.server import ReceivedRequest as ReceivedRequest
+from strandline.testing.server import Reset as Reset
+from strandline.testing.server import Response as Response
+from strandline.testing.server import ScriptedApi as ScriptedApi
+from strandline.testing.server import Status as Status
+from strandline.testing.server import Truncated as Truncated
+from strandline.testing.simulator import Simulator as Simulator
+from strandline.testing.tokens import Tokens as Tokens
+
+HOMES: dict[str, str]

@@ -179,8 +179,8 @@ def test_a_star_is_executed_as_it_stands_on_sqlite_as_well() -> None:
 
 
 def test_a_role_that_nobody_plays_is_told() -> None:
-    with pytest.raises(DeclarationError, match="no dimension plays the role 'lodgr' there") as caught:
-        star(FactSojourn, "lodgr")
+    with pytest.raises(DeclarationError, match="no dimension plays the role 'inmat' there") as caught:
+        star(FactSojourn, "inmat")
     assert caught.value.hint == "Did you mean 'inmate'?"
     with pytest.raises(DeclarationError):
         star(FactSojourn, "inmate")["arrival_date"]

@@ -37,6 +37,7 @@ LOADED: Final = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "strandline.cli.app",
     "strandline.cli.commands",
+    "strandline.cli.configuration",
     "strandline.cli.output",
     "strandline.cli.progress",
     "strandline.pipeline",

@@ -2,7 +2,8 @@
 
     StrandlineError                 message = the class docstring unless one is given; .hint; .exit_code
     ├── DeclarationError            fix the code that declares (raised before any I/O); exit code 2
-    │   └── SettingsMissing         set the variable that the message names
+    │   └── SettingsWrong           correct the settings where the message says
+    │       └── SettingsMissing     set the variables that the message names
     ├── SourceError
     │   ├── CredentialsRejected     give other credentials
     │   │   └── TokenSpent          sign in anew, and set the refresh token that this gives
@@ -42,7 +43,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from inspect import cleandoc
-from typing import ClassVar
+from typing import Any, ClassVar
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -71,7 +72,22 @@ class DeclarationError(StrandlineError):
     exit_code = EXIT_USAGE
 
 
-class SettingsMissing(DeclarationError):
+class SettingsWrong(DeclarationError):
+    """A setting has a value that it cannot have, or stands where it cannot stand."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        problems: tuple[Any, ...] = (),
+    ) -> None:
+        """`problems` are all of them, as `strandline.settings.problem.Problem` tells each."""
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
+class SettingsMissing(SettingsWrong):
     """A setting that has no default was not given."""
 
 

@@ -10,7 +10,16 @@ from strandline.testing.project import Outcome, Project
 
 LINE = '{"id": 1, "height": 4, "at": "2026-03-01T12:00:00Z"}'
 
-NEVER_FOR_HELP = {"sqlalchemy", "pydantic", "psycopg", "httpx", "rich", "structlog", "strandline.pipeline"}
+NEVER_FOR_HELP = {
+    "sqlalchemy",
+    "pydantic",
+    "psycopg",
+    "httpx",
+    "rich",
+    "structlog",
+    "strandline.pipeline",
+    "yaml",
+}
 
 NEVER_WITHOUT_NEWS = {
     "alembic",
@@ -32,6 +41,7 @@ NEVER_WITHOUT_NEWS = {
     "strandline.warehouse.scd",
     "structlog",
     "unittest",
+    "yaml",
 }
 
 

@@ -6,7 +6,7 @@ import typer
 from strandline.cli import asked
 from strandline.cli.app import app
 
-WHOLE = typer.main.get_group(app)
+WHOLE = asked.only(app, [])
 
 
 @pytest.mark.parametrize("name", WHOLE.commands)
@@ -21,4 +21,9 @@ def test_a_command_is_the_same_alone(name: str) -> None:
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["nothing-of-that-name"]])
 def test_where_no_command_is_asked_for_all_are_there(words: list[str]) -> None:
-    assert list(asked.only(app, words).commands) == list(WHOLE.commands)
+    assert list(asked.only(app, words).commands) == list(typer.main.get_group(app).commands)
+
+
+def test_every_command_takes_the_environment() -> None:
+    assert "--environment" in WHOLE.commands["run"].get_help(typer.Context(WHOLE.commands["run"]))
+    assert all("environment" in [it.name for it in command.params] for command in asked.commands_of(WHOLE))

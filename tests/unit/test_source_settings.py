@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from strandline.errors import DeclarationError, SettingsMissing
+from strandline.errors import DeclarationError, SettingsMissing, SettingsWrong
 from strandline.source import Source, SourceSettings
 
 SECRET = "hunter2-hunter2"
@@ -123,7 +123,7 @@ def test_a_setting_of_the_wrong_type_alone_is_a_wrong_declaration(
     with pytest.raises(DeclarationError, match="STRANDLINE_CRM__PAGE_SIZE: Input should be") as caught:
         Crm()
 
-    assert type(caught.value) is DeclarationError
+    assert type(caught.value) is SettingsWrong
 
 
 def test_settings_made_by_hand_do_not_look_at_the_environment(folder: Path, environment: Environment) -> None:

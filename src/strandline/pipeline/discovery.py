@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +27,11 @@ def find(app: str, *, folder: Path) -> dict[str, Pipeline]:
 
 def choose(app: str, name: str, *, folder: Path) -> Pipeline:
     """The pipeline of that name; DeclarationError tells which there are."""
-    found = find(app, folder=folder)
+    return pick(find(app, folder=folder), name, app=app)
+
+
+def pick(found: Mapping[str, Pipeline], name: str, *, app: str) -> Pipeline:
+    """That one of these; DeclarationError tells which there are."""
     if name not in found:
         raise DeclarationError(
             f"{app}: there is no pipeline {name!r}",

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline
+from strandline.settings.problem import together
 from strandline.source import prefetch
 from strandline.source.airbyte import AirbyteSource
 from strandline.source.http import HttpSource
@@ -45,11 +46,8 @@ def open_sources(
                 ready[cls.name] = opened.enter_context(source)
             except DeclarationError as error:
                 wrong.append(error)
-    if len(wrong) > 1:
-        every = "; ".join(error.message for error in wrong)
-        raise type(wrong[0])(every, hint="Set them in the environment or in .env.") from wrong[0]
     if wrong:
-        raise wrong[0]
+        raise together(wrong) from wrong[0]
     return ready
 
 

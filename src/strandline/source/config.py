@@ -51,7 +51,7 @@ class Config:
             return
         self._learn(config, known=known)
         self._now = to_json(config)
-        key = Settings().secret_key
+        key = Settings.load().secret_key
         if key is None:
             changed = sorted(name for name in config if config[name] != known.get(name))
             warn(
@@ -67,7 +67,7 @@ class Config:
             vault.save(self._name, Seal(key).close(self._name, kept))
 
     def _kept(self) -> bytes | None:
-        key = Settings().secret_key
+        key = Settings.load().secret_key
         if key is None:
             return None
         vault = self._vault() or default_vault()

@@ -117,7 +117,7 @@ class RefreshToken(TokenCredentials):
         self._name = f"{owner.name}.{self._last_name}"
         self._variable = next(iter(owner.variables(self._seed)), self._variable)
         self._vault = lambda: owner.vault() or default_vault()
-        self._seal = Seal(Settings().secret_key)
+        self._seal = Seal(Settings.load().secret_key)
 
     def obtain(self, request: httpx.Request, *, refused: Token | None) -> Steps[Token]:
         """Take the token that another run has stored, or exchange the refresh token for another."""
@@ -205,7 +205,7 @@ class RefreshToken(TokenCredentials):
 
     def _sealed(self) -> Seal:
         if self._seal is None:
-            self._seal = Seal(Settings().secret_key)
+            self._seal = Seal(Settings.load().secret_key)
         return self._seal
 
 

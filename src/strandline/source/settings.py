@@ -1,15 +1,21 @@
-"""A source's settings: the base class of the user's own, filled from STRANDLINE_<SOURCE>__<FIELD> and
-`.env`.
+"""A source's settings: the base class of the user's own, filled from STRANDLINE_<SOURCE>__<FIELD>, from
+`.env` and secret files, and from the source's section of `config.yaml`.
 """
 
 import inspect
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from strandline.errors import DeclarationError, SettingsMissing
+from strandline.errors import DeclarationError
+from strandline.settings import Settings, reading, surroundings
+from strandline.settings.problem import error_of
+from strandline.settings.reading import Reading
+from strandline.settings.surroundings import Surroundings
+
+S = TypeVar("S", bound="SourceSettings")
 
 
 class SourceSettings(BaseSettings):
@@ -33,22 +39,20 @@ class SourceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Without a prefix, a field called `path` or `user` would be filled from whatever the machine
-        sets.
+        """What it is given, and nothing else: a field called `path` or `user` would be filled from whatever
+        the machine sets. `load` looks around.
         """
-        if not getattr(env_settings, "env_prefix", ""):
-            return (init_settings,)
-        return init_settings, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     @classmethod
     def load(cls, source_name: str, *, env_file: str | None = ".env") -> Self:
-        """Read the environment, then `.env`; raises SettingsMissing with every variable that is not there."""
-        # Not written as arguments: type checkers take those of a settings class for its fields alone.
-        options: dict[str, Any] = {"_env_prefix": env_prefix(source_name), "_env_file": env_file}
-        try:
-            return cls(**options)
-        except ValidationError as error:
-            raise _explain(source_name, error) from error
+        """Read what is around; raises SettingsWrong, or SettingsMissing, with everything that is wrong."""
+        around = surroundings.look(env_file)
+        made, problems = read(cls, source_name, around).made()
+        if error := error_of([*around.problems, *problems]):
+            raise error
+        assert made is not None
+        return made
 
     def variables_of(self, secret: SecretStr, *, source_name: str) -> list[str]:
         """The variables that hold this secret."""
@@ -78,18 +82,22 @@ def env_prefix(source_name: str) -> str:
     return f"STRANDLINE_{source_name.upper()}__"
 
 
-def _explain(source_name: str, error: ValidationError) -> DeclarationError:
-    prefix = env_prefix(source_name)
-    problems = {
-        prefix + "__".join(map(str, detail["loc"])).upper(): detail
-        for detail in error.errors(include_url=False, include_input=False, include_context=False)
-    }
-    missing = [name for name, detail in problems.items() if detail["type"] == "missing"]
-    wrong = [f"{name}: {detail['msg']}" for name, detail in problems.items() if detail["type"] != "missing"]
-    said = "; ".join([f"not set: {', '.join(missing)}"] * bool(missing) + wrong)
-    kind = SettingsMissing if missing else DeclarationError
-    hint = f"Set {'it' if len(problems) == 1 else 'them'} in the environment or in .env."
-    return kind(f"source {source_name}: {said}", hint=hint)
+def read(cls: type[S], source_name: str, around: Surroundings) -> Reading[S]:
+    """What is around for the source of this name, and where it comes from. Raises DeclarationError where the
+    name is one of strandline's own settings.
+    """
+    if source_name in Settings.model_fields:
+        raise DeclarationError(
+            f"source {source_name}: strandline has a setting of that name",
+            hint='Set another name = "…" in the class.',
+        )
+    return reading.read(
+        cls,
+        around,
+        prefix=env_prefix(source_name),
+        owner=f"source {source_name}",
+        section=(source_name,),
+    )
 
 
 def settings_class_of(cls: type[Any]) -> type[SourceSettings]:

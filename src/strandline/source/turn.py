@@ -88,7 +88,7 @@ def file_for(name: str, *, told_apart_by: Iterable[str]) -> Path:
 
     Of those the name has a digest of three bytes: enough to tell them apart, too little to find them by.
     """
-    settings = Settings()
+    settings = Settings.load()
     is_given = "home" in settings.model_fields_set
     own = settings.home if is_given else Path(tempfile.gettempdir(), f"strandline-{os.getuid()}")
     digest = blake2b(digest_size=3)

@@ -105,7 +105,7 @@ class FileVault:
 
 def default_vault() -> FileVault:
     """Files under STRANDLINE_HOME."""
-    return FileVault(Settings().home / "credentials")
+    return FileVault(Settings.load().home / "credentials")
 
 
 class TryLock(Protocol):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from copy import copy
 from dataclasses import asdict, replace
 from functools import partial
@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from strandline.errors import StrandlineError
 from strandline.model.aggregate import Aggregate
 from strandline.model.revision import mapper_version
-from strandline.pipeline import inspection, retry, tombstone
+from strandline.pipeline import ending, inspection, retry, tombstone
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.descent import parents
@@ -130,35 +130,10 @@ class Run:
             )
         self.report = RunReport(self.pipeline.name, run_id, started_at, kind)
 
-    @contextmanager
-    def recorded(self) -> Iterator[None]:
+    def recorded(self) -> AbstractContextManager[None]:
         """Close the run in the ledger, however it ends."""
-        try:
-            with self.database.named_errors():
-                yield
-            self.report.conclude()
-        except BaseException as error:
-            self.report.status = "failed" if isinstance(error, Exception) else "stopped"
-            self.report.error = str(error) or type(error).__name__
-            raise
-        finally:
-            if not self.connection.invalidated and not self.connection.closed:
-                with self.database.named_errors():
-                    self._end()
-
-    def _end(self) -> None:
-        if self.connection.in_transaction():
-            self.connection.rollback()
-        with self.connection.begin():
-            self.report.finished_at = ledger.end(
-                self.connection, self.report.run_id, status=self.report.status, error=self.report.error
-            )
-        # Only now, or another run would find this one neither held nor ended.
-        for it in (self, *self.lanes):
-            if not it.connection.invalidated:
-                it.connection.rollback()
-                with it.connection.begin():
-                    lock.release_all(it.connection)
+        others = [it.connection for it in self.lanes]
+        return ending.recorded(self.database, self.report, [self.connection, *others])
 
     def widen(self, width: int, opened: ExitStack) -> None:
         """Read so many streams side by side."""

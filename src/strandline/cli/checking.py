@@ -55,17 +55,17 @@ def check(
     linter = Linter(Star(pipelines, choice), chosen=chosen, only=only)
     linter.look()
     looked_at = pipelines if chosen is None else chosen
-    tables = None if is_offline else _look(linter, settings, looked_at)
+    tables = None if is_offline else _look(linter, settings, looked_at, is_whole=chosen is None)
     return Checked(linter.finish(), tables, choice, [it.name for it in looked_at])
 
 
-def _look(linter: Linter, settings: Settings, pipelines: Sequence[Pipeline]) -> Tables:
+def _look(linter: Linter, settings: Settings, pipelines: Sequence[Pipeline], *, is_whole: bool) -> Tables:
     """To look must not make a database: where there has never been one, no table is there."""
     if settings.database_url is None and not settings.home.exists():
         missing = dict.fromkeys(model.table().name for it in pipelines for model in it.models)
         return Tables([], list(missing), 0)
     with commands.warehouse(settings) as database:
-        return look(linter, database, pipelines)
+        return look(linter, database, pipelines, is_whole=is_whole)
 
 
 def rules(only: Collection[str]) -> list[Rule]:

@@ -48,13 +48,16 @@ SHOWN: Final = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that rows of a table break: how many, and who the first are."""
+    """A rule that a table or rows of it break: how many, and who the first are."""
 
     table: str
     rule: str
     what: str
-    rows: int
-    sample: tuple[str, ...]
+    rows: int | None = None
+    """None: it is not about single rows."""
+    sample: tuple[str, ...] = ()
+    column: str | None = None
+    """The column that it is about, where it is one."""
 
 
 @dataclass(frozen=True)

@@ -253,3 +253,8 @@ def _default(column: Column[Any]) -> str:
     """What the rows that are there get in a new column."""
     default = column.server_default
     return f" DEFAULT {default.arg}" if isinstance(default, DefaultClause) else ""
+
+
+def spelled(database: Database, column: Column[Any]) -> str:
+    """A column's type as the database's catalog writes it."""
+    return _spelled(database, column)

@@ -47,9 +47,10 @@ from strandline.model import calendar
 from strandline.model import type as column_type
 from strandline.model.base import Audited
 from strandline.model.dimension import Dimension
-from strandline.pipeline.lint import catalog, choice
+from strandline.pipeline.lint import catalog
 from strandline.sample import __main__ as sample
 from strandline.settings import Schemas, Settings
+from strandline.settings.check import Choice
 from strandline.source import HttpSource
 from strandline.testing import postgres
 from strandline.warehouse import fact, raw, scd, staging, state
@@ -171,7 +172,9 @@ def test_the_reference_names_all_that_a_merge_counts() -> None:
 
 
 def test_the_reference_names_every_setting_and_no_other() -> None:
-    own = {f"STRANDLINE_{name.upper()}" for name in Settings.model_fields if name != "schemas"}
+    sections = ("schemas", "check")
+    own = {f"STRANDLINE_{name.upper()}" for name in Settings.model_fields if name not in sections}
+    own |= {f"STRANDLINE_CHECK__{name.upper()}" for name in Choice.model_fields}
     own |= {f"STRANDLINE_SCHEMAS__{name.upper()}" for name in Schemas.model_fields}
 
     assert (
@@ -221,7 +224,7 @@ def test_the_reference_has_a_section_for_every_rule_that_says_why_and_how() -> N
 def test_the_reference_names_every_choice_of_a_check() -> None:
     told = {part.partition(".")[0].strip("` ") for part in rows_of("rules")}
 
-    assert not missing(choice.Choice.model_fields, told)
+    assert not missing(Choice.model_fields, told)
 
 
 def test_the_reference_names_every_column_type() -> None:

@@ -64,7 +64,7 @@ def test_each_fault_of_a_bad_star_is_found_at_its_line_by_its_rule_and_nothing_e
     tmp_path: Path, program: Path
 ) -> None:
     project = Project(tmp_path, environment={}, program=program)
-    for file in (*BAD_STAR.glob("bad_*.py"), BAD_STAR / "pyproject.toml"):
+    for file in (*BAD_STAR.glob("bad_*.py"), BAD_STAR / "config.yaml"):
         project.add(file)
     outcome = project.strandline("check", "--offline", "--json", "--app", ",".join(MODULES))
 
@@ -93,7 +93,7 @@ def test_the_examples_have_no_findings(tmp_path: Path, program: Path) -> None:
 def test_a_warning_ends_with_1_where_that_is_wanted(project: Project) -> None:
     assert project.strandline("check", "--offline").code == 0
     assert project.strandline("check", "--offline", "--strict").code == 1
-    (project.folder / "pyproject.toml").write_text("[tool.strandline.check]\nstrict = true\n")
+    (project.folder / "config.yaml").write_text("check: {strict: true}\n")
     assert project.strandline("check", "--offline").code == 1
 
 
@@ -114,8 +114,8 @@ def test_a_rule_that_is_off_is_looked_at_where_it_is_asked_for(project: Project)
 
 
 def test_a_rule_may_be_of_another_severity_with_a_reason(project: Project) -> None:
-    choice = '[tool.strandline.check.rules]\ngeneric-name = {severity = "error", reason = "We mix them up"}\n'
-    (project.folder / "pyproject.toml").write_text(choice)
+    choice = "check: {rules: {generic-name: {severity: error, reason: We mix them up}}}\n"
+    (project.folder / "config.yaml").write_text(choice)
     outcome = project.strandline("check", "--offline", "--json")
 
     assert outcome.code == 1
@@ -123,8 +123,7 @@ def test_a_rule_may_be_of_another_severity_with_a_reason(project: Project) -> No
 
 
 def test_what_is_off_without_a_reason_or_for_nothing_is_found(project: Project) -> None:
-    choice = '[tool.strandline.check.rules]\ngeneric-name = "off"\nfact-prefix = "off"\n'
-    (project.folder / "pyproject.toml").write_text(choice)
+    (project.folder / "config.yaml").write_text("check: {rules: {generic-name: off, fact-prefix: off}}\n")
     document = project.strandline("check", "--offline", "--json").document
 
     assert {(it["rule"], it["what"]) for it in document["findings"]} == {
@@ -138,13 +137,13 @@ def test_what_is_off_without_a_reason_or_for_nothing_is_found(project: Project) 
 @pytest.mark.parametrize(
     ("choice", "told"),
     [
-        ('rules.generic-nam = "off"', "there is no rule 'generic-nam'"),
-        ("longest_name = 4", "longest_name: Input should be greater than or equal to 8"),
-        ("longest = 40\ntable_names = 1", "'singular' or 'plural'; longest: Extra inputs are not permitted"),
+        ("rules: {generic-nam: off}", "check.rules: there is no rule 'generic-nam'"),
+        ("longest_name: 4", "config.yaml:2:17: check.longest_name"),
+        ("longest: 40", "config.yaml:2:3: check.longest"),
     ],
 )
 def test_a_wrong_choice_is_told_before_anything_is_checked(project: Project, choice: str, told: str) -> None:
-    (project.folder / "pyproject.toml").write_text(f"[tool.strandline.check]\n{choice}\n")
+    (project.folder / "config.yaml").write_text(f"check:\n  {choice}\n")
     outcome = project.strandline("check", "--offline")
 
     assert outcome.code == 2

@@ -37,7 +37,6 @@ def check(
         findings.print_rules(checking.rules(only or []), as_json=shape == "json")
         return
     settings = commands.read_settings(database_url, app)
-    choice = checking.read_choice()
     with importing(settings.app):
         pipelines = commands.find(settings)
         chosen = None if name is None else [commands.choose(name, settings)]
@@ -46,8 +45,6 @@ def check(
             f"{settings.app}: no pipeline is declared",
             hint="Name the module that declares one: --app MODULE.",
         )
-    checked: Any = checking.check(
-        pipelines, settings, choice=choice, chosen=chosen, only=only or [], is_offline=offline
-    )
+    checked: Any = checking.check(pipelines, settings, chosen=chosen, only=only or [], is_offline=offline)
     findings.print_checked(checked, shape=shape)
-    raise typer.Exit(checked.exit_code(is_strict=strict or choice.strict))
+    raise typer.Exit(checked.exit_code(is_strict=strict or settings.check.strict))

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
 
 from strandline.cli import commands
 from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL
 from strandline.pipeline.definition import Pipeline
-from strandline.pipeline.lint import catalog, choice
-from strandline.pipeline.lint.choice import Choice, unknown_rule
+from strandline.pipeline.lint import catalog
 from strandline.pipeline.lint.database import EXPECTATION
 from strandline.pipeline.lint.lint import Linted, Linter
 from strandline.pipeline.lint.online import Tables, look
 from strandline.pipeline.lint.rule import Rule
 from strandline.pipeline.lint.star import Star
 from strandline.settings import Settings
-
-PROJECT: Final = "pyproject.toml"
 
 
 @dataclass(frozen=True)
@@ -30,7 +24,6 @@ class Checked:
     linted: Linted
     tables: Tables | None
     """What was looked at in the database; None where none was asked."""
-    choice: Choice
     pipelines: list[str]
 
     def exit_code(self, *, is_strict: bool) -> int:
@@ -46,17 +39,16 @@ def check(
     pipelines: Sequence[Pipeline],
     settings: Settings,
     *,
-    choice: Choice,
     chosen: Sequence[Pipeline] | None = None,
     only: Collection[str] = (),
     is_offline: bool = False,
 ) -> Checked:
     """Look at what these pipelines declare and, unless that is all that is wanted, at their tables."""
-    linter = Linter(Star(pipelines, choice), chosen=chosen, only=only)
+    linter = Linter(Star(pipelines, settings.check), chosen=chosen, only=only)
     linter.look()
     looked_at = pipelines if chosen is None else chosen
     tables = None if is_offline else _look(linter, settings, looked_at, is_whole=chosen is None)
-    return Checked(linter.finish(), tables, choice, [it.name for it in looked_at])
+    return Checked(linter.finish(), tables, [it.name for it in looked_at])
 
 
 def _look(linter: Linter, settings: Settings, pipelines: Sequence[Pipeline], *, is_whole: bool) -> Tables:
@@ -70,17 +62,5 @@ def _look(linter: Linter, settings: Settings, pipelines: Sequence[Pipeline], *, 
 
 def rules(only: Collection[str]) -> list[Rule]:
     """All rules, or these."""
-    for name in only:
-        if name not in catalog.ALL:
-            raise unknown_rule(name, catalog.ALL, where="--only")
+    catalog.verify(only, where="--only")
     return [it for it in catalog.ALL.values() if not only or it.id in only]
-
-
-def read_choice(folder: Path | None = None) -> Choice:
-    """What the project chooses: `[tool.strandline.check]` of its pyproject.toml."""
-    file = (folder or Path.cwd()) / PROJECT
-    given: Mapping[str, Any] = {}
-    if file.is_file():
-        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
-        given = tool.get("strandline", {}).get("check", {})
-    return choice.read(given, where=f"{PROJECT}: tool.strandline.check", rules=catalog.ALL)

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from strandline.settings import reading, surroundings
+from strandline.settings.check import Choice
 from strandline.settings.problem import Problem, error_of, instead, near
 from strandline.settings.reading import Reading
 from strandline.settings.surroundings import PREFIX, Surroundings
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None, description="What credentials that change are encrypted with; several with commas, newest first"
     )
+    check: Choice = Field(default_factory=Choice, description="What is chosen of strandline check")
     environment: str | None = Field(
         None, description="Which overlay of the file of settings is read: config.<environment>.yaml"
     )

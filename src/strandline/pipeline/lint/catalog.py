@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final
 
+from strandline.errors import DeclarationError
 from strandline.pipeline.lint import (
     aggregate,
     column_name,
@@ -59,3 +62,12 @@ PARTS: Final = {
 """The rules by theme, in the order of the page that tells of them."""
 
 ALL: Final[dict[str, Rule]] = {rule.id: rule for rules in PARTS.values() for rule in rules}
+
+
+def verify(names: Iterable[str], *, where: str) -> None:
+    """Raise DeclarationError for a name that no rule has."""
+    for name in names:
+        if name not in ALL:
+            near = get_close_matches(name, list(ALL), n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]!r}?" if near else "strandline check --rules lists all."
+            raise DeclarationError(f"{where}: there is no rule {name!r}", hint=hint)

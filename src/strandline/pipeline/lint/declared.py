@@ -46,7 +46,7 @@ from strandline.model.hierarchy import Hierarchy
 from strandline.model.prepared import Prepared
 from strandline.model.shrunken import ShrunkenDimension
 from strandline.model.type import Exact, Money
-from strandline.pipeline.lint.choice import Choice
+from strandline.settings.check import Choice
 
 DECLARABLE = (Attribute, Degenerate, EventTime, Grain, Lag, Measure, Milestone, Period, Reference)
 """What a column means that a user has written; the others come along with one."""

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from strandline.pipeline.lint import place
-from strandline.pipeline.lint.choice import Severity
 from strandline.pipeline.lint.rule import Found, Rule
+from strandline.settings.check import Severity
 
 IGNORE: Final = "__check_ignore__"
 """The name under which a class says what it lets pass."""

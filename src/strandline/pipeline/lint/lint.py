@@ -11,7 +11,6 @@ from typing import Any
 
 from strandline.pipeline.definition import Pipeline
 from strandline.pipeline.lint import catalog, finding
-from strandline.pipeline.lint.choice import unknown_rule
 from strandline.pipeline.lint.finding import IGNORE, Finding
 from strandline.pipeline.lint.ignore import collect
 from strandline.pipeline.lint.rule import Found, Rule
@@ -45,9 +44,8 @@ class Linter:
     def __init__(
         self, star: Star, *, chosen: Sequence[Pipeline] | None = None, only: Collection[str] = ()
     ) -> None:
-        for name in only:
-            if name not in catalog.ALL:
-                raise unknown_rule(name, catalog.ALL, where="--only")
+        catalog.verify(only, where="--only")
+        catalog.verify(star.choice.rules, where="check.rules")
         self.star = star
         self.only = only
         self._owners = None if chosen is None else star.owners_of(chosen)

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any, Final
 
-from strandline.pipeline.lint.choice import Severity
 from strandline.pipeline.lint.declared import Declared, Model
 from strandline.pipeline.lint.star import Star
+from strandline.settings.check import Severity
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "info", "off")
 

@@ -20,7 +20,7 @@ from strandline.model.mini import History, MiniDimension
 from strandline.model.prepared import Prepared
 from strandline.model.shrunken import ShrunkenDimension
 from strandline.pipeline.definition import Pipeline, Sync
-from strandline.pipeline.lint.choice import Choice
+from strandline.settings.check import Choice
 from strandline.source.stream import Stream
 
 OURS = "strandline."

@@ -25,6 +25,7 @@
     │   ├── WarehouseFull           free some space, then run again
     │   ├── WarehouseBusy           another run holds the stream: wait for it
     │   ├── SchemaOutOfDate         a table differs from its model: migrate
+    │   ├── DataWouldBeLost         a migration drops data: allow it, or do not apply it
     │   └── UnknownKey              nothing is known of this natural key: correct it
     ├── ValuesRefused               values that a program gave for a row do not fit its model: correct them
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
@@ -180,6 +181,10 @@ class WarehouseBusy(WarehouseError):
 
 class SchemaOutOfDate(WarehouseError):
     """A table in the database differs from its model."""
+
+
+class DataWouldBeLost(WarehouseError):
+    """A migration would drop data, and nobody has said that it may."""
 
 
 class UnknownKey(WarehouseError):

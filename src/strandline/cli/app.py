@@ -20,6 +20,7 @@ from strandline.cli.config import config_app, telling_all
 from strandline.cli.discover import discover
 from strandline.cli.fields import fields_app
 from strandline.cli.marks import marks_app
+from strandline.cli.migrate import migrate_app
 from strandline.cli.option import (
     App,
     AsJson,
@@ -46,6 +47,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(fields_app, name="fields")
 app.add_typer(config_app, name="config")
 app.add_typer(marks_app, name="marks")
+app.add_typer(migrate_app, name="migrate")
 app.add_typer(database_app, name="database")
 
 

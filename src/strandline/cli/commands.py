@@ -34,11 +34,22 @@ def warehouse(settings: Settings) -> Iterator[Any]:
 
     given = settings.database_url
     # An empty one is a mistake, say a secret that is not set; nobody would look into the folder's own.
-    database = Database(_start_embedded(settings.home) if given is None else given, settings.schemas)
+    database = Database(
+        _start_embedded(settings.home) if given is None else given,
+        settings.schemas,
+        migrations=_migrations(Path.cwd()),
+    )
     try:
         yield database
     finally:
         database.close()
+
+
+def _migrations(folder: Path) -> Path | None:
+    """The folder, if the tables of its warehouse are made by migrations."""
+    from strandline.warehouse.managed import Folder
+
+    return folder if Folder(folder).is_ours else None
 
 
 def _start_embedded(home: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from strandline.pipeline import promotion
 from strandline.pipeline.promotion import Promotion
 from strandline.pipeline.rewrite import Modules
 from strandline.settings import Settings
-from strandline.warehouse import ledger, migration, occurrence, schema
+from strandline.warehouse import ledger, managed, occurrence, schema
 from strandline.warehouse.database import Database
+from strandline.warehouse.migration import environment, foreign
 from strandline.warehouse.occurrence import Occurrence
 
 
@@ -39,7 +41,7 @@ def promote(
     """Write what makes the field a column, or with `is_dry` tell what would be written."""
     folder = Path.cwd()
     pipeline, sync = promotion.choose(pipelines, stream, model=model)
-    environment = migration.environment(folder)
+    scripts = environment.find(folder)
     with commands.warehouse(settings) as database, database.begin() as connection:
         is_there = ledger.exists(database, connection)
         seen = occurrence.find(database, connection, stream=stream, name=field) if is_there else []
@@ -52,13 +54,13 @@ def promote(
         diffs = {str(it.path.relative_to(modules.folder)): it.diff(modules.folder) for it in modules}
         if not is_dry:
             _write(modules, settings.app)
-            if environment is not None:
-                revision = _revise(environment, database, planned, modules=modules)
+            if scripts is not None:
+                revision = _revise(scripts, database, planned, modules=modules, app=settings.app)
     return _told(pipeline.name, planned, seen) | {
         "is_dry": is_dry,
         "files": diffs,
         "statement": statement,
-        "has_migrations": environment is not None,
+        "has_migrations": scripts is not None,
         "revision": revision,
     }
 
@@ -68,14 +70,16 @@ def _write(modules: Modules, app: str) -> None:
     _import_anew(modules, app)
 
 
-def _revise(environment: ScriptDirectory, database: Database, planned: Promotion, *, modules: Modules) -> str:
+def _revise(
+    scripts: ScriptDirectory, database: Database, planned: Promotion, *, modules: Modules, app: str
+) -> str:
     """Write the revision; without it the lines are taken back as well."""
     table, stream = planned.sync.model.table(), planned.sync.stream.qualified_name
     message = f"{planned.field} of {stream} becomes {table.name}.{planned.column}"
+    if managed.Folder(modules.folder).is_ours:
+        return _revise_ours(database, message, modules=modules, app=app)
     try:
-        made = migration.add_column(
-            environment, database, message=message, table=table, column=planned.declared
-        )
+        made = foreign.add_column(scripts, database, message=message, table=table, column=planned.declared)
     except (CommandError, OSError) as error:
         modules.take_back()
         raise DeclarationError(
@@ -83,6 +87,25 @@ def _revise(environment: ScriptDirectory, database: Database, planned: Promotion
             hint="Nothing was kept. Mend the environment of Alembic.",
         ) from error
     return os.path.relpath(made, modules.folder)
+
+
+def _revise_ours(database: Database, message: str, *, modules: Modules, app: str) -> str:
+    """The same by a new process, which sees the new lines, and views that show the column too."""
+    url = database.url.render_as_string(hide_password=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "strandline", "migrate", "revision", "-m", message, "--json"],
+        cwd=modules.folder,
+        env={**os.environ, "STRANDLINE_DATABASE_URL": url, "STRANDLINE_APP": app},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return str(json.loads(done.stdout)["file"])
+    modules.take_back()
+    lines = done.stderr.strip().splitlines() or ["no revision could be written"]
+    hint = next((it.strip().removeprefix("hint: ") for it in lines if it.strip().startswith("hint: ")), "")
+    raise DeclarationError(lines[0].removeprefix("error: "), hint=f"Nothing was kept. {hint}".strip())
 
 
 def _import_anew(modules: Modules, app: str) -> None:

@@ -27,6 +27,7 @@ HOMES = {
     "Tokens": "testing.tokens",
     "Truncated": "testing.server",
     "assert_drawn": "testing.drawn",
+    "assert_migrations_round_trip": "testing.migration",
     "example_records": "testing.record",
     "records": "testing.record",
 }

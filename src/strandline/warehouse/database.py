@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import psycopg
@@ -47,9 +48,15 @@ class Database:
     `Database("sqlite://")` lives in memory and in one connection, as long as the object does.
     """
 
-    def __init__(self, url: str | URL, schemas: Schemas | None = None) -> None:
+    def __init__(
+        self, url: str | URL, schemas: Schemas | None = None, *, migrations: Path | None = None
+    ) -> None:
+        """`migrations` is the folder whose migrations alone make the tables; without it a run makes those
+        that are missing, unless the warehouse was ever migrated.
+        """
         self.url = _parse(url)
         self.schemas = schemas or Schemas()
+        self.migrations = migrations
 
     def __repr__(self) -> str:
         return f"Database({self.shown!r})"

@@ -14,6 +14,9 @@ from sqlalchemy import Connection, func, select, text
 from strandline.errors import WarehouseBusy
 from strandline.warehouse.dialect import is_sqlite
 
+MIGRATION: Final = "migration"
+"""What a migration holds alone, and runs of a warehouse that is migrated together."""
+
 HOLDER: Final = text("""
     SELECT pid, backend_start
     FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -37,18 +40,30 @@ def hold_stream(connection: Connection, stream: str) -> None:
     name = f"stream:{stream}"
     if not hold(connection, name):
         raise WarehouseBusy(
-            f"{stream}: another run is reading this stream{_describe_holder(connection, name)}",
+            f"{stream}: another run is reading this stream{describe_holder(connection, name)}",
             hint="Wait until it has ended (strandline status shows it), then run again.",
         )
 
 
-def _describe_holder(connection: Connection, name: str) -> str:
+def describe_holder(connection: Connection, name: str) -> str:
     """Which session has the lock and since when it is connected; nothing if it has just given it back."""
-    holder = connection.execute(HOLDER, {"name": f"strandline:{name}"}).one_or_none()
+    holder = connection.execute(HOLDER, {"name": f"strandline:{name}"}).first()
     if holder is None:
         return ""
     since = f", connected since {holder.backend_start:%Y-%m-%d %H:%M:%S} UTC" if holder.backend_start else ""
     return f" (PostgreSQL session {holder.pid}{since})"
+
+
+def hold_together(connection: Connection, name: str) -> bool:
+    """Take the lock for as long as this connection lives, beside others who do; False when somebody has it
+    alone.
+    """
+    return bool(connection.scalar(select(func.pg_try_advisory_lock_shared(_number(name)))))
+
+
+def pass_by(connection: Connection, name: str) -> bool:
+    """Hold the lock together with others until the transaction ends; False when somebody has it alone."""
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock_shared(_number(name)))))
 
 
 def release_all(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, DefaultClause, Table, text
 from sqlalchemy.schema import CreateSchema
 
-from strandline.errors import SchemaOutOfDate
+from strandline.errors import SchemaOutOfDate, WarehouseBusy
 from strandline.model.aggregate import Aggregate
 from strandline.model.audit import DimAudit
 from strandline.model.base import SCHEMAS, STAGING
@@ -23,7 +23,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.prepared import Prepared
-from strandline.warehouse import dropped, lock, raw, sqlite, state, view
+from strandline.warehouse import dropped, lock, managed, newborn, raw, spelling, sqlite, state, view
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
@@ -47,17 +47,6 @@ COLUMNS: Final = text("""
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE n.nspname = ANY(:schemas)
 """)
-
-SPELLINGS: Final = {
-    "varchar": "character varying",
-    "char": "character",
-    "float": "double precision",
-    "decimal": "numeric",
-    "int": "integer",
-}
-
-REAL_BITS: Final = 24
-"""A float of so many bits or fewer is PostgreSQL's real, and of more its double precision."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +92,8 @@ def prepare(
     """
     tables = [*state.OWN_TABLES.sorted_tables, DimAudit.table(), *others, *tables_of(models)]
     catalog = read_catalog(database, connection, tables)
+    if is_managed(database, catalog):
+        return _find_migrated(database, connection, catalog, models=models, tables=tables)
     if not _is_complete(database, catalog, tables):
         lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
         catalog = read_catalog(database, connection, tables)
@@ -114,6 +105,56 @@ def prepare(
     is_first = catalog.columns(database, DimAudit.table()) is None
     _add_rows(connection, models, new, is_first=is_first)
     return gone
+
+
+def is_managed(database: Database, catalog: Catalog) -> bool:
+    """Whether migrations make the tables, and runs do not."""
+    return _is_versioned(database, catalog) or database.migrations is not None
+
+
+def _is_versioned(database: Database, catalog: Catalog) -> bool:
+    return (database.schemas.strandline, managed.VERSION_TABLE) in catalog.tables
+
+
+def _find_migrated(
+    database: Database,
+    connection: Connection,
+    catalog: Catalog,
+    *,
+    models: Sequence[Model],
+    tables: Sequence[Table],
+) -> Dropped:
+    """Find everything as migrations have made it, or raise SchemaOutOfDate; only stages are made by runs."""
+    if not lock.pass_by(connection, lock.MIGRATION):
+        raise WarehouseBusy(
+            f"{database.shown}: a migration is going on{lock.describe_holder(connection, lock.MIGRATION)}",
+            hint="Wait until it has ended, then run again.",
+        )
+    managed.verify(database, connection, is_versioned=_is_versioned(database, catalog))
+    staged = [table for table in tables if table.schema == STAGING]
+    missing = [it for it in tables if it not in staged and catalog.columns(database, it) is None]
+    if missing:
+        raise SchemaOutOfDate(
+            f"{database.shown}: {', '.join(map(database.qualified, missing))} is not there",
+            hint=managed.REVISE,
+        )
+    if not _is_complete(database, catalog, staged):
+        lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
+        _create(database, connection, read_catalog(database, connection, staged), staged)
+    gone = _dropped(database, catalog, models)
+    _refuse_differences(database, connection, catalog, tables, gone, is_migrated=True)
+    _begin_rows(database, connection, models)
+    lock.hold_together(connection, lock.MIGRATION)
+    return gone
+
+
+def _begin_rows(database: Database, connection: Connection, models: Sequence[Model]) -> None:
+    """Add to tables that migrations have made, perhaps anew, what tables have from their creation."""
+    new = newborn.find(database, connection, [DimAudit, *models])
+    fresh = newborn.empty(connection, new)
+    _add_rows(connection, models, [it for it in fresh if it is not DimAudit], is_first=DimAudit in fresh)
+    if new:
+        newborn.note(connection, new)
 
 
 def _add_rows(
@@ -162,7 +203,7 @@ def _stale_staging(database: Database, catalog: Catalog, table: Table) -> bool:
     there = catalog.columns(database, table)
     if table.schema != STAGING or there is None:
         return False
-    return there != {column.name: _spelled(database, column) for column in table.c}
+    return there != {column.name: spelled(database, column) for column in table.c}
 
 
 def _create(database: Database, connection: Connection, catalog: Catalog, tables: Sequence[Table]) -> None:
@@ -182,15 +223,12 @@ def _create(database: Database, connection: Connection, catalog: Catalog, tables
             table.create(connection)
 
 
-def _spelled(database: Database, column: Column[Any]) -> str:
+def spelled(database: Database, column: Column[Any]) -> str:
     """A column's type as the database's catalog writes it."""
-    written = column.type.compile(database.engine.dialect).lower().replace(", ", ",")
+    dialect = database.engine.dialect
     if is_sqlite(database.engine):
-        return written.partition(" collate ")[0]
-    name, bracket, rest = written.partition("(")
-    if name == "float" and bracket:
-        return "real" if int(rest.rstrip(")")) <= REAL_BITS else "double precision"
-    return SPELLINGS.get(name.strip(), name.strip()) + bracket + rest
+        return column.type.compile(dialect).lower().replace(", ", ",").partition(" collate ")[0]
+    return spelling.spelled(column.type, dialect)
 
 
 def _dropped(database: Database, catalog: Catalog, models: Sequence[Model]) -> Dropped:
@@ -204,7 +242,13 @@ def _dropped(database: Database, catalog: Catalog, models: Sequence[Model]) -> D
 
 
 def _refuse_differences(
-    database: Database, connection: Connection, catalog: Catalog, tables: Sequence[Table], gone: Dropped
+    database: Database,
+    connection: Connection,
+    catalog: Catalog,
+    tables: Sequence[Table],
+    gone: Dropped,
+    *,
+    is_migrated: bool = False,
 ) -> None:
     wrong: list[str] = []
     mend: list[str] = []
@@ -217,7 +261,7 @@ def _refuse_differences(
         if there is None or table.schema == STAGING:
             continue
         for column in table.c:
-            wanted, found = _spelled(database, column), there.get(column.name)
+            wanted, found = spelled(database, column), there.get(column.name)
             qualified, name = (
                 database.qualified(table),
                 database.engine.dialect.identifier_preparer.quote(column.name),
@@ -236,16 +280,20 @@ def _refuse_differences(
     if wrong:
         raise SchemaOutOfDate(
             f"{database.shown}: the tables differ from their models: {'; '.join(wrong)}",
-            hint="Delete the file: SQLite is for tests, and is made anew."
-            if is_sqlite(connection)
-            else "Look at it, then type in psql: " + " ".join(mend),
+            hint=_how_to_mend(connection, mend, is_migrated=is_migrated),
         )
+
+
+def _how_to_mend(connection: Connection, statements: Sequence[str], *, is_migrated: bool) -> str:
+    if is_sqlite(connection):
+        return "Delete the file: SQLite is for tests, and is made anew."
+    return managed.REVISE if is_migrated else "Look at it, then type in psql: " + " ".join(statements)
 
 
 def add_column(database: Database, table: Table, column: Column[Any]) -> str:
     """The statement that gives a table which is there already this column."""
     name = database.engine.dialect.identifier_preparer.quote(column.name)
-    kind = f"{_spelled(database, column)}{_default(column)}"
+    kind = f"{spelled(database, column)}{_default(column)}"
     return f"ALTER TABLE {database.qualified(table)} ADD COLUMN {name} {kind};"
 
 
@@ -253,8 +301,3 @@ def _default(column: Column[Any]) -> str:
     """What the rows that are there get in a new column."""
     default = column.server_default
     return f" DEFAULT {default.arg}" if isinstance(default, DefaultClause) else ""
-
-
-def spelled(database: Database, column: Column[Any]) -> str:
-    """A column's type as the database's catalog writes it."""
-    return _spelled(database, column)

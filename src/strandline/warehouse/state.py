@@ -185,6 +185,15 @@ declared = Table(
     comment="Which dimensions of days and minutes are filled, and from what",
 )
 
+inception = Table(
+    "inception",
+    OWN_TABLES,
+    _key("model"),
+    Column("table_oid", BigInteger, nullable=False, comment="PostgreSQL's number of the table"),
+    _now("filled_at"),
+    comment="Which tables that migrations have made have got the rows that they begin with",
+)
+
 request = Table(
     "request",
     OWN_TABLES,

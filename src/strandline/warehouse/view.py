@@ -10,12 +10,13 @@ The views hold nothing, and are made again when a stream's log gets another colu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Dialect,
     MetaData,
     Table,
     Text,
@@ -134,8 +135,23 @@ def _definition(database: Database, connection: Connection, log: Table) -> str:
 
 
 def _query(database: Database, connection: Connection, log: Table) -> str:
-    own = getattr(database.schemas, OWN)
-    record, not_json = _read_on_sqlite(log) if is_sqlite(connection) else _read(log, own)
+    if not is_sqlite(connection):
+        return json_query(log, database.schemas.model_dump(), dialect=database.engine.dialect)
+    return _selected(log, _read_on_sqlite(log), database.schemas.model_dump(), database.engine.dialect)
+
+
+def json_query(log: Table, schemas: Mapping[str, str], *, dialect: Dialect) -> str:
+    """What the view of a raw log selects on PostgreSQL, where the layers' schemas are called so."""
+    return _selected(log, _read(log, schemas[OWN]), schemas, dialect)
+
+
+def _selected(
+    log: Table,
+    read: tuple[ColumnElement[Any], ColumnElement[Any]],
+    schemas: Mapping[str, str],
+    dialect: Dialect,
+) -> str:
+    record, not_json = read
     names = ["operation", "effective_at", "cursor_value", "fetched_at", "run_id", "request"]
     names += ["tie_break"] if "tie_break" in log.c else []
     query = select(
@@ -147,8 +163,8 @@ def _query(database: Database, connection: Connection, log: Table) -> str:
     )
     return str(
         query.compile(
-            dialect=database.engine.dialect,
-            schema_translate_map=database.schemas.model_dump(),
+            dialect=dialect,
+            schema_translate_map=dict(schemas),
             render_schema_translate=True,
             compile_kwargs={"literal_binds": True},
         )

@@ -1,41 +1,18 @@
-"""Revisions for a project's own Alembic environment, where it has one."""
+"""A revision for an Alembic environment that is a user's own, and knows nothing of strandline."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from alembic.autogenerate import render_python_code
-from alembic.config import Config
 from alembic.operations.ops import AddColumnOp, DowngradeOps, DropColumnOp, UpgradeOps
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError, rev_id
+from alembic.util import rev_id
 from sqlalchemy import Column, Table
 from sqlalchemy.types import TypeDecorator
 
-from strandline.errors import DeclarationError
 from strandline.warehouse.database import Database
-
-CONFIGURATION: Final = "alembic.ini"
-
-
-def environment(folder: Path) -> ScriptDirectory | None:
-    """The environment of the project in this folder, with one head or none yet. Raises DeclarationError."""
-    file = folder / CONFIGURATION
-    if not file.exists():
-        return None
-    try:
-        # Quiet: what it says of its files goes to stdout, where `--json` prints one document.
-        found = ScriptDirectory.from_config(Config(str(file), cmd_opts=Namespace(quiet=True)))
-        heads = found.get_heads()
-    except (CommandError, SyntaxError) as error:
-        raise DeclarationError(f"{file}: {error}", hint="Mend the environment, and try again.") from error
-    if len(heads) > 1:
-        raise DeclarationError(
-            f"{file}: there are {len(heads)} heads: {', '.join(heads)}", hint="Type: alembic merge heads"
-        )
-    return found
 
 
 def add_column(

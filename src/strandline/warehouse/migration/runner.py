@@ -1,0 +1,95 @@
+"""What is done around the revisions that Alembic applies: the lock, our schema, the version, the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlalchemy.schema import CreateSchema
+
+from strandline.errors import WarehouseBusy
+from strandline.model.base import OWN
+from strandline.warehouse import lock, managed
+from strandline.warehouse.database import Database
+from strandline.warehouse.migration import journal
+from strandline.warehouse.migration.work import Work
+
+
+def write_down(work: Work) -> None:
+    """Write the statements to where Alembic writes."""
+    context.configure(
+        dialect_name="postgresql",
+        version_table=managed.VERSION_TABLE,
+        version_table_schema=work.schemas.strandline,
+        transactional_ddl=False,
+        strandline=work,
+    )
+    _watch(work)
+    context.run_migrations()
+
+
+def carry_out(work: Work, database: Database) -> None:
+    """Do what Alembic was asked for, while runs and other migrations are kept away."""
+    with database.connect() as connection:
+        _hold(database, connection)
+        try:
+            _begin(database, connection)
+            context.configure(
+                connection=connection,
+                version_table=managed.VERSION_TABLE,
+                version_table_schema=database.schemas.strandline,
+                transaction_per_migration=True,
+                on_version_apply=lambda **_: _finish(work, connection),
+                strandline=work,
+            )
+            _watch(work)
+            with context.begin_transaction():
+                context.run_migrations()
+        finally:
+            if not connection.invalidated:
+                connection.rollback()
+                with connection.begin():
+                    lock.release_all(connection)
+
+
+def _watch(work: Work) -> None:
+    """Let the work know with which revision it begins."""
+    running = context.get_context()
+    steps = running._migrations_fn
+
+    def watched(heads: Any, running: Any) -> Iterator[Any]:
+        for it in steps(heads, running) if steps is not None else ():
+            work.begin(it.revision.revision, is_upgrade=it.is_upgrade)
+            yield it
+
+    running._migrations_fn = watched
+
+
+def _finish(work: Work, connection: Connection) -> None:
+    """In the transaction that moves the version."""
+    journal.forget(connection, work.revision)
+    work.done.append(work.revision)
+
+
+def _begin(database: Database, connection: Connection) -> None:
+    """Let our schema be there, with what is known of migrations."""
+    with connection.begin():
+        own = getattr(database.schemas, OWN)
+        if not connection.scalar(
+            text("SELECT count(*) FROM pg_namespace WHERE nspname = :own"), {"own": own}
+        ):
+            connection.execute(CreateSchema(own))
+        journal.create(connection)
+
+
+def _hold(database: Database, connection: Connection) -> None:
+    """Keep runs away, and other migrations."""
+    with connection.begin():
+        if not lock.hold(connection, lock.MIGRATION):
+            raise WarehouseBusy(
+                f"{database.shown}: a run or another migration is going on"
+                f"{lock.describe_holder(connection, lock.MIGRATION)}",
+                hint="Wait until it has ended (strandline status shows runs), then type the same again.",
+            )

@@ -40,6 +40,8 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 8
 PAGE = 20
 CHUNK = 40
+ROWS = 15
+"""Of a file's page."""
 SEED = "seed-of-the-chain"
 
 
@@ -203,6 +205,7 @@ fares.sync(Fares.fares, FerryFare)
 def go(which: str, database: Database) -> int:
     """One run of that kind, in small chunks: `run/3` reads from the API's third copy."""
     Load.chunk_records = Reader.settles = CHUNK
+    Reader.page_rows = ROWS
     kind, _, number = which.partition("/")
     if kind == "files":
         return run(fares, database).exit_code

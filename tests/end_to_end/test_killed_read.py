@@ -126,8 +126,9 @@ def api() -> Iterator[ScriptedApi]:
 def runner(api: ScriptedApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("fares")
     for number in range(15):
-        # The same keys in all: what is read again is told apart from the latest of its key only.
-        lines = [f"F{line},{number * line},{_at(60 * number + line)}\n" for line in range(30)]
+        # The same keys in all, and often in one: what is read again is told apart from the latest of its key.
+        rows = range(600 if number == 7 else 30)
+        lines = [f"F{it % 30},{number * it},{_at(60 * number + it)}\n" for it in rows]
         file = folder / f"{number:02}.csv"
         file.write_text("id,price,at\n" + "".join(lines))
         os.utime(file, (number, number))  # of one just written nobody knows whether it is whole

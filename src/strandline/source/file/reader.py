@@ -1,7 +1,8 @@
 """From a folder to pages: which files are new, whether each is whole, and its rows with their numbers.
 
 A page holds rows of one file, and its request says which: the first record of "… rows 5001 to 10000" is row
-5001. The page that ends a file carries the state, so a file counts as read when its last row is stored.
+5001. The page that ends a file carries the state, so a file counts as read when its last row is stored; in a
+large one, before its end, the state says how far that is read.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, ClassVar, Final
 
+from xxhash import xxh3_128
+
 from strandline import log
 from strandline.errors import SourceError, SourceUnavailable, UnexpectedResponse
 from strandline.source import compression, malformed
 from strandline.source.file import charset
-from strandline.source.file.ledger import Ledger, NewBy
+from strandline.source.file.ledger import Ledger, NewBy, Progress
 from strandline.source.file.place import Found, Place, named_errors
 from strandline.source.format import Format
 from strandline.source.lenient import Truncated, Unreadable
 from strandline.source.page import Page, Pages
 
-ROWS: Final = 5_000
 MOST_BYTES: Final = 4 * 1024 * 1024
 """A page of large rows ends here."""
 
@@ -38,7 +40,8 @@ class Reader:
     """Reads a stream's new files."""
 
     settles: ClassVar[int] = 4_000
-    """A state goes with the pages about every so many rows: it grows with the number of files."""
+    """A state goes with the pages about every so many rows; more seldom where it has many files' names."""
+    page_rows: ClassVar[int] = 5_000
 
     place: Place
     format: Format
@@ -105,8 +108,6 @@ class Reader:
         return "" if new_by == "name" else self._hash(file.name)
 
     def _hash(self, name: str) -> str:
-        from xxhash import xxh3_128
-
         digest = xxh3_128()
         with closing(self.place.open(name)) as opened:
             while block := opened.read(BLOCK):
@@ -118,23 +119,41 @@ class Reader:
         shown = self._shown(file.name)
         held: Batch | None = None
         before = self.place.look(file.name)
+        progress = Progress(stamp or file.stamp)
         try:
-            with closing(self.place.open(file.name)) as opened:
-                for batch in self._rows(opened, shown):
-                    if held is not None:
-                        yield self._page(*held)
-                    held = batch
+            for batch in self._unread(file, progress):
+                if held is not None:
+                    yield self._page_within(file, held, progress)
+                held = batch
         except (Truncated, Unreadable) as error:
             if held is not None:
-                yield self._page(*held)
+                yield self._page_within(file, held, progress)
             raise self._unreadable(shown, error) from error
         self._check_unchanged(before)
-        self._ledger.files[file.name] = stamp
-        records, request = held or ([], f"{shown}: no rows")
-        self._unsettled += len(records)
-        is_due = self.keeps_state and self._unsettled >= self.settles
-        self._unsettled = 0 if is_due else self._unsettled
-        yield self._page(records, request, self._ledger.state if is_due else None)
+        self._ledger.end(file.name, stamp)
+        yield self._page(*(held or ([], f"{shown}: no rows")))
+
+    def _unread(self, file: Found, progress: Progress) -> Iterator[Batch]:
+        """The rows behind those that are stored already: all of them, where it is not certain that these are
+        the same.
+        """
+        known, shown = self._ledger.position(file.name, progress.stamp), self._shown(file.name)
+        if known is not None:
+            with closing(self.place.open(file.name)) as opened:
+                batches = self._rows(opened, shown)
+                progress.go_to(known, (records for records, _ in batches))
+                if progress.position == known:
+                    yield from batches
+                    return
+            progress.begin_again()
+        with closing(self.place.open(file.name)) as opened:
+            yield from self._rows(opened, shown)
+
+    def _page_within(self, file: Found, held: Batch, progress: Progress) -> Page:
+        """A page behind which the file goes on."""
+        progress.add(held[0])
+        self._ledger.within[file.name] = progress.position
+        return self._page(*held)
 
     def _rows(self, opened: BinaryIO, shown: str) -> Iterator[Batch]:
         """The rows of the file, or of all files in an archive, in batches that are told of."""
@@ -154,7 +173,7 @@ class Reader:
             is_odd = payload.startswith(malformed.START)
             batch.append(malformed.placed(payload, file=where) if is_odd else payload)
             held += len(payload)
-            if len(batch) >= ROWS or held >= MOST_BYTES:
+            if len(batch) >= self.page_rows or held >= MOST_BYTES:
                 yield batch, f"{told}: rows {first} to {first + len(batch) - 1}"
                 first, batch, held = first + len(batch), [], 0
         if batch:
@@ -193,9 +212,13 @@ class Reader:
         more = f" (and {len(others)} more: {'; '.join(it.message for it in others[:3])})"
         return type(first)(first.message + more, hint=first.hint)
 
-    def _page(self, records: list[bytes], request: str, state: str | None = None) -> Page:
+    def _page(self, records: list[bytes], request: str) -> Page:
         self._number += 1
-        size = sum(map(len, records))
+        self._unsettled += len(records)
+        often_enough = max(self.settles, len(self._ledger.files) // 4)
+        is_due = self.keeps_state and self._unsettled >= often_enough
+        self._unsettled = 0 if is_due else self._unsettled
+        size, state = sum(map(len, records)), self._ledger.state if is_due else None
         return Page(
             records, self._number, request, status=200, fetched_at=datetime.now(UTC), size=size, state=state
         )

@@ -38,6 +38,7 @@ from typing import Any
 
 import pytest
 import typer
+from pydantic import BaseModel
 from sqlalchemy.types import TypeDecorator
 from tests.documentation import PORT, ROOT, Block, Reader, blocks
 
@@ -49,8 +50,9 @@ from strandline.model.base import Audited
 from strandline.model.dimension import Dimension
 from strandline.pipeline.lint import catalog
 from strandline.sample import __main__ as sample
-from strandline.settings import Schemas, Settings
+from strandline.settings import Settings
 from strandline.settings.check import Choice
+from strandline.settings.own import Log
 from strandline.source import HttpSource
 from strandline.testing import postgres
 from strandline.warehouse import fact, raw, scd, staging, state
@@ -172,15 +174,24 @@ def test_the_reference_names_all_that_a_merge_counts() -> None:
 
 
 def test_the_reference_names_every_setting_and_no_other() -> None:
-    sections = ("schemas", "check")
-    own = {f"STRANDLINE_{name.upper()}" for name in Settings.model_fields if name not in sections}
-    own |= {f"STRANDLINE_CHECK__{name.upper()}" for name in Choice.model_fields}
-    own |= {f"STRANDLINE_SCHEMAS__{name.upper()}" for name in Schemas.model_fields}
+    known = set(variables_of(Settings, "STRANDLINE_"))
 
-    assert (
-        rows_of("settings") & {word for word in rows_of("settings") if word.startswith("STRANDLINE_")} == own
-    )
+    assert {word for word in rows_of("settings") if word.startswith("STRANDLINE_")} == known
     assert not missing(HttpSource.__annotations__, rows_of("settings"))
+
+
+def variables_of(cls: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, info in cls.model_fields.items():
+        if is_a(info.annotation, BaseModel):
+            yield from variables_of(info.annotation, f"{prefix}{name.upper()}__")  # type: ignore[arg-type]
+        else:
+            yield f"{prefix}{name.upper()}"
+
+
+def test_every_setting_says_what_it_is() -> None:
+    nested = [info for section in (Choice, Log) for info in section.model_fields.values()]
+
+    assert all(info.description for info in [*Settings.model_fields.values(), *nested])
 
 
 def test_the_reference_names_every_error_with_its_exit_code() -> None:

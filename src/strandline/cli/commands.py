@@ -12,7 +12,9 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, Final
 
+from strandline import log
 from strandline.errors import DeclarationError
+from strandline.secrecy import KNOWN
 from strandline.settings import Settings, own, surroundings
 from strandline.settings.problem import error_of
 
@@ -24,7 +26,11 @@ def read_settings(
 ) -> Settings:
     """The settings, flags before everything else. Raises SettingsWrong with everything that is wrong."""
     flags: dict[str, Any] = {"database_url": database_url, "app": app, "workers": workers}
-    return Settings.load(**{name: value for name, value in flags.items() if value is not None})
+    settings = Settings.load(**{name: value for name, value in flags.items() if value is not None})
+    log.set_up(log.Manner(settings.log.format, settings.log.level, settings.log.loggers))
+    if settings.secret_key is not None:
+        KNOWN.hide(settings.secret_key.get_secret_value().split(","))
+    return settings
 
 
 @contextmanager

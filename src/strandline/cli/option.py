@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from strandline import log
 from strandline.errors import EXIT_FAILED, DeclarationError, StrandlineError
 
 DatabaseUrl = Annotated[
@@ -53,7 +54,10 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        sys.stderr.write("stopped: what was read is kept; run again to go on\n")
+        if log.is_json():
+            log.warn("stopped", hint="What was read is kept; run again to go on.")
+        else:
+            sys.stderr.write("stopped: what was read is kept; run again to go on\n")
         raise typer.Exit(EXIT_FAILED) from None
 
 
@@ -62,6 +66,7 @@ def importing(app: str) -> Iterator[None]:
     """Tell where the user's module raised what it raised, and not how Python came there."""
     try:
         yield
+        log.adopt()
         gc.freeze()  # modules stay: to walk through them once takes as long as a run that finds nothing new
     except StrandlineError:
         raise

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from strandline import log
 from strandline.cli.paper import Console, Table, console
 from strandline.errors import SettingsWrong, StrandlineError
 
@@ -32,9 +33,25 @@ def print_error(error: StrandlineError, *, as_json: bool) -> None:
         if isinstance(error, SettingsWrong):
             told["problems"] = [it.as_dict() for it in error.problems]
         print_json({"error": told, "exit_code": error.exit_code})
-    sys.stderr.write(f"error: {error.message}\n")
-    if error.hint:
-        sys.stderr.write(f"  hint: {error.hint}\n")
+    tell_error(error.message, error.hint, kind=type(error).__name__)
+
+
+def tell_error(message: str, hint: str | None, *, kind: str | None, **facts: object) -> None:
+    """What went wrong, on stderr; as a line of the log where that is JSON."""
+    if log.is_json():
+        log.fail(message, kind=kind, hint=hint, **facts)
+        return
+    sys.stderr.write(f"error: {message}\n")
+    if hint:
+        sys.stderr.write(f"  hint: {hint}\n")
+
+
+def tell(message: str) -> None:
+    """A remark, on stderr."""
+    if log.is_json():
+        log.say(message)
+    else:
+        sys.stderr.write(f"{message}\n")
 
 
 def print_mapping(values: Mapping[str, object], *, as_json: bool) -> None:
@@ -119,6 +136,9 @@ TARGET_COLUMNS = {"target": "target", "stream": "from", "what": "rows", "seconds
 def print_run(report: Any, *, as_json: bool) -> None:
     """A run that has just ended."""
     told = report.as_dict()
+    if log.is_json():
+        names = ("pipeline", "run_id", "kind", "status", "seconds", "error")
+        log.say("run ended", **{name: told[name] for name in names if told[name] is not None})
     if as_json:
         print_json(told)
         return
@@ -146,14 +166,13 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
                 soft_wrap=True,
             )
         if stream["error"]:
-            sys.stderr.write(f"error: {stream['error']}\n")
-            if stream.get("hint"):
-                sys.stderr.write(f"  hint: {stream['hint']}\n")
+            facts = {"pipeline": run["pipeline"], "run_id": run["run_id"], "stream": stream["stream"]}
+            tell_error(stream["error"], stream.get("hint"), kind=stream.get("kind"), **facts)
     _print_out_of_reach(out, run.get("out_of_reach") or [])
     if run.get("samples"):
         out.print(table(run["samples"], columns=SAMPLE_COLUMNS, title="For example"))
     if any(stream["rejected"] for stream in run["streams"]):
-        sys.stderr.write("Some records were rejected: strandline quarantine list shows which, and why.\n")
+        tell("Some records were rejected: strandline quarantine list shows which, and why.")
 
 
 def _shares(profile: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

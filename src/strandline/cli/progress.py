@@ -1,4 +1,7 @@
-"""How far a run is: bars on a terminal, a line every few seconds elsewhere; always on stderr."""
+"""How far a run is: bars on a terminal, a line every few seconds elsewhere; always on stderr.
+
+Where the log is to be JSON, its lines are the log's.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TextIO
 
+from strandline import log
 from strandline.pipeline.report import Progress, StreamReport
 
 EVERY_SECONDS: Final = 5.0
@@ -16,7 +20,9 @@ EVERY_SECONDS: Final = 5.0
 @contextmanager
 def shown(stream: TextIO = sys.stderr) -> Iterator[Progress]:
     """Show progress on this stream while the block runs."""
-    if stream.isatty():
+    if log.is_json():
+        yield Events()
+    elif stream.isatty():
         with _bars(stream) as bars:
             yield bars
     else:
@@ -91,6 +97,35 @@ class Lines:
     def _write(self, line: str) -> None:
         self._out.write(line + "\n")
         self._out.flush()
+
+
+class Events:
+    """Lines of the log, for programs."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def reading(self, stream: str, figures: Any) -> None:
+        """Say the figures so far, now and then."""
+        now = time.monotonic()
+        if now - self._last >= EVERY_SECONDS:
+            self._last = now
+            log.say("reading", stream=stream, **_changed(figures))
+
+    def merging(self, stream: str, target: str) -> None:
+        """Say what is being merged."""
+        log.say("merging", stream=stream, target=target)
+
+    def finished(self, stream: StreamReport) -> None:
+        """Say how it ended."""
+        told = {"status": stream.status, "seconds": stream.seconds, **_changed(stream)}
+        log.say("read", stream=stream.stream, **told)
+
+
+def _changed(figures: Any) -> dict[str, int]:
+    """Those that are not 0, and how many records there were."""
+    names = ("records", "stored", "unchanged", "resumed", "replayed", "rejected", "released")
+    return {name: it for name in names if (it := getattr(figures, name, 0)) or name == "records"}
 
 
 def _figures(figures: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -83,9 +82,7 @@ def print_report(report: Any, *, as_json: bool) -> None:
 def _print_errors(rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
         if row["error"]:
-            sys.stderr.write(f"error: {row['error']}\n")
-            if row["hint"]:
-                sys.stderr.write(f"  hint: {row['hint']}\n")
+            output.tell_error(row["error"], row.get("hint"), kind=row.get("kind"))
 
 
 def restore(pipelines: Sequence[Any], settings: Settings, folder: Path, *, progress: Any) -> Any:

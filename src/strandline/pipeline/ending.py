@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, literal, select
 from sqlalchemy.exc import DBAPIError
 
+from strandline import log
 from strandline.pipeline.report import RunReport
 from strandline.warehouse import ledger, lock
 from strandline.warehouse.database import Database
@@ -26,7 +27,7 @@ def recorded(database: Database, report: RunReport, connections: Sequence[Connec
     KeyboardInterrupt for whatever came of one.
     """
     try:
-        with database.named_errors():
+        with log.bound(pipeline=report.pipeline, run_id=report.run_id), database.named_errors():
             yield
         report.conclude()
     except BaseException as error:

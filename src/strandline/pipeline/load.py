@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Select, Table, delete, select
 
+from strandline import log
 from strandline.errors import OrderBroken, QuotaExhausted, SourceError
 from strandline.pipeline import refusal
 from strandline.pipeline.admission import Admission
@@ -80,6 +81,7 @@ class Load:
         self.figures = Figures()
         self.last_raw_id = 0
         """The last entry of the raw log."""
+        self._batch = 0
         self.has_rejects = False
         """Whether anything of the stream is in the quarantine."""
         self.wanted = release.DUE
@@ -294,7 +296,8 @@ class Load:
 
     def _store(self, *, is_end: bool, move: Callable[[], None] | None = None) -> None:
         chunk = self._intake.empty()
-        with self.profile.timing(COPY), self.connection.begin():
+        self._batch += 1
+        with log.bound(batch=self._batch), self.profile.timing(COPY), self.connection.begin():
             if self.watch is not None:
                 self.watch(self.connection, chunk)
             self.figures.unchanged += self._suppression.apply(self.connection, chunk)
@@ -310,6 +313,7 @@ class Load:
                 self._move_mark(chunk.state, is_end=is_end)
             if is_end:
                 self._register.guess_renames(self.connection, self.reading.raw)
+        log.detail("stored", batch=self._batch, records=self.figures.records, last_raw_id=self.last_raw_id)
         self.report(self.figures)
 
     def _append_new(self, chunk: Chunk) -> set[int] | None:

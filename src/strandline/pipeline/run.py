@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from strandline import log
 from strandline.errors import StrandlineError
 from strandline.model.aggregate import Aggregate
 from strandline.model.revision import mapper_version
@@ -172,6 +173,10 @@ class Run:
         """Read and stage one stream, what is new or what is to be filled in; None if it failed, which its
         report then tells.
         """
+        with log.bound(stream=reading.stream.qualified_name):
+            return self._read(reading, source, backfill)
+
+    def _read(self, reading: Reading, source: Source, backfill: Backfill | None) -> Load | None:
         told = StreamReport(reading.stream.qualified_name)
         self.report.streams.append(told)
         began = time.monotonic()
@@ -273,7 +278,8 @@ class Run:
             if load is not None:
                 lane = self._lane_of(load)
                 is_behind = load.last_raw_id > target.applied or target.filled
-                (lane.merge_one if is_behind or lane.is_due(load, target) else lane.look)(load, target)
+                with log.bound(stream=load.stream.qualified_name, target=sync.target):
+                    (lane.merge_one if is_behind or lane.is_due(load, target) else lane.look)(load, target)
         self.build_aggregates()
 
     def is_due(self, load: Load, target: Target) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -10,12 +10,14 @@ from typing import Any
 
 from sqlalchemy import Dialect, Table
 
-from strandline.model.column import GroupKey, Outrigger
+from strandline.model.column import Attribute, GroupKey, Outrigger, role
 from strandline.model.conversion import Conversion, compile_mapper
 from strandline.model.custom import CUSTOM_FIELDS, CustomFields
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.pipeline.definition import Sync
+from strandline.secrecy import KNOWN
+from strandline.source.personal import is_declared_personal
 from strandline.source.stream import Source
 from strandline.warehouse import raw, staging
 from strandline.warehouse.packed import Packed
@@ -25,6 +27,7 @@ def target_of(sync: Sync, *, sources: Sequence[type[Source]], rows: Dialect) -> 
     """The target of the sync, as a run begins with it; the sources are all of the pipeline's, and `rows` is
     the dialect that mappers make rows for.
     """
+    KNOWN.hide_named(_personal_names(sync))
     conversion = compile_mapper(
         sync.mapper,
         rows,
@@ -32,6 +35,19 @@ def target_of(sync: Sync, *, sources: Sequence[type[Source]], rows: Dialect) -> 
         keys_of={source.name: source.natural_keys for source in sources},
     )
     return Target(sync, conversion, _stage(sync, conversion, sync.staging_name), applied=0)
+
+
+def _personal_names(sync: Sync) -> Iterator[str]:
+    """What is called so points at a person: columns, the fields that fill them, and those that are marked."""
+    for name, mapped in sync.mapper.mapped.items():
+        meaning = role(mapped.column)
+        if isinstance(meaning, Attribute) and meaning.pii:
+            yield name
+            yield from [it.name for it in mapped.steps[-1:]]
+    for name, info in sync.stream.contract.model_fields.items():
+        if is_declared_personal(info):
+            yield name
+            yield from [it for it in (info.alias,) if it]
 
 
 def _stage(sync: Sync, conversion: Conversion, name: str) -> Table:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic.fields import FieldInfo
@@ -35,6 +35,21 @@ class Schemas(BaseModel):
     strandline: str = "strandline"
 
 
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Log(BaseModel):
+    """How strandline speaks while it works."""
+
+    format: Literal["auto", "text", "json"] = Field(
+        "auto", description="text for people, json for programs; auto: text on a terminal, json elsewhere"
+    )
+    level: Level = Field("info", description="From where on something is said")
+    loggers: dict[str, Level] = Field(
+        default_factory=dict, description="Levels of single libraries, as in httpx: info"
+    )
+
+
 class Settings(BaseSettings):
     """`STRANDLINE_DATABASE_URL`, `STRANDLINE_SCHEMAS__RAW`, `STRANDLINE_APP`, `STRANDLINE_HOME`,
     `STRANDLINE_WORKERS`, `STRANDLINE_SECRET_KEY`; the same names without the prefix in `config.yaml`.
@@ -57,6 +72,7 @@ class Settings(BaseSettings):
         None, description="What credentials that change are encrypted with; several with commas, newest first"
     )
     check: Choice = Field(default_factory=Choice, description="What is chosen of strandline check")
+    log: Log = Field(default_factory=Log, description="How strandline speaks while it works")
     environment: str | None = Field(
         None, description="Which overlay of the file of settings is read: config.<environment>.yaml"
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import threading
 from collections import deque
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import quote
 
 import httpx
 
-HIDDEN = "***"
+from strandline.secrecy import HIDDEN, KNOWN, forms, longest_first
 
 _PARTS_OF_A_LINE = 5
 """What httpx logs of an answer: method, URL, version, status and reason."""
@@ -52,19 +50,22 @@ class Redaction:
 
     def __init__(self, *, parameters: Iterable[str] = (), secrets: Iterable[str] = ()) -> None:
         self._parameters = _ALWAYS | {name.lower() for name in parameters}
-        self._given = {form for secret in secrets if secret for form in _forms(secret)}
+        given = [it for it in secrets if it]
+        KNOWN.hide(given)
+        self._given = {form for secret in given for form in forms(secret)}
         self._learned: deque[str] = deque(maxlen=_REMEMBERED)
         self._lock = threading.Lock()
-        self._secrets = _longest_first(self._given)
+        self._secrets = longest_first(self._given)
 
     def learn(self, *secrets: str | None) -> None:
         """From now on hide these as well: tokens, cookies and signatures that were not known before."""
         new = [it for it in secrets if it and len(it) >= _SHORTEST]
+        KNOWN.hide_for_now(new)
         with self._lock:
             self._learned.extend(it for it in new if it not in self._learned)
             # A new list: another thread may be scrubbing by the old one.
-            self._secrets = _longest_first(
-                self._given.union(form for secret in self._learned for form in _forms(secret))
+            self._secrets = longest_first(
+                self._given.union(form for secret in self._learned for form in forms(secret))
             )
 
     def show_url(self, url: httpx.URL | str) -> str:
@@ -91,23 +92,6 @@ class Redaction:
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return text
-
-
-def _longest_first(forms: Iterable[str]) -> list[str]:
-    # Lest a secret within another leaves the rest of it readable.
-    return sorted(forms, key=len, reverse=True)
-
-
-def _forms(secret: str) -> set[str]:
-    escaped = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
-    # As JSON writes it, and JSON within JSON.
-    for plain in (False, True):
-        once = json.dumps(secret, ensure_ascii=plain)[1:-1]
-        escaped |= {once, json.dumps(once, ensure_ascii=plain)[1:-1]}
-    # A source that puts it into a link unescaped makes another value of it.
-    unescaped = unquote_plus(secret)
-    encoded = {encode(secret.encode()).decode() for encode in (base64.b64encode, base64.urlsafe_b64encode)}
-    return {secret, unescaped, *escaped, *encoded}
 
 
 class _HideUrls(logging.Filter):

@@ -21,6 +21,7 @@ from pydantic import AwareDatetime
 
 from strandline.errors import DeclarationError
 from strandline.natural_key import NaturalKeys
+from strandline.secrecy import KNOWN
 from strandline.source import declaration, prefetch, tally
 from strandline.source.contract import Contract, Record, Zone
 from strandline.source.cursor import Cursor, CursorValue
@@ -306,6 +307,7 @@ class Source:
 
     def __init__(self, *, settings: SourceSettings | None = None) -> None:
         self.settings = settings if settings is not None else self.settings_class().load(self.name)
+        KNOWN.hide(self.settings.secrets())
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

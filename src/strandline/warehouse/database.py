@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from strandline.errors import DeclarationError
+from strandline.secrecy import KNOWN
 from strandline.settings import Schemas
 from strandline.warehouse import diagnosis, document, sqlite
 
@@ -55,6 +56,7 @@ class Database:
         that are missing, unless the warehouse was ever migrated.
         """
         self.url = _parse(url)
+        KNOWN.hide([it for it in (self.url.password, self.url.query.get("password")) if isinstance(it, str)])
         self.schemas = schemas or Schemas()
         self.migrations = migrations
 
@@ -74,6 +76,7 @@ class Database:
         return create_engine(
             self.url,
             json_serializer=document.write,
+            hide_parameters=True,  # they are what sources have sent, and would stand in the log
             max_overflow=-1,  # a run has as many connections as it reads streams at once
             execution_options={"schema_translate_map": self.schemas.model_dump()},
             connect_args={

@@ -62,6 +62,7 @@ def create(url: URL, *, schemas: dict[str, str]) -> Engine:
     engine = create_engine(
         url,
         json_serializer=document.write,
+        hide_parameters=True,  # they are what sources have sent, and would stand in the log
         execution_options={"schema_translate_map": schemas},
         connect_args={"isolation_level": None, "check_same_thread": False},
         **pool,

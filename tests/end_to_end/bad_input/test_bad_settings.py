@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from strandline.settings import Settings, own
 from strandline.testing import ScriptedApi
 from strandline.testing.project import Outcome, Project
 from strandline.warehouse.database import Database
@@ -18,7 +19,7 @@ shop:
   base_url: x
 """
 
-NAMES = "app, crm, database_url, home, schemas, secret_key, workers"
+NAMES = ", ".join(sorted({"crm", *Settings.model_fields} - set(own.NOT_IN_FILES)))
 WHAT = 'Input should be a valid integer, unable to parse string as an integer, and not "many"'
 EVERYTHING = f"""\
 error: settings:

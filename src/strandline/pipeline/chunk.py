@@ -44,7 +44,7 @@ class Chunk:
         if page.state is not None:
             self.state = page.state
 
-    def is_full(self, *, records: int, size: int, waits: bool) -> bool:
+    def is_full(self, *, records: float, size: int, waits: bool) -> bool:
         """Whether it is time to store it, at so many records or bytes. A source with a state of its own sends
         again what was stored without it, so of such a one a chunk `waits` for the next, as long as it can.
         """

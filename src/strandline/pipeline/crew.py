@@ -39,10 +39,10 @@ START: Final = (
 """What a worker begins with, its garbage collector at rest while it imports. Of Ctrl-C, which reaches it too,
 the run decides what becomes.
 """
-AHEAD: Final = 8
-"""So many pages a worker has at most: enough for the time in which this process stores a chunk."""
+AHEAD: Final = 3
+"""So many pages a worker has to do at most: more of them would only lie in the way of the processors' caches."""
 
-WAITING: Final = 10
+WAITING: Final = 8
 """So many pages a worker may be behind with, those included that are done already and wait for their turn."""
 
 PIPE_BYTES: Final = 1024 * 1024
@@ -123,11 +123,11 @@ class _Worker:
         self._answers.put(None)
 
     def has_room(self, ahead: int) -> bool:
-        """Whether it has less than so many pages. Raises _Unfit."""
+        """Whether it has less than so many pages to do. Raises _Unfit."""
         if not self.is_ready:
             with suppress(Empty):
                 self.greet(wait=False)
-        return self.is_ready and self.has < ahead
+        return self.is_ready and self.has - self._answers.qsize() < ahead
 
     def greet(self, *, wait: bool) -> None:
         """Hear whether it is ready. Raises Empty without `wait` while it is not, and _Unfit."""
@@ -214,9 +214,14 @@ class Crew:
             self._pending.append(_Pending(order, worker))
 
     def done(self) -> Iterator[tuple[Order | Again, Part]]:
-        """The parts that nothing before them is missing of, as far as they are there. Raises WorkerDied."""
+        """The parts that nothing before them is missing of, as far as they are there and nobody waits for a
+        page: who is given a part may store a chunk next, and the workers should be busy meanwhile. Raises
+        WorkerDied.
+        """
         most = WAITING * len(self._workers)
         while self._pending:
+            if len(self._pending) <= most and self._free(AHEAD):
+                return
             try:
                 yield self._first(wait=len(self._pending) > most)
             except Empty:

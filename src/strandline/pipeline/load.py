@@ -289,8 +289,8 @@ class Load:
     def _store_each(self, taken: Iterable[None]) -> None:
         """Store a chunk whenever what comes in has filled one."""
         for _ in self.profile.waiting(RECORDS, taken):
-            waits = self.stream.takes_state
-            if self._intake.chunk.is_full(records=self.chunk_records, size=self.chunk_bytes, waits=waits):
+            records, waits = self.chunk_records * self._team.share, self.stream.takes_state
+            if self._intake.chunk.is_full(records=records, size=self.chunk_bytes, waits=waits):
                 self._store(is_end=False)
                 collect_young()
 

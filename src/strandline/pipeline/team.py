@@ -73,6 +73,11 @@ class Team:
         self._crew: Crew | None = None
         self._hired = 0
 
+    @property
+    def share(self) -> float:
+        """How much of what is stored at once otherwise should be: with a crew, pages wait in its pipes too."""
+        return 1.0 if self._crew is None else 0.5
+
     def take(self, page: Page, number: int) -> Iterator[None]:
         """Take the page, or have it taken; yields whenever a page has come into the intake. Raises
         OrderBroken and WorkerDied.

@@ -42,7 +42,7 @@ the run decides what becomes.
 AHEAD: Final = 3
 """So many pages a worker has to do at most: more of them would only lie in the way of the processors' caches."""
 
-WAITING: Final = 8
+WAITING: Final = 6
 """So many pages a worker may be behind with, those included that are done already and wait for their turn."""
 
 PIPE_BYTES: Final = 1024 * 1024

@@ -40,7 +40,7 @@ START: Final = (
 the run decides what becomes.
 """
 AHEAD: Final = 3
-"""So many pages a worker has to do at most: more of them would only lie in the way of the processors' caches."""
+"""So many pages a worker has to do at most; more would only leave the caches of the processors."""
 
 WAITING: Final = 6
 """So many pages a worker may be behind with, those included that are done already and wait for their turn."""

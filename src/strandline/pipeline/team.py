@@ -75,7 +75,7 @@ class Team:
 
     @property
     def share(self) -> float:
-        """How much of what is stored at once otherwise should be: with a crew, pages wait in its pipes too."""
+        """How much of what is stored at once otherwise should be: with a crew, more waits in pipes."""
         return 1.0 if self._crew is None else 0.5
 
     def take(self, page: Page, number: int) -> Iterator[None]:

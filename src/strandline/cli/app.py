@@ -33,6 +33,7 @@ from strandline.cli.option import (
 )
 from strandline.cli.quarantine import quarantine_app
 from strandline.cli.removal import erase, erasures, prune, restore
+from strandline.cli.runs import runs
 from strandline.errors import EXIT_DONE, EXIT_FAILED, StrandlineError
 
 app = typer.Typer(
@@ -252,7 +253,7 @@ def stop_database(as_json: AsJson = False) -> None:
 
 
 # Commands that have a file of their own.
-for command in (check, discover, erase, erasures, prune, restore):
+for command in (check, discover, erase, erasures, prune, restore, runs):
     app.command()(command)
 
 

@@ -165,6 +165,15 @@ def replay(
         )
 
 
+def refuse_unknown(connection: Any, name: str | None) -> None:
+    """Raises DeclarationError for a pipeline that never ran where others did."""
+    from strandline.warehouse import ledger
+
+    known = ledger.pipelines(connection)
+    if name is not None and known and name not in known:
+        raise DeclarationError(f"there has been no run of {name!r}", hint=f"There were: {', '.join(known)}.")
+
+
 @dataclass(frozen=True)
 class Status:
     """What the ledger says: the last runs with their streams and targets, the marks, and the rejects if asked
@@ -199,11 +208,7 @@ def status(
         if there is None:
             return Status([], [], [], [], [] if with_rejects else None, [] if with_expectations else None)
         database, connection = there
-        known = ledger.pipelines(connection)
-        if name is not None and known and name not in known:
-            raise DeclarationError(
-                f"there has been no run of {name!r}", hint=f"There were: {', '.join(known)}."
-            )
+        refuse_unknown(connection, name)
         shown = ledger.runs(connection, pipeline=name, limit=runs)
         numbers = [it["run_id"] for it in shown]
         swept = sweep.of_runs(database, connection, numbers)

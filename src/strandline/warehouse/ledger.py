@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, func, insert, inspect, select, update
 
 from strandline.warehouse import lock, state
 from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import is_sqlite
 
 
 def begin(connection: Connection, *, pipeline: str, version: str, kind: str = "run") -> tuple[int, datetime]:
@@ -35,6 +36,14 @@ def _note_crashed(connection: Connection) -> None:
                 .where(state.run.c.run_id == run_id, state.run.c.status == "running")
                 .values(status="crashed", finished_at=func.now())
             )
+
+
+def alive(connection: Connection, run_ids: Sequence[int]) -> set[int]:
+    """Those of these runs that somebody is at; on SQLite nobody can tell, and all are taken to be."""
+    if is_sqlite(connection):
+        return set(run_ids)
+    held = lock.holders(connection, [f"run:{it}" for it in run_ids])
+    return {it for it in run_ids if f"run:{it}" in held}
 
 
 def end(connection: Connection, run_id: int, *, status: str, error: str | None) -> datetime:

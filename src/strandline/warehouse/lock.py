@@ -6,7 +6,9 @@ SQLite there are none: it is for tests, of one process and one writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, func, select, text
@@ -17,13 +19,30 @@ from strandline.warehouse.dialect import is_sqlite
 MIGRATION: Final = "migration"
 """What a migration holds alone, and runs of a warehouse that is migrated together."""
 
-HOLDER: Final = text("""
-    SELECT pid, backend_start
-    FROM pg_locks JOIN pg_stat_activity USING (pid)
+HOLDERS: Final = text("""
+    SELECT name, pid, backend_start, usename, application_name, host(client_addr) AS host, state, state_change
+    FROM unnest(CAST(:names AS text[])) AS name
+    JOIN pg_locks ON (classid::bigint << 32 | objid::bigint) = hashtextextended('strandline:' || name, 0)
+    JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (classid::bigint << 32 | objid::bigint) = hashtextextended(:name, 0)
 """)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A session that has a lock. What another user's session does, the server may keep to itself."""
+
+    pid: int
+    since: datetime | None
+    """When it has connected."""
+    user: str | None
+    application: str | None
+    host: str | None
+    """None: it is on the server's machine."""
+    state: str | None
+    """active, idle, idle in transaction, …"""
+    state_since: datetime | None
 
 
 def _number(name: str) -> object:
@@ -45,12 +64,20 @@ def hold_stream(connection: Connection, stream: str) -> None:
         )
 
 
+def holders(connection: Connection, names: Sequence[str]) -> dict[str, Holder]:
+    """Who has these locks, where anybody has."""
+    if is_sqlite(connection) or not names:
+        return {}
+    found = connection.execute(HOLDERS, {"names": list(names)})
+    return {row.name: Holder(*row[1:]) for row in found}
+
+
 def describe_holder(connection: Connection, name: str) -> str:
     """Which session has the lock and since when it is connected; nothing if it has just given it back."""
-    holder = connection.execute(HOLDER, {"name": f"strandline:{name}"}).first()
+    holder = holders(connection, [name]).get(name)
     if holder is None:
         return ""
-    since = f", connected since {holder.backend_start:%Y-%m-%d %H:%M:%S} UTC" if holder.backend_start else ""
+    since = f", connected since {holder.since:%Y-%m-%d %H:%M:%S} UTC" if holder.since else ""
     return f" (PostgreSQL session {holder.pid}{since})"
 
 

@@ -1,8 +1,5 @@
 """The parts that a pass reads a stream in, one after the other: the pieces of a backfill, its partitions, or
 so many parents at a time. Each has a read mark, which moves when the part is in the raw log.
-
-The mark of a stream of children says up to which entry of its parents' raw log they have been read. It moves
-behind its own parents only, so whatever is broken off, no child is lost and no parent is asked for twice.
 """
 
 from __future__ import annotations
@@ -14,29 +11,21 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
-from strandline.errors import OrderBroken, RecordRejected, StrandlineError
+from strandline.errors import OrderBroken, StrandlineError
 from strandline.pipeline.advance import ReadMark
+from strandline.pipeline.children import Children, EntryMark
 from strandline.pipeline.window import EVERYTHING, Backfill, Piece, Window
 from strandline.source.ahead import Ahead
-from strandline.source.contract import Record
-from strandline.source.cursor import CursorValue
 from strandline.source.division import Partitions, name_of
 from strandline.source.page import Page
 from strandline.source.parent import Parents
 from strandline.source.stream import Source, Stream
 from strandline.source.tally import Walk
-from strandline.warehouse import mark, raw
-
-AT_ONCE: Final = 200
-"""So many parents have their children read before the mark moves."""
 
 IN_A_ROW: Final = 3
 """So many partitions that cannot be read, one after the other, are the source's fault."""
-
-ENTRY: Final = "int:"
-"""How a mark begins that is an entry of a raw log."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +38,6 @@ class Part:
     partition: str | None = None
     piece: Piece | None = None
     """Of a backfill."""
-
-
-class EntryMark(ReadMark):
-    """The read mark of a stream of children: an entry of its parents' raw log."""
-
-    reach: int = 0
-    """The entry up to which they are being read."""
-
-    @property
-    def entry(self) -> int:
-        """The entry up to which they have been read."""
-        if self.before is None or self.is_full or not self.before.startswith(ENTRY):
-            return 0
-        return int(self.before.removeprefix(ENTRY))
-
-    def move(self, *, highest: CursorValue | None, reached: str | None, is_end: bool) -> None:
-        """Move it at the end of a part."""
-        if is_end and self.reach:
-            self.after = f"{ENTRY}{self.reach}"
-            mark.move_read(self._connection, self._name, mark=self.after, run_id=self._run_id)
 
 
 @dataclass
@@ -100,9 +69,10 @@ class Parts:
         if not self.unread:
             return None
         name, why = next(iter(self.unread.items()))
-        what = "partitions" if isinstance(self.stream.per, Partitions) else "parents"
-        told = f"{len(self.unread):,} {what} could not be read"
-        return f"{self.stream.qualified_name}: {told}, among them {name}: {why}"
+        is_parted = isinstance(self.stream.per, Partitions)
+        told = f"{len(self.unread):,} {'partitions' if is_parted else 'parents'} could not be read"
+        then = "" if is_parted else "; as soon as they can, their children are"
+        return f"{self.stream.qualified_name}: {told}, among them {name}: {why}{then}"
 
     def mark_of(self, partition: str | None = None, *, is_full: bool) -> ReadMark:
         """The read mark of the stream, or of one of its partitions."""
@@ -139,29 +109,11 @@ class Parts:
                     its.find()
                 yield Part(its, EVERYTHING if self.is_complete else its.window, [it], it)
         elif isinstance(per, Parents) and isinstance(main, EntryMark):
-            yield from self._of_parents(per, main)
+            children = Children(self.connection, self.stream, per, main, unread=self.unread)
+            for told in children.told():
+                yield Part(main, EVERYTHING, told)
         else:
             yield Part(main, EVERYTHING if self.is_complete else main.window)
-
-    def _of_parents(self, per: Parents, main: EntryMark) -> Iterator[Part]:
-        parent = per.of(self.stream.source)
-        log = log_of(parent)
-        with self.connection.begin():
-            last = raw.last(self.connection, log)
-        done = main.entry
-        while done < last:
-            with self.connection.begin():
-                found = raw.changed_after(self.connection, log, done, up_to=last, limit=AT_ONCE)
-            done = main.reach = found[-1].raw_id if len(found) == AT_ONCE else last
-            records = list(self._parsed(parent, found))
-            yield Part(main, EVERYTHING, list(per.told(records)))
-
-    def _parsed(self, parent: Stream, found: Sequence[raw.Latest]) -> Iterator[Record]:
-        for it in found:
-            try:
-                yield parent.parse(it.payload)
-            except RecordRejected as error:
-                self.unread[it.source_id] = error.message
 
     def note(self, part: Part, error: StrandlineError | None = None) -> bool:
         """A part is through, or could not be read: whether the pass may go on all the same."""
@@ -176,8 +128,3 @@ class Parts:
 
 def _pieces(backfill: Backfill, main: ReadMark) -> Iterator[Part]:
     return (Part(main, it.window, piece=it) for it in backfill.left())
-
-
-def log_of(stream: Stream) -> Table:
-    """The stream's raw log."""
-    return raw.raw_table(stream.qualified_name, cursor=stream.cursor_type, tie_break=stream.tie_break_type)

@@ -162,10 +162,10 @@ def deletions(connection: Connection, table: Table, keys: Sequence[str]) -> set[
 
 
 class Latest(NamedTuple):
-    """The last entry of a natural key."""
+    """The last entry of a natural key; of one that cannot be read nobody may know the key."""
 
     raw_id: int
-    source_id: str
+    source_id: str | None
     payload: bytes
 
 
@@ -184,7 +184,12 @@ def changed_after(
         .order_by(entry.raw_id)
         .limit(limit)
     )
-    return [Latest(it.raw_id, it.source_id, bytes(it.payload)) for it in connection.execute(found)]
+    return [latest(it) for it in connection.execute(found)]
+
+
+def latest(row: Any) -> Latest:
+    """The entry of a row that has its number, key and payload."""
+    return Latest(row.raw_id, row.source_id, bytes(row.payload))
 
 
 def keyless_hashes(connection: Connection, table: Table, hashes: Sequence[bytes]) -> set[bytes]:

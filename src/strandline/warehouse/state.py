@@ -161,6 +161,15 @@ backfill = Table(
     comment="How far backfills are that have not come to their end",
 )
 
+refused_parent = Table(
+    "refused_parent",
+    OWN_TABLES,
+    _key("stream", "That of the children"),
+    Column("raw_id", BigInteger, primary_key=True, comment="The entry of their parents' raw log"),
+    Column("run_id", BigInteger, nullable=False),
+    comment="Parents that their contract has refused, and whose children are still to be read",
+)
+
 applied_mark = Table(
     "applied_mark",
     OWN_TABLES,

@@ -56,6 +56,27 @@ def test_no_more_than_one_finished_item_waits() -> None:
     assert made == [0, 1, 2]
 
 
+def test_items_wait_until_they_weigh_enough() -> None:
+    made: list[int] = []
+    last = threading.Event()
+
+    def produce() -> Iterator[int]:
+        for number in (1, 4, 4, 9, 1, 1):
+            made.append(number)
+            if number == 9:
+                last.set()
+            yield number
+
+    items = prefetch(produce, most=8, weigh=lambda number: number)
+    assert next(items) == 1
+    assert last.wait(5)
+    items.close()
+
+    assert made == [1, 4, 4, 9]  # two that weigh enough, and the one that waits for room
+    assert readers() == []
+    assert list(prefetch(produce, most=8, weigh=lambda number: number)) == [1, 4, 4, 9, 1, 1]
+
+
 def test_an_error_comes_after_the_items_before_it() -> None:
     def produce() -> Iterator[int]:
         yield 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -40,6 +40,18 @@ class Page:
     """How far the source has been read with this page, in its own words: the next run's `since`. It vouches
     for the records of this page and of those before it, and is stored with them.
     """
+
+
+AHEAD: Final = 2 * 1024 * 1024
+"""So many bytes of pages are fetched ahead, for the time in which a chunk is stored."""
+
+LIGHTEST: Final = AHEAD // 4
+"""So many bytes a page counts at least: however small they are, few wait."""
+
+
+def weight(page: Page) -> int:
+    """How many bytes of what is fetched ahead it counts."""
+    return max(page.size, LIGHTEST)
 
 
 Pages = Iterator[Page]

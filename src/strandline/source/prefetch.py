@@ -1,6 +1,6 @@
-"""Reading ahead: the next page is fetched in a thread while the last one is processed.
+"""Reading ahead: the next pages are fetched in a thread while the last one is processed.
 
-At most one finished page waits. An error of the reader is raised where the pages are consumed; when the
+What waits is bounded. An error of the reader is raised where the pages are consumed; when the
 consumer stops, the reader wakes from any pause (a retry's, a rate limit's) and ends.
 """
 
@@ -50,9 +50,37 @@ def is_stopped() -> bool:
     return stopping is not None and stopping.is_set()
 
 
-def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
-    """Yield what `produce()` yields, with `produce` running one item ahead in a thread."""
-    ready: Queue[T | _End] = Queue(maxsize=1)
+class _Ready(Queue[T | _End]):
+    """What waits, by its weight; what comes on top of the last free place may be as heavy as it is."""
+
+    def __init__(self, most: int, weigh: Callable[[T], int]) -> None:
+        super().__init__(maxsize=most)
+        self._weigh = weigh
+        self._weight = 0
+
+    def _put(self, item: T | _End) -> None:
+        self._weight += self._weight_of(item)
+        super()._put(item)
+
+    def _get(self) -> T | _End:
+        item = super()._get()
+        self._weight -= self._weight_of(item)
+        return item
+
+    def _qsize(self) -> int:
+        return self._weight
+
+    def _weight_of(self, item: T | _End) -> int:
+        return 1 if isinstance(item, _End) else max(self._weigh(item), 1)
+
+
+def prefetch(
+    produce: Callable[[], Iterator[T]], *, most: int = 1, weigh: Callable[[T], int] = lambda _: 1
+) -> Generator[T, None, None]:
+    """Yield what `produce()` yields, with `produce` running ahead in a thread until items of `most` weight
+    wait: one, unless they are weighed.
+    """
+    ready = _Ready(most, weigh)
     stopping = threading.Event()
     context = copy_context()
     context.run(_stopping.set, stopping)
@@ -69,11 +97,12 @@ def prefetch(produce: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
     finally:
         stopping.set()
         with suppress(Empty):
-            ready.get_nowait()
+            while True:
+                ready.get_nowait()
         reader.join(timeout=0.5)
 
 
-def _get(ready: Queue[T | _End]) -> T | _End:
+def _get(ready: _Ready[T]) -> T | _End:
     # In short waits: a signal that comes just before one, or to another thread, is seen only after it.
     while not is_stopped():
         with suppress(Empty):
@@ -81,7 +110,7 @@ def _get(ready: Queue[T | _End]) -> T | _End:
     raise Stopped
 
 
-def _read(produce: Callable[[], Iterator[T]], ready: Queue[T | _End], stopping: threading.Event) -> None:
+def _read(produce: Callable[[], Iterator[T]], ready: _Ready[T], stopping: threading.Event) -> None:
     end = _End()
     try:
         for item in produce():
@@ -92,7 +121,7 @@ def _read(produce: Callable[[], Iterator[T]], ready: Queue[T | _End], stopping: 
     _put(ready, end, stopping)
 
 
-def _put(ready: Queue[T | _End], item: T | _End, stopping: threading.Event) -> bool:
+def _put(ready: _Ready[T], item: T | _End, stopping: threading.Event) -> bool:
     while not stopping.is_set():
         with suppress(Full):
             ready.put(item, timeout=0.1)

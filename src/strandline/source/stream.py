@@ -30,7 +30,7 @@ from strandline.source.drift import Policy, check_policy, refuse_unknown
 from strandline.source.field import compile_key, kind_of, no_value, refuse_naive
 from strandline.source.glance import Glance, compile_glance
 from strandline.source.moment import A_DAY, KEEP_HINT, EffectiveTime
-from strandline.source.page import Page, Pages
+from strandline.source.page import AHEAD, Page, Pages, weight
 from strandline.source.settings import SourceSettings, settings_class_of
 from strandline.source.shortcut import Shortcut, compile_shortcut
 from strandline.source.tombstone import Described, Sketch, Tombstones
@@ -191,10 +191,11 @@ class Stream:
         walks: list[tally.Walk] | None = None,
         told: Iterable[object] = (),
     ) -> Generator[Page, None, None]:
-        """The pages, one fetched ahead in a thread; close the iterator to stop it. `walks` get those of which
-        the source says how long they are; it is read for each partition or parent that is `told`.
+        """The pages, some fetched ahead in a thread; close the iterator to stop it. `walks` get those of
+        which the source says how long they are; it is read for each partition or parent that is `told`.
         """
-        return prefetch.prefetch(partial(self.fetch, source, since, until, walks=walks, told=told))
+        pages = partial(self.fetch, source, since, until, walks=walks, told=told)
+        return prefetch.prefetch(pages, most=AHEAD, weigh=weight)
 
     def fetch(
         self,

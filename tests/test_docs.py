@@ -52,7 +52,7 @@ from strandline.pipeline.lint import catalog
 from strandline.sample import __main__ as sample
 from strandline.settings import Settings
 from strandline.settings.check import Choice
-from strandline.settings.own import Log
+from strandline.settings.own import Log, Notify
 from strandline.source import HttpSource
 from strandline.testing import postgres
 from strandline.warehouse import fact, raw, scd, staging, state
@@ -189,7 +189,7 @@ def variables_of(cls: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def test_every_setting_says_what_it_is() -> None:
-    nested = [info for section in (Choice, Log) for info in section.model_fields.values()]
+    nested = [info for section in (Choice, Log, Notify) for info in section.model_fields.values()]
 
     assert all(info.description for info in [*Settings.model_fields.values(), *nested])
 

@@ -70,12 +70,11 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Read what is new and merge it."""
-    from strandline.cli import commands, output, progress
+    from strandline.cli import commands, output, progress, watch
 
     with telling_all(name, database_url=database_url, app=app, workers=workers), stoppable():
         settings = commands.read_settings(database_url, app, workers=workers)
-        with importing(settings.app):
-            pipeline = commands.choose(name, settings)
+        pipeline = watch.choose(name, settings)
         with progress.shown(sys.stderr) as shown:
             report = commands.run(
                 pipeline,
@@ -108,12 +107,11 @@ def backfill(
     as_json: AsJson = False,
 ) -> None:
     """Read a part of a stream once more; its read mark stays where it is."""
-    from strandline.cli import backfill, commands, output, progress
+    from strandline.cli import backfill, commands, output, progress, watch
 
     with telling_all(database_url=database_url, app=app, workers=workers), stoppable():
         settings = commands.read_settings(database_url, app, workers=workers)
-        with importing(settings.app):
-            pipelines = commands.find(settings)
+        pipelines = watch.find(settings)
         wanted = backfill.read(pipelines, stream, since=since, until=until, chunk=chunk)
         with progress.shown(sys.stderr) as shown:
             report = backfill.fill(
@@ -152,12 +150,11 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Rebuild from the raw log with today's contracts and mappers; no source is asked."""
-    from strandline.cli import commands, output, progress
+    from strandline.cli import commands, output, progress, watch
 
     with telling_all(name, database_url=database_url, app=app, workers=workers), stoppable():
         settings = commands.read_settings(database_url, app, workers=workers)
-        with importing(settings.app):
-            pipeline = commands.choose(name, settings)
+        pipeline = watch.choose(name, settings)
         with progress.shown(sys.stderr) as shown:
             report = commands.replay(
                 pipeline,

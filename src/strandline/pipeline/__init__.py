@@ -8,9 +8,11 @@ from strandline.pipeline.run import run as run
 HOMES = {
     "Certificate": "pipeline.certificate",
     "Deletes": "pipeline.deletion",
+    "Notice": "pipeline.notice",
     "Pipeline": "pipeline.definition",
     "Rejects": "pipeline.threshold",
     "RunReport": "pipeline.report",
+    "Webhook": "pipeline.webhook",
     "accepted": "model.expectation",
     "erase": "pipeline.erasure",
     "fresh": "model.expectation",

@@ -10,6 +10,7 @@ from strandline.pipeline.certificate import Certificate as Certificate
 from strandline.pipeline.definition import Pipeline as Pipeline
 from strandline.pipeline.deletion import Deletes as Deletes
 from strandline.pipeline.erasure import erase as erase
+from strandline.pipeline.notice import Notice as Notice
 from strandline.pipeline.pruning import prune as prune
 from strandline.pipeline.reconciliation import row_count as row_count
 from strandline.pipeline.reconciliation import total as total
@@ -17,5 +18,6 @@ from strandline.pipeline.report import RunReport as RunReport
 from strandline.pipeline.restoration import restore as restore
 from strandline.pipeline.run import run as run
 from strandline.pipeline.threshold import Rejects as Rejects
+from strandline.pipeline.webhook import Webhook as Webhook
 
 HOMES: dict[str, str]

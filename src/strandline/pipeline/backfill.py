@@ -14,6 +14,7 @@ from strandline.errors import DeclarationError
 from strandline.pipeline import amendment
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline
+from strandline.pipeline.notice import watching
 from strandline.pipeline.opening import open_sources
 from strandline.pipeline.report import Progress, RunReport, Silence
 from strandline.pipeline.run import Run
@@ -53,12 +54,13 @@ def backfill(
     _check(stream, since, until, step)
     _check_width(stream, step, width)
     pipeline = next(each for each in every if any(it.stream.qualified_name == name for it in each.readings))
-    with ExitStack() as opened, collecting_by_hand():
+    with watching(pipeline.name, pipeline.hooks) as watch, ExitStack() as opened, collecting_by_hand():
         ready = open_sources([stream.source], sources or {}, opened, database=database)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.staff = staff_for(workers, [stream.source])
         one_run.prepare(kind="backfill")
+        watch.report = one_run.report
         wanted = _wanted(stream, since, until, step)
         wanted.width = pipeline.width if width is None else width
         with connection.begin():

@@ -24,6 +24,7 @@ from strandline.model.shrunken import shrunken_of
 from strandline.pipeline import deletion, descent, expectation
 from strandline.pipeline.deletion import Deletes
 from strandline.pipeline.expectation import Expected, Severity
+from strandline.pipeline.notice import Watched
 from strandline.pipeline.threshold import Rejects
 from strandline.source.stream import Source, Stream
 from strandline.warehouse import raw, sweep
@@ -133,7 +134,7 @@ class Reading:
 
 
 @dataclass
-class Pipeline:
+class Pipeline(Watched):
     """What belongs together in one run.
 
     sales = Pipeline("sales")

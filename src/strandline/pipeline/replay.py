@@ -21,6 +21,7 @@ from strandline.pipeline import aggregate, merge, orphan, resumption
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.load import Load
+from strandline.pipeline.notice import watching
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
@@ -54,10 +55,16 @@ def replay(
     none of the streams has ever sent a record.
     """
     chosen = _choose(pipeline, models, streams)
-    with collecting_by_hand(), database.connect() as connection:
+    hooks = [] if is_dry else pipeline.hooks
+    with (
+        watching(pipeline.name, hooks) as watch,
+        collecting_by_hand(),
+        database.connect() as connection,
+    ):
         one_run = Run(pipeline, database, connection, progress or Silence())
         one_run.staff = staff_for(workers, pipeline.sources)
         one_run.prepare(kind="dry replay" if is_dry else "replay")
+        watch.report = one_run.report
         if not is_dry:
             resumption.stage_apart(one_run, chosen)
         with one_run.recorded():

@@ -30,6 +30,7 @@ from strandline.pipeline.descent import parents
 from strandline.pipeline.figures import Figures
 from strandline.pipeline.lane import side_by_side
 from strandline.pipeline.load import Load
+from strandline.pipeline.notice import watching
 from strandline.pipeline.opening import checked, open_sources
 from strandline.pipeline.profile import MERGE, Profile
 from strandline.pipeline.report import (
@@ -72,7 +73,7 @@ def run(
     Errors of one stream are in its report; what concerns the whole run is raised.
     """
     confirmed = checked(pipeline, confirm_deletes)
-    with ExitStack() as opened, collecting_by_hand():
+    with watching(pipeline.name, pipeline.hooks) as watch, ExitStack() as opened, collecting_by_hand():
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
         ready = open_sources(pipeline.sources, sources or {}, opened, database=database)
         connection = opened.enter_context(database.connect())
@@ -80,6 +81,7 @@ def run(
         one_run.staff = staff_for(workers, pipeline.sources)
         one_run.is_full, one_run.is_profiled, one_run.confirmed = full, profile, confirmed
         one_run.prepare(kind="full run" if full else "run")
+        watch.report = one_run.report
         one_run.widen(pipeline.width if width is None else width, opened)
         with one_run.recorded():
             one_run.merge(one_run.read_all(ready))

@@ -4,11 +4,12 @@ are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -50,6 +51,22 @@ class Log(BaseModel):
     )
 
 
+class Notify(BaseModel):
+    """Who is told of runs that fail."""
+
+    webhook: SecretStr | None = Field(None, description="The address that failures are posted to")
+    secret: SecretStr | None = Field(None, description="What the posts are signed with")
+    partial: bool = Field(default=False, description="Whether partial runs are told as well")
+    timeout: float = Field(5.0, gt=0, le=60, description="Seconds that the receiver has to answer")
+
+    @field_validator("webhook")
+    @classmethod
+    def _check(cls, webhook: SecretStr | None) -> SecretStr | None:
+        if webhook is not None and not re.match(r"https?://[^/]", webhook.get_secret_value()):
+            raise ValueError("it should be an address that begins with https:// or http://")
+        return webhook
+
+
 class Settings(BaseSettings):
     """`STRANDLINE_DATABASE_URL`, `STRANDLINE_SCHEMAS__RAW`, `STRANDLINE_APP`, `STRANDLINE_HOME`,
     `STRANDLINE_WORKERS`, `STRANDLINE_SECRET_KEY`; the same names without the prefix in `config.yaml`.
@@ -73,6 +90,7 @@ class Settings(BaseSettings):
     )
     check: Choice = Field(default_factory=Choice, description="What is chosen of strandline check")
     log: Log = Field(default_factory=Log, description="How strandline speaks while it works")
+    notify: Notify = Field(default_factory=Notify, description="Who is told of runs that fail")
     environment: str | None = Field(
         None, description="Which overlay of the file of settings is read: config.<environment>.yaml"
     )

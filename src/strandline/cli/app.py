@@ -31,6 +31,7 @@ from strandline.cli.option import (
     importing,
     stoppable,
 )
+from strandline.cli.plan import plan
 from strandline.cli.quarantine import quarantine_app
 from strandline.cli.removal import erase, erasures, prune, restore
 from strandline.cli.runs import runs
@@ -250,7 +251,7 @@ def stop_database(as_json: AsJson = False) -> None:
 
 
 # Commands that have a file of their own.
-for command in (check, discover, erase, erasures, prune, restore, runs):
+for command in (check, discover, erase, erasures, plan, prune, restore, runs):
     app.command()(command)
 
 

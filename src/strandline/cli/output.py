@@ -151,7 +151,7 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
     out.print(f"[bold]{run['pipeline']}[/bold], {told}: [bold]{run['status']}[/bold]{took}")
     streams = [{**it, "mark": shown_mark(it["mark_after"])} for it in run["streams"]]
     out.print(table(streams, columns=_used(STREAM_COLUMNS, streams)))
-    targets = [{**it, "what": _counts(it["counts"])} for it in run["targets"]]
+    targets = [{**it, "what": counted(it["counts"])} for it in run["targets"]]
     if targets:
         out.print(table(targets, columns=TARGET_COLUMNS))
     print_sweeps(out, run.get("sweeps") or [])
@@ -226,7 +226,8 @@ def shown_mark(mark: str | None) -> str:
     return value[:19].replace("T", " ") if kind == "datetime" else value
 
 
-def _counts(counts: Mapping[str, int]) -> str:
+def counted(counts: Mapping[str, int]) -> str:
+    """What happened, and how often."""
     happened = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
     return ", ".join(happened) or "nothing"
 

@@ -42,6 +42,11 @@ class ReadMark:
         self._started = started
         self.is_full = is_full
 
+    @property
+    def name(self) -> str:
+        """What it is the mark of: a stream, or a part of one."""
+        return self._name
+
     def find(self) -> None:
         """Look where it stands."""
         self.before = self.after = mark.read_up_to(self._connection, self._name)

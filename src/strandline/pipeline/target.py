@@ -84,9 +84,10 @@ class Target:
         """Whether its rows are those of a fact."""
         return issubclass(self.sync.model, Fact)
 
-    def stage_apart(self) -> None:
+    def stage_apart(self, suffix: str = "replay") -> None:
         """Stage where runs do not, so that what is there stays."""
-        self.staged = _stage(self.sync, self.conversion, raw.table_name(f"{self.sync.staging_name}__replay"))
+        name = raw.table_name(f"{self.sync.staging_name}__{suffix}")
+        self.staged = _stage(self.sync, self.conversion, name)
 
     @property
     def fillable(self) -> list[str]:

@@ -110,3 +110,10 @@ def share_and_take(connection: Connection, *, shared: Iterable[str], exclusive: 
     for name in sorted(writing | set(shared)):
         take = func.pg_advisory_xact_lock if name in writing else func.pg_advisory_xact_lock_shared
         connection.execute(select(take(_number(f"target:{name}"))))
+
+
+def holder(connection: Connection, stream: str) -> str | None:
+    """Which session reads this stream, if one does; nobody is asked to wait."""
+    if is_sqlite(connection):
+        return None
+    return describe_holder(connection, f"stream:{stream}").strip(" ()") or None

@@ -1,0 +1,1 @@
+"""The plan: what a run or a deploy would do, found out without doing it."""

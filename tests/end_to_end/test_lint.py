@@ -215,3 +215,10 @@ def test_the_rules_are_listed_with_why_and_how(project: Project) -> None:
     assert rule["page"].endswith("/docs/reference/rules.md#float-money")
     assert rule["why"]
     assert rule["fix"]
+
+
+def test_tables_that_migrations_make_are_made_by_migrations(project: Project, database_url: str) -> None:
+    project.environment["STRANDLINE_DATABASE_URL"] = database_url
+    assert project.strandline("migrate", "init").code == 0
+
+    assert "strandline migrate upgrade makes them" in project.strandline("check").stdout

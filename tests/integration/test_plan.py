@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped
 from tests.hotel import Booking, BookingGuest, Guest, Till, TillStay, guest, hotel, stay
+from tests.integration.test_aggregate import BERTHS, STAYS, Harbour, groups
+from tests.integration.test_aggregate import harbour as moorings
 
 from strandline.errors import DeclarationError
 from strandline.model import Dimension, Mapper, attribute, field
@@ -50,8 +52,12 @@ def sources(*records: Given) -> dict[str, Source]:
 
 def read(database: Database, pipeline: Pipeline, *records: Given) -> None:
     """A run that is killed when it has read, before it merges."""
+    read_from(database, pipeline, sources(*records))
+
+
+def read_from(database: Database, pipeline: Pipeline, given: Mapping[str, Source]) -> None:
     with ExitStack() as opened, database.connect() as connection:
-        ready = open_sources(pipeline.sources, sources(*records), opened, database=database)
+        ready = open_sources(pipeline.sources, given, opened, database=database)
         one_run = Run(pipeline, database, connection, Silence())
         one_run.prepare()
         with one_run.recorded():
@@ -149,6 +155,20 @@ def test_what_it_counts_is_what_the_next_run_does(
     told = {it.target: it.counts for it in outlook.targets if it.status == "merge"}
     assert told == {it.target: it.counts for it in report.targets}
     assert told
+
+
+def test_aggregates_are_planned_as_a_run_builds_them(warehouse: Database) -> None:
+    read_from(warehouse, moorings, {"harbour": Harbour(berths=BERTHS, stays=STAYS)})
+    first = planned(warehouse, moorings)
+    report = run(moorings, warehouse, sources={"harbour": Harbour()})
+    later_stay = {"id": "1", "berth": "b2", "fee": "2", "at": "2026-01-06T00:00:00Z"}
+    read_from(warehouse, moorings, {"harbour": Harbour(stays=(later_stay,))})
+    later = planned(warehouse, moorings)
+
+    built = {"AggAbove": 2, "AggMooring": 2, "AggQuarter": 1}
+    assert first.aggregates == built == {it: n for it, n in groups(report).items() if it in built}
+    assert later.aggregates == {}
+    assert {it.target: it.counts.get("groups") for it in later.targets}["FactMooring"] == 4
 
 
 def test_it_tells_rows_by_table_values_and_locks(warehouse: Database) -> None:

@@ -13,9 +13,12 @@ from strandline.cli import output
 ANNOTATIONS: Final = {"error": "error", "warning": "warning", "info": "notice"}
 """What GitHub calls the severities."""
 
-NOT_THERE: Final = (
-    "None of the tables is there yet, so no data was checked: strandline run {name} makes and fills them."
-)
+NOT_THERE: Final = "None of the tables is there yet, so no data was checked: "
+MADE_BY: Final = {
+    False: "strandline run {name} makes and fills them.",
+    True: "strandline migrate upgrade makes them, and strandline run {name} fills them.",
+}
+"""What to do, where runs make the tables and where migrations do."""
 
 
 def print_checked(checked: Any, *, shape: str) -> None:
@@ -52,7 +55,8 @@ def _print_text(checked: Any) -> None:
         sys.stdout.write(f"let pass: {it.rule}: {it.message} ({reason})\n")
     if checked.tables is not None and checked.tables.missing and not checked.tables.there:
         name = checked.pipelines[0] if checked.pipelines else "NAME"
-        sys.stdout.write(f"{NOT_THERE.format(name=name)}\n")
+        made_by = MADE_BY[checked.tables.are_migrated].format(name=name)
+        sys.stdout.write(f"{NOT_THERE}{made_by}\n")
     elif checked.tables is not None and checked.tables.missing:
         sys.stdout.write(f"Not there yet: {', '.join(checked.tables.missing)}.\n")
     sys.stdout.write(f"{_summary(checked)}\n")

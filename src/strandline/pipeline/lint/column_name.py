@@ -14,7 +14,7 @@ from strandline.pipeline.lint.rule import Rules
 
 RULES: Final = Rules()
 
-IDENTIFYING: Final = ("id", "number", "no", "code", "key")
+IDENTIFYING: Final = ("id", "number", "no", "code", "key", "sku", "ean", "isbn", "iban", "uuid")
 
 
 @RULES.column("warning")

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Enum,
     Float,
     Integer,
+    Interval,
     LargeBinary,
     Numeric,
     String,
@@ -169,7 +170,7 @@ class Declared:
     @property
     def is_moment(self) -> bool:
         """A date with a time."""
-        return isinstance(self.stored, DateTime)
+        return isinstance(self.stored, DateTime) and not isinstance(self.column.type, Interval)
 
     @property
     def is_day(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from strandline.model.aggregate import Aggregate
 from strandline.model.base import summary
 from strandline.model.calendar import Calendar
 from strandline.model.column import Degenerate, Reference, role
@@ -117,6 +118,8 @@ def rate_additive(it: Declared) -> str | None:
     """
     if it.measure is None or it.measure.additive is not True or word.holds(it.name, word.HELD):
         return None
+    if not issubclass(it.model, Fact):  # of an aggregate its query tells
+        return None
     is_rate = word.holds(it.name, word.NEVER_SUMMED) or word.holds(it.name, ("unit_price", "unit_cost"))
     return f"{it.name} is declared as if it could be summed" if is_rate else None
 
@@ -173,7 +176,8 @@ def key_without_reference(it: Declared) -> str | None:
 
     Declare references(…), or call a natural key …_id.
     """
-    if isinstance(it.meaning, Reference) or not it.name.endswith("_key") or it.meaning is None:
+    is_of_star = it.meaning is not None and not issubclass(it.model, Aggregate)
+    if isinstance(it.meaning, Reference) or not it.name.endswith("_key") or not is_of_star:
         return None
     return f"{it.name} leads to no dimension"
 

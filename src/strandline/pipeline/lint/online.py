@@ -35,6 +35,8 @@ class Tables:
     """The tables that are not there yet."""
     expectations: int
     """How many expectations were looked at."""
+    are_migrated: bool = False
+    """Whether migrations make the tables, and runs do not."""
 
 
 def look(linter: Linter, database: Database, pipelines: Sequence[Pipeline], *, is_whole: bool) -> Tables:
@@ -45,6 +47,7 @@ def look(linter: Linter, database: Database, pipelines: Sequence[Pipeline], *, i
     with database.connect() as connection:
         catalog_ = schema.read_catalog(database, connection, [it.table() for it in models])
         there = [it for it in models if catalog_.columns(database, it.table()) is not None]
+        are_migrated = schema.is_managed(database, catalog_)
         logs = _logs(pipelines, there, is_there=lambda it: catalog_.columns(database, it) is not None)
         connection.rollback()
         wants_expectations = linter.wants(EXPECTATION)
@@ -58,7 +61,7 @@ def look(linter: Linter, database: Database, pipelines: Sequence[Pipeline], *, i
             else []
         )
     missing = [it.table().name for it in models if it not in there]
-    return Tables([it.table().name for it in there], missing, len(looked_at))
+    return Tables([it.table().name for it in there], missing, len(looked_at), are_migrated)
 
 
 def _logs(

@@ -24,7 +24,7 @@ MONEY: Final = (
     *("amount", "balance", "budget", "charge", "cost", "credit", "debit", "debt", "deposit", "discount"),
     *("expense", "fee", "gross", "income", "limit", "margin", "net", "payment", "premium", "price"),
     *("profit", "refund", "rent", "revenue", "salary", "sales", "spend", "subtotal", "tax", "total"),
-    *("turnover", "value", "wage"),
+    *("turnover", "value", "wage", "pay", "worth", "freight", "postage", "shipping"),
 )
 NEVER_SUMMED: Final = (*RATE, "average", "avg", "mean", "median", "index", "score", "temperature", "per")
 HELD: Final = (

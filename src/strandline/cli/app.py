@@ -18,6 +18,7 @@ from strandline.cli import asked
 from strandline.cli.check import check
 from strandline.cli.config import config_app, telling_all
 from strandline.cli.discover import discover
+from strandline.cli.doctor import doctor
 from strandline.cli.fields import fields_app
 from strandline.cli.marks import marks_app
 from strandline.cli.migrate import migrate_app
@@ -251,7 +252,7 @@ def stop_database(as_json: AsJson = False) -> None:
 
 
 # Commands that have a file of their own.
-for command in (check, discover, erase, erasures, plan, prune, restore, runs):
+for command in (check, discover, doctor, erase, erasures, plan, prune, restore, runs):
     app.command()(command)
 
 

@@ -35,6 +35,9 @@ class Found:
     readings: list[Reading[Any]]
     """Strandline's own, then those of each source."""
     problems: list[Problem] = field(default_factory=list)
+    settings: Settings | None = None
+    """Strandline's own, where they are right."""
+    pipelines: list[Any] = field(default_factory=list)
     sources: list[type[Source]] = field(default_factory=list)
     """Those whose settings are right."""
 
@@ -55,14 +58,15 @@ def look(flags: Mapping[str, Any], *, name: str | None = None) -> Found:
     around = surroundings.look()
     mine = own.read(around, {flag: value for flag, value in flags.items() if value is not None})
     made, problems = mine.made()
-    found = Found(around, [mine], [*around.problems, *problems])
+    found = Found(around, [mine], [*around.problems, *problems], settings=made)
     app = made.app if made else str(mine.values.get("app", Settings.model_fields["app"].default))
     try:
         pipelines = _pipelines(app)
     except DeclarationError as error:
         found.problems += [*own.unknown_names(around), of_error(error)]
         return found
-    every = commands.sources_of(pipelines.values())
+    found.pipelines = list(pipelines.values())
+    every = commands.sources_of(found.pipelines)
     wanted = every.values() if name is None else discovery.pick(pipelines, name, app=app).sources
     found.problems += own.unknown_names(around, every)
     for source in wanted:

@@ -107,6 +107,14 @@ def prepare(
     return gone
 
 
+def missing(database: Database, connection: Connection, models: Sequence[Model]) -> list[str]:
+    """The tables of these models that are not there. Raises SchemaOutOfDate where others differ."""
+    tables = [*state.OWN_TABLES.sorted_tables, DimAudit.table(), *tables_of(models)]
+    catalog = read_catalog(database, connection, tables)
+    _refuse_differences(database, connection, catalog, tables, _dropped(database, catalog, models))
+    return [it.name for it in tables if catalog.columns(database, it) is None]
+
+
 def is_managed(database: Database, catalog: Catalog) -> bool:
     """Whether migrations make the tables, and runs do not."""
     return _is_versioned(database, catalog) or database.migrations is not None

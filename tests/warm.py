@@ -60,7 +60,7 @@ with socket.socket(socket.AF_UNIX) as forge:
     socket.send_fds(forge, [len(given).to_bytes(4, "big")], [0, 1, 2])
     forge.sendall(given)
     command = int.from_bytes(forge.recv(4), "big")
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, frame: os.kill(command, number))
     code = int.from_bytes(forge.recv(4), "big", signed=True)

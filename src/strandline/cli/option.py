@@ -7,10 +7,11 @@ import getpass
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, ClassVar, Final
 
 import typer
 
@@ -44,13 +45,21 @@ Pieces = Annotated[
     int | None,
     typer.Option("--width", min=1, help="So many pieces at once; as the pipeline declares unless told."),
 ]
+ONE_PRESS_SECONDS: Final = 0.5
+"""Signals that come closer together are one."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the work at the next safe point; nothing half done stays."""
-    signal.signal(signal.SIGTERM, _stop)
+    """Let Ctrl-C, SIGTERM and the end of the terminal end the work at the next safe point; nothing half done
+    stays. Where that takes too long, Ctrl-C or SIGTERM once more ends the process at once.
+    """
+    numbers = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
+    # What is ignored stays so: nohup wants that, and a shell for what runs in its background.
+    heard = [it for it in numbers if it is not None and signal.getsignal(it) is not signal.SIG_IGN]
+    _Stop.asked_at = None
+    before = {number: signal.signal(number, _Stop()) for number in heard}
     try:
         yield
     except KeyboardInterrupt:
@@ -59,6 +68,9 @@ def stoppable() -> Iterator[None]:
         else:
             sys.stderr.write("stopped: what was read is kept; run again to go on\n")
         raise typer.Exit(EXIT_FAILED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -96,5 +108,22 @@ def user() -> str:
         return "unknown"
 
 
-def _stop(_signum: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+class _Stop:
+    """What a signal that stops does: the first one is orderly."""
+
+    asked_at: ClassVar[float | None] = None
+    """When the first came, of whatever kind."""
+
+    def __call__(self, number: int, _frame: object) -> None:
+        """Stop; or end as the signal would have done by itself."""
+        now = time.monotonic()
+        if _Stop.asked_at is None:
+            _Stop.asked_at = now
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), b"stopping; once more ends it at once\n")
+            raise KeyboardInterrupt
+        # A terminal that goes sends several, and a program between us and the keyboard passes on what has
+        # come to us already.
+        if number != getattr(signal, "SIGHUP", None) and now - _Stop.asked_at >= ONE_PRESS_SECONDS:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)

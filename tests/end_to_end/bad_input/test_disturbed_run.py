@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -60,7 +61,12 @@ def members(warehouse: Database) -> object:
         return connection.scalar(text("SELECT count(*) FROM warehouse.dim_customer WHERE customer_key > 0"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+STOPS = pytest.mark.parametrize(
+    "how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["SIGTERM", "Ctrl-C", "the terminal goes"]
+)
+
+
+@STOPS
 def test_a_stopped_run_says_so_and_the_next_one_goes_on(
     project: Project, gate: Gate, warehouse: Database, how: signal.Signals
 ) -> None:
@@ -109,3 +115,56 @@ def test_a_killed_run_is_noted_by_the_next_one(project: Project, gate: Gate, war
     assert project.strandline("run", "crm").code == 0
     assert states(warehouse) == ["crashed", "done"]
     assert members(warehouse) == 25
+
+
+def test_signals_that_come_together_are_one(project: Project, gate: Gate, warehouse: Database) -> None:
+    """As where a terminal goes, or where what runs us passes a Ctrl-C on that we have had already."""
+    process = start_and_reach(project, gate)
+    for how in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+        process.send_signal(how)
+    stopped = project.finish(process)
+
+    assert (stopped.code, stopped.stderr) == (1, "stopped: what was read is kept; run again to go on\n")
+    assert states(warehouse) == ["stopped"]
+
+
+def test_a_stop_that_takes_too_long_is_ended_by_another(
+    project: Project, gate: Gate, warehouse: Database
+) -> None:
+    project.edit(
+        "crm.py",
+        "    def auth(self) -> httpx.Auth:",
+        "    def close(self) -> None:\n"
+        '        """Take a long time."""\n'
+        "        import time\n\n"
+        '        open("closing.txt", "w").close()\n'
+        "        time.sleep(60)\n\n"
+        "    def auth(self) -> httpx.Auth:",
+    )
+    process = start_and_reach(project, gate)
+    process.send_signal(signal.SIGTERM)
+    while not (project.folder / "closing.txt").exists():
+        time.sleep(0.05)
+    time.sleep(0.6)
+    process.send_signal(signal.SIGTERM)
+    ended = project.finish(process)
+
+    assert ended.code == -signal.SIGTERM
+    assert states(warehouse) == ["stopped"]
+    gate.opened.set()
+
+
+def test_what_nohup_wants_to_go_on_goes_on(project: Project, gate: Gate, warehouse: Database) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    project.program = Project(
+        project.folder, environment={}
+    ).program  # a process of its own, which inherits that
+    try:
+        process = start_and_reach(project, gate)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    gate.opened.set()
+
+    assert project.finish(process).code == 0
+    assert states(warehouse) == ["done"]

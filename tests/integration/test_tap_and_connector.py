@@ -127,7 +127,7 @@ def test_a_connector_that_changes_its_config_is_told_the_new_one_in_the_next_run
     read(source)
     assert told_key(notes) == "exchanged"
     said = capsys.readouterr().err
-    assert "settings=['api-key', 'says']" in said
+    assert '"settings": ["api-key", "says"]' in said
     assert "exchanged" not in said
     read(connected(notes))
     assert told_key(notes) == SECRET

@@ -16,7 +16,7 @@ from strandline.source import (
     TokenInBody,
     TokenInHeader,
 )
-from strandline.source.guard import Guard
+from strandline.source.guard import Guard, Seen
 from strandline.source.page import Path
 from strandline.source.request import Answer, Paginator, Request
 
@@ -188,7 +188,7 @@ def test_the_same_request_twice_is_a_loop() -> None:
 def test_the_same_records_twice_are_a_loop_wherever_they_come() -> None:
     guard = Guard(str)
     for number, records in enumerate([[b"1", b"2"], [b"3"], [], []], start=1):
-        guard.check_page(records, where="shop.orders", number=number, request=FIRST)
+        guard.check_page(Seen(records), where="shop.orders", number=number, request=FIRST)
 
     with pytest.raises(PaginationLoop, match="has the same 2 records as page 1"):
-        guard.check_page([b"1", b"2"], where="shop.orders", number=5, request=FIRST)
+        guard.check_page(Seen([b"1", b"2"]), where="shop.orders", number=5, request=FIRST)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,9 +16,21 @@ from strandline.source.format import Format, Xml
 from strandline.source.page import BOM, Cut, Path, keys, split
 from strandline.source.refusal import Refusing
 from strandline.source.selector import Selector
+from strandline.source.spool import Body
 
-Reader = Callable[[bytes, str | None], Cut]
-"""(body, charset of the transport) → its records; raises lenient.Truncated or lenient.Unreadable"""
+EAGER: Final = 16 * 1024 * 1024
+"""Bytes of payloads that are read before anybody is given one: so much is asked for again where it ends too
+early.
+"""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """(body, charset of the transport) → its records; raises lenient.Truncated or lenient.Unreadable."""
+
+    read: Callable[[Body, str | None], Cut]
+    spools: bool
+    """Whether a body may be a file, for it is read piece by piece."""
 
 
 def reader(
@@ -26,39 +40,15 @@ def reader(
     carry: Mapping[str, Path] | None = None,
     format: Format | None = None,  # noqa: A002  # as users write it
     refusing: Refusing | None = None,
+    sees_records: bool = True,
 ) -> Reader:
     """The function that reads the bodies of one walk, of JSON unless another format is declared; `refusing`
-    refuses those that are errors.
+    refuses those that are errors. A walk that `sees_records` is given all of a body at once.
     """
-    if refusing is None:
-        return _reader(records, wanted=wanted, carry=carry, format=format)
-    is_seen = format is None or isinstance(format, Xml)  # beside the records, in the same pass
-    places = refusing.declared.places if is_seen else ()
-    read = _reader(records, wanted=(*wanted, *places), carry=carry, format=format)
-
-    def checked(body: bytes, charset: str | None) -> Cut:
-        if not is_seen and body.lstrip()[:1] == b"{":
-            refusing.check_body(body)
-        try:
-            cut = read(body, charset)
-        except lenient.Unreadable:
-            refusing.check_body(body)
-            raise
-        refusing.check(cut.found)
-        return cut
-
-    return checked
-
-
-def _reader(
-    records: Selector,
-    *,
-    wanted: Sequence[Path],
-    carry: Mapping[str, Path] | None,
-    format: Format | None,  # noqa: A002  # as users write it
-) -> Reader:
     if format is None:
-        return _json_reader(records, carry=carry or {}, wanted=wanted)
+        places = refusing.declared.places if refusing else ()
+        read = _json_reader(records, carry=carry or {}, wanted=(*wanted, *places))
+        return Reader(read if refusing is None else _checking(read, refusing), spools=False)
     if records is not None or carry:
         raise DeclarationError(
             f"pages(…, records={records!r}, format={format!r}): the format says where its records are",
@@ -70,27 +60,94 @@ def _reader(
             f" body, but {format.name} holds records only",
             hint="Declare a paginator that reads a header, or one that ends at an empty page.",
         )
-
-    def read(body: bytes, charset: str | None) -> Cut:
-        content = _unpack(body)
-        cut = list(format.records(BytesIO(content), charset=charset))
-        if wanted and isinstance(format, Xml):
-            return Cut(cut, format.find(BytesIO(content), wanted, charset=charset))
-        return Cut(cut, {})
-
-    return read
+    own = _Formatted(format, wanted=wanted, refusing=refusing, sees_records=sees_records)
+    return Reader(own.read, spools=True)
 
 
-def _json_reader(records: Selector, *, carry: Mapping[str, Path], wanted: Sequence[Path]) -> Reader:
+def _checking(
+    read: Callable[[Body, str | None], Cut], refusing: Refusing
+) -> Callable[[Body, str | None], Cut]:
+    def checked(body: Body, charset: str | None) -> Cut:
+        try:
+            cut = read(body, charset)
+        except lenient.Unreadable:
+            refusing.check_body(body.whole())
+            raise
+        refusing.check(cut.found)
+        return cut
+
+    return checked
+
+
+@dataclass(frozen=True)
+class _Formatted:
+    """Reads bodies of a format."""
+
+    format: Format
+    wanted: Sequence[Path]
+    refusing: Refusing | None
+    sees_records: bool
+
+    def read(self, body: Body, charset: str | None) -> Cut:
+        """The records, those of a large body as they are asked for."""
+        if self.refusing is not None and not body.is_large:
+            self._refuse(self.refusing, body, charset)
+        if self.wanted:
+            content = Body.of(body.whole())
+            cut = list(self._records(content, charset))
+            return Cut(cut, self._find(content, self.wanted, charset))
+        records = self._records(body, charset)
+        return Cut(list(records), {}) if self.sees_records else _begun(records)
+
+    def _records(self, body: Body, charset: str | None) -> Generator[bytes, None, None]:
+        with body.open() as file:
+            is_archive = compression.kind_of(body.start) == "zip" and not _is_container(self.format)
+            content = compression.unpacked(file) if is_archive else file
+            yield from self.format.records(content, charset=charset)
+
+    def _find(self, body: Body, wanted: Sequence[Path], charset: str | None) -> Mapping[Path, Any]:
+        if not isinstance(self.format, Xml):
+            return {}
+        with body.open() as file:
+            return self.format.find(file, wanted, charset=charset)
+
+    def _refuse(self, refusing: Refusing, body: Body, charset: str | None) -> None:
+        """An error is JSON where something else was asked for, or stands in the XML."""
+        if body.start.lstrip()[:1] == b"{":
+            refusing.check_body(body.whole())
+        elif isinstance(self.format, Xml):
+            found: Mapping[Path, Any] = {}
+            with suppress(lenient.Truncated, lenient.Unreadable):  # which is told when it is read
+                found = self._find(body, refusing.declared.places, charset)
+            refusing.check(found)
+
+
+def _begun(records: Generator[bytes, None, None]) -> Cut:
+    first, size = list[bytes](), 0
+    for payload in records:
+        first.append(payload)
+        size += len(payload)
+        if size >= EAGER:
+            return Cut(first, {}, records)
+    return Cut(first, {})
+
+
+def _is_container(format_: Format) -> bool:
+    return bool(getattr(format_, "is_container", False))
+
+
+def _json_reader(
+    records: Selector, *, carry: Mapping[str, Path], wanted: Sequence[Path]
+) -> Callable[[Body, str | None], Cut]:
     if not callable(records) and not carry and selector.is_plain(records):
-        return lambda body, charset: split(_unpack(body), records, wanted=wanted)
+        return lambda body, charset: split(_unpack(body.whole()), records, wanted=wanted)
     if callable(records) and carry:
         raise DeclarationError("pages(…, carry=…): a function that finds the records carries what it likes")
     select = records if callable(records) else selector.selecting(records, carry)
     places = {path: keys(path) for path in wanted}
 
-    def read(body: bytes, _: str | None) -> Cut:
-        content = _unpack(body).removeprefix(BOM)
+    def read(body: Body, _: str | None) -> Cut:
+        content = _unpack(body.whole()).removeprefix(BOM)
         return Cut(list(select(content)), _beside(content, places))
 
     return read

@@ -8,6 +8,7 @@ their own, on which there are no credentials.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,19 +16,23 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
-from strandline.errors import MethodRefused, UnexpectedResponse
+from strandline.errors import MethodRefused, SourceError, UnexpectedResponse
 from strandline.source import address, quota, redaction, retry
 from strandline.source.auth import Credentials
 from strandline.source.redaction import Redaction
 from strandline.source.request import Request
 from strandline.source.retry import Retry, Transient
 from strandline.source.sizing import TooMuch
+from strandline.source.spool import Body
 from strandline.source.throttle import Held, Throttle
 from strandline.source.transport import DIRECT, Way
 from strandline.source.verdict import Judge, TokenRefused, asked_wait
 from strandline.source.wire import Base, Wire
 
 T = TypeVar("T")
+
+Read = Callable[[Body, str | None], T]
+"""(body, charset of the transport) → what is made of it"""
 
 READ_METHODS = ("GET", "HEAD")
 
@@ -65,8 +70,9 @@ class _Asked(Generic[T]):
     wire: Wire
     where: str
     shown: str
-    read: Callable[[bytes, str | None], T]
+    read: Read[T]
     nothing: T
+    spools: bool
 
 
 class Client:
@@ -133,17 +139,23 @@ class Client:
         """A page's token or link without secrets."""
         return self._redaction.show_token(token)
 
+    def explain_late(self, error: Exception, fetched: Fetched[Any]) -> SourceError:
+        """What is wrong with a body of which some records have been read on already."""
+        return self._own.judge.explain_late(error, fetched.where, status=fetched.status)
+
     def fetch(
         self,
         request: Request,
         *,
         stream: str,
         methods: Collection[str],
-        read: Callable[[bytes, str | None], T],
+        read: Read[T],
         nothing: T,
+        spools: bool = False,
     ) -> Fetched[T]:
         """The answer with `read(body, charset)` as its content, or `nothing` for a 204 or 304; `read` raises
-        what `page.split` does, and is told the charset that the Content-Type names.
+        what `page.split` does, and is told the charset that the Content-Type names. A body that `spools` and
+        is large is a file.
 
         Raises MethodRefused, CredentialsRejected, UnexpectedResponse, RateLimited or SourceUnavailable.
         """
@@ -158,7 +170,7 @@ class Client:
         wire = self._wire_to(prepared, request, where, what="the next page")
         if not wire.is_own:
             prepared = self._stripped(prepared)
-        asked = _Asked(request, prepared, wire, where, shown, read, nothing)
+        asked = _Asked(request, prepared, wire, where, shown, read, nothing, spools)
         return retry.run(lambda: self._attempt(asked), policy=self._policy, where=where)
 
     def _prepare(self, request: Request) -> httpx.Request:
@@ -195,36 +207,41 @@ class Client:
     def _fetch(self, asked: _Asked[T]) -> Fetched[T]:
         if asked.wire.is_own:
             self._wait(asked.where)
-        response, wire = self._answer(asked)
-        is_empty = response.status_code in (*_EMPTY, *_answers(asked.request, wire))
+        try:
+            response, wire = self._answer(asked)
+            body = wire.receive(response, asked.where)
+        except Transient as error:
+            if asked.request.can_shrink and isinstance(error.__cause__, httpx.ReadTimeout):
+                raise TooMuch(error.reason) from error
+            raise
         return Fetched(
-            content=asked.nothing if is_empty else wire.judge.read(response, asked.where, read=asked.read),
+            content=self._content(response, body, wire, asked),
             where=asked.where,
             request=asked.shown,
             url=str(response.url),
             status=response.status_code,
             headers=response.headers,
             fetched_at=datetime.now(UTC),
-            size=len(response.content),
+            size=body.size,
         )
 
     def _answer(self, asked: _Asked[T]) -> tuple[httpx.Response, Wire]:
         """An answer whose status is one. Raises TooMuch where less can be asked for and this was too much."""
-        request = asked.request
-        try:
-            response, wire = self._send(asked)
-        except Transient as error:
-            if request.can_shrink and isinstance(error.__cause__, httpx.ReadTimeout):
-                raise TooMuch(error.reason) from error
-            raise
+        response, wire = self._send(asked)
         if wire.is_own:
             self._heed(response)
         code = response.status_code
-        if request.can_shrink and code in _TOO_MUCH:
+        if asked.request.can_shrink and code in _TOO_MUCH:
             raise TooMuch(self._redaction.scrub(f"{code} {response.reason_phrase}"))
-        if not _is_unchanged(asked.prepared, response) and code not in _answers(request, wire):
+        if not _is_unchanged(asked.prepared, response) and code not in _answers(asked.request, wire):
             wire.judge.check_status(response, asked.where)
         return response, wire
+
+    def _content(self, response: httpx.Response, body: Body, wire: Wire, asked: _Asked[T]) -> T:
+        if response.status_code in (*_EMPTY, *_answers(asked.request, wire)):
+            return asked.nothing
+        with closing(body):  # which does nothing where the reader goes on with its file
+            return wire.judge.read(response, body, asked.where, read=asked.read)
 
     def _wait(self, where: str) -> None:
         try:
@@ -247,7 +264,7 @@ class Client:
         """The answer, and the wire over which it came in the end."""
         request, wire = asked.prepared, asked.wire
         for _ in range(_MAX_REDIRECTS):
-            response = wire.send(request, asked.where)
+            response = wire.send(request, asked.where, spools=asked.spools)
             if response.next_request is None:
                 return response, wire
             request = response.next_request

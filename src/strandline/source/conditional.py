@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import xxhash
 
@@ -31,6 +31,8 @@ class IfChanged:
     `since` is what the stream's method takes, a state; the stream has no cursor. An API that sends neither
     ETag nor Last-Modified is read each time, and so is one that is asked for something else than last time.
     """
+
+    sees_records: ClassVar[bool] = False
 
     since: str | None
     wanted: Sequence[Path] = field(default=(), kw_only=True)

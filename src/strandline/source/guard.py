@@ -31,15 +31,15 @@ class Guard:
             raise self._loop(where, number, request, what="is asked for with a request that was made before")
         self._requests.add(digest)
 
-    def check_page(self, records: Sequence[bytes], *, where: str, number: int, request: Request) -> None:
+    def check_page(self, seen: Seen, *, where: str, number: int, request: Request) -> None:
         """The same records under another number or token mean that the source ignores it. Empty pages
         may repeat.
         """
-        if not records:
+        if not seen.count:
             return
-        digest = _digest(records)
+        digest = seen.digest()
         if digest in self._pages:
-            what = f"has the same {len(records)} records as page {self._pages[digest]}"
+            what = f"has the same {seen.count} records as page {self._pages[digest]}"
             raise self._loop(where, number, request, what=what)
         self._pages[digest] = number
 
@@ -51,9 +51,21 @@ class Guard:
         )
 
 
-def _digest(records: Sequence[bytes]) -> bytes:
-    hasher = xxhash.xxh3_128()
-    for record in records:
-        hasher.update(record)
-        hasher.update(b"\n")
-    return hasher.digest()
+class Seen:
+    """The records of a page, of which a hash is kept."""
+
+    def __init__(self, records: Sequence[bytes]) -> None:
+        self._hasher = xxhash.xxh3_128()
+        self.count = 0
+        self.add(records)
+
+    def add(self, records: Sequence[bytes]) -> None:
+        """See these as well."""
+        self.count += len(records)
+        for record in records:
+            self._hasher.update(record)
+            self._hasher.update(b"\n")
+
+    def digest(self) -> bytes:
+        """The hash of all of them."""
+        return self._hasher.digest()

@@ -23,7 +23,7 @@ from strandline.source.page import BOM, Pages, Path, keys
 from strandline.source.paginator import SinglePage
 from strandline.source.refusal import ErrorInBody, Refusing
 from strandline.source.report import Download, Ready, Report, Submit
-from strandline.source.request import Paginator, Request, Value, as_json, as_texts
+from strandline.source.request import Paginator, Request, Value, as_json, as_texts, sees_records
 from strandline.source.retry import Retry
 from strandline.source.selector import Selector
 from strandline.source.settings import env_prefix
@@ -108,7 +108,14 @@ class HttpSource(Source):
             self.client,
             first,
             paginator=chosen,
-            read=reader(records, carry=carry, format=format, wanted=wanted, refusing=self._refusing(errors)),
+            read=reader(
+                records,
+                carry=carry,
+                format=format,
+                wanted=wanted,
+                refusing=self._refusing(errors),
+                sees_records=sees_records(chosen),
+            ),
             name=asked_by.qualified_name if asked_by else self.name,
             methods=asked_by.methods if asked_by else READ_METHODS,
             tally=tally,
@@ -172,7 +179,7 @@ class HttpSource(Source):
             Request("GET", path, as_texts(params)),
             stream=self.name,
             methods=READ_METHODS,
-            read=lambda answer, _: lenient.number(answer.removeprefix(BOM), keys(at)),
+            read=lambda body, _: lenient.number(body.whole().removeprefix(BOM), keys(at)),
             nothing=None,
         )
         if fetched.content is None:

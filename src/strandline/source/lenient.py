@@ -17,9 +17,9 @@ from enum import Enum
 from typing import Any, Final
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_SCALAR = re.compile(rb'[^\s,:"\[\]{}]+')
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
+STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+SCALAR: Final = re.compile(rb'[^\s,:"\[\]{}]+')
+TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
 
 _LOOKED_AT: Final = 4096
 _SHOWN: Final = 40
@@ -59,10 +59,10 @@ def array(body: bytes, place: tuple[str, ...]) -> list[bytes]:
     check_whole(body)
     start = _find(body, place)
     if start is None:
-        raise Unreadable(f"no array at {_name(place)}; {_describe(body)}")
+        raise Unreadable(f"no array at {name_of(place)}; {_describe(body)}")
     if body[start : start + 1] != b"[":
         end = _skip(body, start)
-        raise Unreadable(f"no array at {_name(place)} but", body[start:end])
+        raise Unreadable(f"no array at {name_of(place)} but", body[start:end])
     return [body[begin:end] for begin, end in _elements(body, start)]
 
 
@@ -101,23 +101,23 @@ def number(body: bytes, place: tuple[str, ...]) -> Decimal:
     """The number at the place, exact, also where it is written as a text."""
     start = _find(body, place)
     if start is None:
-        raise Unreadable(f"no number at {_name(place)}; {_describe(body)}")
+        raise Unreadable(f"no number at {name_of(place)}; {_describe(body)}")
     written = body[start : _skip(body, start)].decode("utf-8", "replace").strip('"')
     try:
         found = Decimal(written)
     except InvalidOperation:
-        raise Unreadable(f"no number at {_name(place)} but", written.encode()) from None
+        raise Unreadable(f"no number at {name_of(place)} but", written.encode()) from None
     return found
 
 
 def check_whole(body: bytes) -> None:
     """Truncated if the body ends too early, Unreadable if it is no object or array, or more than one."""
-    start = _after_space(body, 0)
+    start = after_space(body, 0)
     if start == len(body):
         raise Unreadable("the body is empty")
     if body[start : start + 1] not in (b"{", b"["):
         raise Unreadable("the body is no JSON object or array")
-    end = _after_space(body, _skip(body, start))
+    end = after_space(body, _skip(body, start))
     if end != len(body):
         raise Unreadable(f"the JSON ends at byte {end}, followed by", body[end:])
 
@@ -126,7 +126,7 @@ def _find(body: bytes, place: tuple[str, ...]) -> int | None:
     """Where the value at the place starts; of a key that comes twice the last one counts, as in every
     parser.
     """
-    at: int | None = _after_space(body, 0)
+    at: int | None = after_space(body, 0)
     for key in place:
         if at is None or body[at : at + 1] != b"{":
             return None
@@ -135,49 +135,49 @@ def _find(body: bytes, place: tuple[str, ...]) -> int | None:
 
 
 def _members(body: bytes, start: int) -> Iterator[tuple[str, int]]:
-    at = _after_space(body, start + 1)
+    at = after_space(body, start + 1)
     while body[at : at + 1] != b"}":
-        string = _STRING.match(body, at)
+        string = STRING.match(body, at)
         if string is None:
-            raise _odd(body, at, "a key")
-        colon = _after_space(body, string.end())
+            raise odd(body, at, "a key")
+        colon = after_space(body, string.end())
         if body[colon : colon + 1] != b":":
-            raise _odd(body, colon, "a colon")
-        begin = _after_space(body, colon + 1)
-        yield _text(string.group()), begin
+            raise odd(body, colon, "a colon")
+        begin = after_space(body, colon + 1)
+        yield text_of(string.group()), begin
         at = _after_separator(body, _skip(body, begin), closing=b"}")
 
 
 def _elements(body: bytes, start: int) -> Iterator[tuple[int, int]]:
-    at = _after_space(body, start + 1)
+    at = after_space(body, start + 1)
     while body[at : at + 1] != b"]":
-        end = _skip_element(body, at)
+        end = skip_element(body, at)
         yield at, end
         at = _after_separator(body, end, closing=b"]")
 
 
-def _skip_element(body: bytes, start: int) -> int:
+def skip_element(body: bytes, start: int) -> int:
     """Where the element ends, be it several values or none: `1 000` is one bad record and no bad page."""
     end = at = start
     while body[at : at + 1] not in (b",", b"]", b""):
         end = at + 1 if body[at : at + 1] in (b":", b"}") else _skip(body, at)
-        at = _after_space(body, end)
+        at = after_space(body, end)
     if end == start:
-        raise _odd(body, start, "a value")
+        raise odd(body, start, "a value")
     return end
 
 
 def _after_separator(body: bytes, at: int, *, closing: bytes) -> int:
-    at = _after_space(body, at)
+    at = after_space(body, at)
     match body[at : at + 1]:
         case b",":
-            following = _after_space(body, at + 1)
+            following = after_space(body, at + 1)
             if body[following : following + 1] == closing:
-                raise _odd(body, following, "a value")
+                raise odd(body, following, "a value")
             return following
         case found if found == closing:
             return at
-    raise _odd(body, at, "a comma")
+    raise odd(body, at, "a comma")
 
 
 def _skip(body: bytes, start: int) -> int:
@@ -186,19 +186,19 @@ def _skip(body: bytes, start: int) -> int:
         case b"{" | b"[":
             return _skip_nested(body, start)
         case b'"':
-            string = _STRING.match(body, start)
+            string = STRING.match(body, start)
             if string is None:
                 raise Truncated(f"a string that starts at byte {start} does not end")
             return string.end()
-    scalar = _SCALAR.match(body, start)
+    scalar = SCALAR.match(body, start)
     if scalar is None:
-        raise _odd(body, start, "a value")
+        raise odd(body, start, "a value")
     return scalar.end()
 
 
 def _skip_nested(body: bytes, start: int) -> int:
     depth = 0
-    for token in _TOKEN.finditer(body, start):
+    for token in TOKEN.finditer(body, start):
         match token.group():
             case b"{" | b"[":
                 depth += 1
@@ -211,18 +211,21 @@ def _skip_nested(body: bytes, start: int) -> int:
     raise Truncated(f"{depth} brackets are still open at the end of the body, byte {len(body)}")
 
 
-def _odd(body: bytes, at: int, expected: str) -> Truncated | Unreadable:
+def odd(body: bytes, at: int, expected: str) -> Truncated | Unreadable:
+    """The error for something else there, or nothing."""
     if at >= len(body):
         return Truncated(f"the body ends at byte {at} where {expected} should be")
     return Unreadable(f"{expected} should be at byte {at}, not", body[at : at + _LOOKED_AT])
 
 
-def _after_space(body: bytes, at: int) -> int:
+def after_space(body: bytes, at: int) -> int:
+    """Where something begins."""
     space = _SPACE.match(body, at)
     return space.end() if space else at
 
 
-def _text(string: bytes) -> str:
+def text_of(string: bytes) -> str:
+    """What a string in quotes says."""
     try:
         return str(json.loads(string.decode("utf-8", "surrogateescape"), strict=False))
     except ValueError:
@@ -230,11 +233,12 @@ def _text(string: bytes) -> str:
 
 
 def _describe(body: bytes) -> str:
-    start = _after_space(body, 0)
+    start = after_space(body, 0)
     if body[start : start + 1] == b"[":
         return "the body itself is an array"
     return f"the body's keys are {', '.join(key for key, _ in _members(body, start)) or 'none'}"
 
 
-def _name(place: tuple[str, ...]) -> str:
+def name_of(place: tuple[str, ...]) -> str:
+    """The place as messages have it."""
     return repr(".".join(place)) if place else "the top of the body"

@@ -5,7 +5,8 @@ one oddity inside one record, a lone surrogate say; then the page goes through `
 quotes and brackets, so that one bad record reaches the quarantine and the others their table.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -18,6 +19,8 @@ from strandline.source import lenient
 Path = str | tuple[str, ...] | None
 """Keys down to a value: "data.items", or a tuple where a key itself contains a dot; None is the body
 itself."""
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 
 BOM = b"\xef\xbb\xbf"
 
@@ -66,6 +69,8 @@ class Cut:
 
     records: list[bytes]
     found: Mapping[Path, Any]
+    rest: Generator[bytes, None, None] | None = None
+    """Further records, of a body that is too large to be cut at once."""
 
 
 def keys(path: Path) -> tuple[str, ...]:
@@ -88,6 +93,8 @@ def split(body: bytes, records_at: Path = None, *, wanted: Sequence[Path] = ()) 
 def _splitter(records_at: Path, wanted: tuple[Path, ...]) -> Callable[[bytes], Cut]:
     at = keys(records_at)
     places = {path: keys(path) for path in wanted}
+    if any(_ESCAPED.search(key) for place in (at, *places.values()) for key in place):
+        return lambda body: _cut_leniently(body.removeprefix(BOM), at, places)  # msgspec has no such names
     decode = msgspec.json.Decoder(_shape(at, list(places.values()))).decode
 
     def cut(body: bytes) -> Cut:

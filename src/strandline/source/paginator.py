@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.source import link
@@ -25,6 +25,8 @@ from strandline.source.sizing import Size, Sizing
 @dataclass(frozen=True)
 class SinglePage:
     """All records in one answer: ends after it."""
+
+    sees_records: ClassVar[bool] = False
 
     wanted: Sequence[Path] = ()
 
@@ -41,6 +43,8 @@ class PageNumber:
     `short_page_ends=True` also ends at a page of fewer than `size` records, which saves the last request.
     It is not the default because a source that caps the size would then seem to end after its first page.
     """
+
+    sees_records: ClassVar[bool] = False
 
     param: Param = "page"
     start: int = 1
@@ -104,6 +108,11 @@ class Offset:
             )
 
     @property
+    def sees_records(self) -> bool:
+        """Where pages overlap."""
+        return bool(self.overlap)
+
+    @property
     def wanted(self) -> Sequence[Path]:
         """The fields that tell the end."""
         return [path for path in (self.total, self.has_more) if path is not None]
@@ -159,6 +168,8 @@ class TokenInBody:
     missing, null or empty.
     """
 
+    sees_records: ClassVar[bool] = False
+
     token: Path = "next_token"
     param: Param = field(default="page_token", kw_only=True)
 
@@ -180,6 +191,8 @@ class LinkInBody:
     null or empty.
     """
 
+    sees_records: ClassVar[bool] = False
+
     link: Path = "next"
 
     @property
@@ -198,6 +211,8 @@ class LinkInBody:
 class LinkHeader:
     """`Link: <https://…>; rel="next"` as in RFC 8288: ends when no link has the relation."""
 
+    sees_records: ClassVar[bool] = False
+
     relation: str = "next"
     wanted: Sequence[Path] = field(default=(), kw_only=True)
 
@@ -211,6 +226,8 @@ class LinkHeader:
 @dataclass(frozen=True)
 class TokenInHeader:
     """A header names the next page's token: ends when it is missing or empty."""
+
+    sees_records: ClassVar[bool] = False
 
     header: str
     param: Param = field(default="page_token", kw_only=True)
@@ -228,6 +245,8 @@ class LinkInHeader:
     """A header of its own holds the next page's bare URL (Kinto's `Next-Page`): ends when it is missing
     or empty.
     """
+
+    sees_records: ClassVar[bool] = False
 
     header: str
     wanted: Sequence[Path] = field(default=(), kw_only=True)

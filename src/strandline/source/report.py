@@ -26,7 +26,7 @@ from strandline.source.format import Format
 from strandline.source.page import BOM, Pages, Path, keys
 from strandline.source.paginator import SinglePage
 from strandline.source.refusal import Refusing
-from strandline.source.request import Paginator, Request, Value, as_json, as_texts
+from strandline.source.request import Paginator, Request, Value, as_json, as_texts, sees_records
 from strandline.source.selector import Selector
 from strandline.source.walk import walk
 
@@ -212,6 +212,7 @@ class Report:
                 format=wanted.format,
                 wanted=tuple(paginator.wanted),
                 refusing=self.refusing,
+                sees_records=sees_records(paginator),
             ),
             name=self.name,
             methods=self.methods,
@@ -226,7 +227,7 @@ class Report:
             request,
             stream=self.name,
             methods=self.methods,
-            read=lambda body, _: self._object(body),
+            read=lambda body, _: self._object(body.whole()),
             nothing={},
         )
 

@@ -85,6 +85,8 @@ class Answer:
     """Records that came, whatever is kept of them."""
     found: Mapping[Path, Any]
     records: list[bytes] = field(default_factory=list)
+    earlier: int = 0
+    """How many came before these, of an answer that was too large to be held."""
     size: int = 0
     """Bytes of the body."""
     status: int = 200
@@ -134,6 +136,11 @@ class Paginator(Protocol):
 
     def walk(self, first: Request) -> Walk:
         """Yield each request; is sent the answer to it."""
+
+
+def sees_records(paginator: Paginator) -> bool:
+    """Whether it looks at records, as one of the user's may; else a large answer need not be held for it."""
+    return bool(getattr(paginator, "sees_records", True))
 
 
 def as_text(value: Value) -> str:

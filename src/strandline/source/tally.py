@@ -60,7 +60,7 @@ class Tally:
         that is no number.
         """
         self._where = self._where or answer.where
-        self._came += len(answer.records)
+        self._came += answer.earlier + len(answer.records)
         if self._total is not None:
             self._said = _number(_value(answer, self._total), answer, self._total)
         state = None if self._state is None else _value(answer, self._state)

@@ -8,11 +8,12 @@ from typing import NoReturn, TypeVar
 
 import httpx
 
-from strandline.errors import CredentialsRejected, UnexpectedResponse
+from strandline.errors import CredentialsRejected, SourceError, SourceUnavailable, UnexpectedResponse
 from strandline.source import lenient, quota
 from strandline.source.redaction import Redaction
 from strandline.source.refusal import Refusal
 from strandline.source.retry import Transient
+from strandline.source.spool import Body
 
 T = TypeVar("T")
 
@@ -50,22 +51,36 @@ class Judge:
             raise Transient(answer, retry_after=asked_wait(response), rate_limited=code == 429)
         if not response.is_success:
             raise UnexpectedResponse(
-                f"{where}: {answer}; {self._describe(response)}",
+                f"{where}: {answer}; {self._describe(response, Body.of(response.content))}",
                 hint="Check the path and the parameters that the stream sends.",
             )
 
-    def read(self, response: httpx.Response, where: str, *, read: Callable[[bytes, str | None], T]) -> T:
+    def read(
+        self, response: httpx.Response, body: Body, where: str, *, read: Callable[[Body, str | None], T]
+    ) -> T:
         """What `read` makes of the body. Raises Transient for one that is cut short, UnexpectedResponse for
         one that is something else, and for a Refusal what it means, TokenRefused perhaps.
         """
         try:
-            return read(response.content, response.charset_encoding)
+            return read(body, response.charset_encoding)
         except lenient.Truncated as error:
             raise Transient(f"{response.status_code}, but the body is cut short: {error}") from error
         except lenient.Unreadable as error:
-            self._explain(error, response, where)
+            self._explain(error, response, body, where)
 
-    def _explain(self, error: lenient.Unreadable, response: httpx.Response, where: str) -> NoReturn:
+    def explain_late(self, error: Exception, where: str, *, status: int) -> SourceError:
+        """What is wrong with a body of which some records have been read on already."""
+        if isinstance(error, lenient.Unreadable):
+            told = error.told(self._redaction.scrub)
+            return UnexpectedResponse(f"{where}: {status}, but {told}", hint=error.hint)
+        return SourceUnavailable(
+            f"{where}: {status}, but the body is cut short: {error}",
+            hint="Run again: what has come is kept, and the whole is asked for anew.",
+        )
+
+    def _explain(
+        self, error: lenient.Unreadable, response: httpx.Response, body: Body, where: str
+    ) -> NoReturn:
         told = error.told(self._redaction.scrub)
         said = f"{response.status_code}, but {told}"
         kind = error.kind if isinstance(error, Refusal) else "error"
@@ -77,13 +92,15 @@ class Judge:
         if kind in ("rejected", "forbidden"):
             rejected = CredentialsRejected(f"{where}: {said}, to {self._credentials}", hint=self._hint)
             raise (TokenRefused(rejected) if kind == "rejected" else rejected) from None
-        raise UnexpectedResponse(f"{where}: {said}; {self._describe(response)}", hint=error.hint) from cause
+        raise UnexpectedResponse(
+            f"{where}: {said}; {self._describe(response, body)}", hint=error.hint
+        ) from cause
 
-    def _describe(self, response: httpx.Response) -> str:
+    def _describe(self, response: httpx.Response, body: Body) -> str:
         kind = response.headers.get("content-type", "no content type")
         # Scrubbed before it is cut, lest half a secret escapes.
-        text = self._redaction.scrub(response.content[:4096].decode("utf-8", "replace"))
-        return f"{kind}, {len(response.content)} bytes: {text[:120]!r}"
+        text = self._redaction.scrub(body.start.decode("utf-8", "replace"))
+        return f"{kind}, {body.size} bytes: {text[:120]!r}"
 
 
 def _hint_for(credentials: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Final
 
+from strandline.errors import SourceError
+from strandline.source import lenient
 from strandline.source.body import Reader
 from strandline.source.client import Client, Fetched
-from strandline.source.guard import Guard
+from strandline.source.guard import Guard, Seen
 from strandline.source.page import Cut, Page, Pages
 from strandline.source.request import Answer, Paginator, Request, Walk
 from strandline.source.sizing import TooMuch
@@ -14,6 +18,8 @@ from strandline.source.tally import Tally
 
 MOST_RECORDS: Final = 50_000
 """Of one page; an answer with more becomes several."""
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""Of the payloads of one page, where an answer is too large to be held."""
 
 
 def walk(
@@ -35,15 +41,32 @@ def walk(
     while True:
         guard.check_request(request, where=name, number=number)
         try:
-            fetched = client.fetch(request, stream=name, methods=methods, read=read, nothing=Cut([], {}))
+            fetched = client.fetch(
+                request,
+                stream=name,
+                methods=methods,
+                read=read.read,
+                nothing=Cut([], {}),
+                spools=read.spools,
+            )
         except TooMuch as error:
             request = steps.throw(error)
             continue
-        records = fetched.content.records
-        guard.check_page(records, where=fetched.where, number=number, request=request)
-        answer = _answer(fetched)
+        held, seen, earlier = fetched.content.records, Seen(fetched.content.records), 0
+        try:
+            for more in _rest(client, fetched):
+                yield from _pages(fetched, held, number=number, earlier=earlier, is_part=True)
+                earlier += len(held)
+                seen.add(more)
+                held = more
+        except SourceError:
+            yield from _pages(fetched, held, number=number, earlier=earlier, is_part=True)
+            raise
+        guard.check_page(seen, where=fetched.where, number=number, request=request)
+        answer = _answer(fetched, held, earlier=earlier)
         following = _next(steps, answer)
-        yield from _pages(fetched, answer, number, tally.take(answer) or answer.state)
+        state = tally.take(answer) or answer.state
+        yield from _pages(fetched, answer.records, number=number, earlier=earlier, state=state)
         if following is None:
             tally.end()
             return
@@ -57,14 +80,44 @@ def _next(steps: Walk, answer: Answer) -> Request | None:
         return None
 
 
-def _pages(fetched: Fetched[Cut], answer: Answer, number: int, state: str | None) -> Pages:
+def _rest(client: Client, fetched: Fetched[Cut]) -> Iterator[list[bytes]]:
+    """What follows the records of a body that is too large to be held, in parts."""
+    if fetched.content.rest is None:
+        return
+    with closing(fetched.content.rest) as rest:
+        part, size = list[bytes](), 0
+        try:
+            for payload in rest:
+                part.append(payload)
+                size += len(payload)
+                if len(part) >= MOST_RECORDS or size >= MOST_BYTES:
+                    yield part
+                    part, size = [], 0
+        except (lenient.Truncated, lenient.Unreadable) as error:
+            if part:
+                yield part
+            raise client.explain_late(error, fetched) from None
+        if part:
+            yield part
+
+
+def _pages(
+    fetched: Fetched[Cut],
+    records: list[bytes],
+    *,
+    number: int,
+    earlier: int,
+    is_part: bool = False,
+    state: str | None = None,
+) -> Pages:
     """One page, or several where one answer is a whole export, each with the numbers of its rows; the last
     has the state.
     """
-    records = answer.records
+    is_part = is_part or earlier > 0 or len(records) > MOST_RECORDS
     for first in range(0, len(records) or 1, MOST_RECORDS):
         some = records[first : first + MOST_RECORDS] if len(records) > MOST_RECORDS else records
-        rows = f", rows {first + 1} to {first + len(some)}" if some is not records else ""
+        start = earlier + first
+        rows = f", rows {start + 1} to {start + len(some)}" if is_part else ""
         yield Page(
             records=some,
             number=number,
@@ -76,14 +129,15 @@ def _pages(fetched: Fetched[Cut], answer: Answer, number: int, state: str | None
         )
 
 
-def _answer(fetched: Fetched[Cut]) -> Answer:
+def _answer(fetched: Fetched[Cut], records: list[bytes], *, earlier: int) -> Answer:
     return Answer(
         where=fetched.where,
         url=fetched.url,
         headers=fetched.headers,
-        count=len(fetched.content.records),
+        count=earlier + len(records),
         found=fetched.content.found,
-        records=fetched.content.records,
+        records=records,
+        earlier=earlier,
         size=fetched.size,
         status=fetched.status,
     )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
 from strandline.errors import SourceUnavailable
-from strandline.source import encoding
+from strandline.source import encoding, lenient, spool
 from strandline.source.address import named
 from strandline.source.certificate import LateContext
 from strandline.source.redaction import Redaction
 from strandline.source.retry import Transient
+from strandline.source.spool import Body
 from strandline.source.verdict import Judge, refused_by_proxy
 
 
@@ -59,10 +60,27 @@ class Wire:
             event_hooks={"response": [encoding.inflate]},
         )
 
-    def send(self, request: httpx.Request, where: str) -> httpx.Response:
-        """The answer, its body read. Raises Transient, SourceUnavailable, CredentialsRejected."""
+    def send(self, request: httpx.Request, where: str, *, spools: bool = False) -> httpx.Response:
+        """The answer; its body has been read, unless it `spools` and is one. Raises Transient,
+        SourceUnavailable, CredentialsRejected.
+        """
         with self._naming(where):
-            return self.http.send(request)
+            response = self.http.send(request, stream=spools)
+            if not response.is_success or response.status_code == httpx.codes.NO_CONTENT:
+                response.read()
+            return response
+
+    def receive(self, response: httpx.Response, where: str) -> Body:
+        """The body, in memory or in a file. Raises what `send` does."""
+        if response.is_closed:
+            return Body.of(response.content)
+        try:
+            with self._naming(where), closing(response):
+                return spool.collect(response.iter_raw(), where=where)
+        except lenient.Truncated as error:
+            raise Transient(f"{response.status_code}, but the body is cut short: {error}") from error
+        except lenient.Unreadable as error:
+            raise Transient(f"{response.status_code}, but {error}") from error
 
     @contextmanager
     def _naming(self, where: str) -> Iterator[None]:

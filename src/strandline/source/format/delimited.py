@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, starmap
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from strandline.errors import DeclarationError
 from strandline.source.format.protocol import (
+    Chained,
     as_null,
     check_encoding,
     choose_encoding,
@@ -72,7 +73,7 @@ class Csv:
         encoding = choose_encoding(self.encoding, charset=charset, start=start)
         # What cannot be decoded comes through as lone surrogates, so that only its own row is refused.
         text = io.TextIOWrapper(
-            io.BufferedReader(_Chained(start, file)), encoding=encoding, errors="surrogateescape", newline=""
+            io.BufferedReader(Chained(start, file)), encoding=encoding, errors="surrogateescape", newline=""
         )
         try:
             yield from self._rows(_Lines(text))
@@ -213,23 +214,6 @@ class _Lines:
         again = self._again[::-1]
         self._again.clear()
         return again or list(islice(self._text, BLOCK_LINES))
-
-
-class _Chained(io.RawIOBase):
-    """What has been read of a file already, and then the rest of it."""
-
-    def __init__(self, start: bytes, file: BinaryIO) -> None:
-        self._start = start
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        got = self._start[: len(buffer)] or self._file.read(len(buffer))
-        self._start = self._start[len(buffer) :]
-        cast("memoryview", buffer)[: len(got)] = got
-        return len(got)
 
 
 def _twice(names: Sequence[str]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol, cast
 
 import msgspec
 
@@ -88,3 +89,31 @@ def as_null(texts: Collection[str]) -> dict[str, None]:
 def _family(encoding: str) -> str:
     name = codecs.lookup(encoding).name
     return "utf-16" if name.startswith("utf-16") else name
+
+
+class Chained(io.RawIOBase):
+    """What has been read of a file already, and then the rest of it."""
+
+    def __init__(self, start: bytes, file: BinaryIO) -> None:
+        self._start = memoryview(start)
+        self._file = file
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Some of it."""
+        got: bytes | memoryview = self._start[: len(buffer)] or self._file.read(len(buffer))
+        self._start = self._start[len(buffer) :]
+        cast("memoryview", buffer)[: len(got)] = got
+        return len(got)
+
+
+def read_up_to(file: BinaryIO, size: int) -> bytes:
+    """So many bytes, fewer only where there are no more: a file may give less than it was asked for."""
+    blocks, held = list[bytes](), 0
+    while held < size and (block := file.read(size - held)):
+        blocks.append(block)
+        held += len(block)
+    return b"".join(blocks)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from strandline.source.page import Path, split
+from strandline.source import piecemeal
+from strandline.source.format.protocol import Chained, read_up_to
+from strandline.source.page import Path, keys, split
+
+AT_ONCE: Final = 8 * 1024 * 1024
+"""Bytes; less is cut in one go."""
 
 
 @dataclass(frozen=True)
 class Json:
     """One JSON value: `Json("data.items")` where the array stands there, `Json()` where it is all.
 
-    It is held in memory as a whole; what is larger than that had better come as JSON lines.
+    A body of more than some megabytes is cut piece by piece, as it is read.
     """
 
     at: Path = None
@@ -25,4 +31,8 @@ class Json:
 
     def records(self, file: BinaryIO, *, charset: str | None = None) -> Iterator[bytes]:
         """Each element's bytes; JSON is UTF-8, so no charset matters."""
-        yield from split(file.read(), self.at).records
+        start = read_up_to(file, AT_ONCE)
+        if len(start) < AT_ONCE:
+            yield from split(start, self.at).records
+        else:
+            yield from piecemeal.elements(io.BufferedReader(Chained(start, file)), keys(self.at))

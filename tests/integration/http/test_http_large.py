@@ -4,9 +4,9 @@ import gzip
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -237,17 +237,26 @@ def test_a_workbook_is_read_over_http(api: ScriptedApi, open_crm: Callable[..., 
     assert ids(open_crm().pages("/export", format=Excel())) == [1, 2]
 
 
-def test_no_space_for_it_is_told(
-    api: ScriptedApi, open_crm: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # as TMPDIR does
+@pytest.fixture
+def little_space() -> Iterator[None]:
+    """No file of this process may be larger than one that a body of this test needs."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (IN_MEMORY // 2, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("little_space")
+def test_no_space_for_it_is_told(api: ScriptedApi, open_crm: Callable[..., Any]) -> None:
     api.respond("/export", csv_of(COUNT))
+    before = open_files()
 
     with pytest.raises(
-        SourceUnavailable, match=r"too large for memory, and cannot be kept in .*nowhere"
+        SourceUnavailable, match=r"/export: the answer is too large for memory, and cannot be kept in /"
     ) as it:
         list(open_crm().pages("/export", format=Csv()))
     assert "TMPDIR" in str(it.value.hint)
+    assert open_files() == before
     api.respond("/export", csv_of(10))
     assert len(ids(open_crm().pages("/export", format=Csv()))) == 10
 

@@ -19,6 +19,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, Phase, Verbosity, given, reject, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 from hypothesis.strategies import DrawFn, SearchStrategy
 from pydantic import BaseModel
 
@@ -43,6 +44,17 @@ HOPELESS: Final = 200
 AT_ONCE: Final = 20
 ROUNDS: Final = 10
 """So often as many records as are wanted are drawn, until so many are not alike."""
+
+
+class SeededProvider(HypothesisProvider):
+    """Draws by the seed alone: Hypothesis takes some values from the constants of loaded modules."""
+
+    def _maybe_draw_constant(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+SEEDED: Final = "strandline-seeded"
+AVAILABLE_PROVIDERS[SEEDED] = f"{SeededProvider.__module__}.{SeededProvider.__qualname__}"
 
 
 def records(what: type[Record] | Stream, /, **fields: Any) -> SearchStrategy[Sent]:
@@ -91,6 +103,7 @@ def _try(strategy: SearchStrategy[T], take: Callable[[T], None], *, most: int, s
     """Draw so many; in a thread of its own, for a test that draws may ask for them."""
     quiet = settings(
         max_examples=most,
+        backend=SEEDED,
         database=None,
         deadline=None,
         phases=[Phase.generate],

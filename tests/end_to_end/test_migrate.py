@@ -228,6 +228,50 @@ def test_a_warehouse_that_runs_have_made_goes_on_with_migrations(empty: Harbour)
     assert empty.ask("SELECT renter_key, xmin::text FROM warehouse.dim_renter ORDER BY 1") == before
 
 
+def test_check_fails_until_models_revisions_and_warehouse_agree(empty: Harbour) -> None:
+    empty.type("migrate", "init")
+    assert empty.type("migrate", "check", "--json", code=1).document["differences"] != []
+    empty.type("migrate", "revision", "-m", "the beginning")
+    told = empty.type("migrate", "check", code=1).stdout
+    assert "at the beginning; the head is " in told
+    assert told.endswith(": the beginning\nType: strandline migrate upgrade\n")
+    empty.type("migrate", "upgrade")
+    assert empty.type("migrate", "check").stdout.endswith("Nothing is to be done.\n")
+    empty.edit(
+        "attribute(String(40), scd=2)\n",
+        "attribute(String(40), scd=2)\n    rank: Mapped[int | None] = attribute()\n",
+    )
+    assert "differs: warehouse.dim_renter.rank is not there" in empty.type("migrate", "check", code=1).stdout
+
+
+def test_rows_are_changed_by_a_revision_of_their_own(empty: Harbour) -> None:
+    empty.begin()
+    empty.type("run", "yacht")
+    written = empty.type("migrate", "revision", "--data", "-m", "shout", "--json").document
+    assert (written["changes"], written["loses"]) == ([], [])
+    step = 'online.update("dim_renter", {"renter_name": "upper(renter_name)"}, schema=schemas.warehouse)'
+    empty.project.edit(written["file"], "    pass\n\n\ndef down", f"    {step}\n\n\ndef down")
+    empty.type("migrate", "upgrade", "--batch", "1")
+    names = "SELECT renter_name FROM warehouse.dim_renter WHERE renter_key > 0 ORDER BY renter_key"
+    assert empty.ask(names) == [("ALDER",), ("BIRCH",)]
+    empty.type("migrate", "check")
+
+
+def test_the_script_begins_where_the_warehouse_is(empty: Harbour) -> None:
+    empty.type("migrate", "init")
+    empty.type("migrate", "revision", "-m", "the beginning")
+    script = empty.type("migrate", "sql").stdout
+    assert "CREATE TABLE warehouse.dim_renter" in script
+    assert script == empty.type("migrate", "sql", "--from", "base").stdout
+    empty.type("migrate", "upgrade")
+    assert "dim_renter" not in empty.type("migrate", "sql").stdout
+    assert (
+        "DROP TABLE IF EXISTS warehouse.dim_renter"
+        in empty.type("migrate", "sql", "--downgrade", "-1").stdout
+    )
+    assert "down to which" in empty.type("migrate", "sql", "--downgrade", code=2).error
+
+
 def test_a_warehouse_that_newer_code_has_migrated_is_left_alone(empty: Harbour) -> None:
     empty.begin()
     (revision,) = (empty.project.folder / "migrations" / "versions").glob("*.py")

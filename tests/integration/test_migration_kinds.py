@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
-from tests.shipyard import Yard, column, of, put, tables
+from tests.shipyard import HASTY, Yard, column, of, put, tables
 
-from strandline.testing.migration import assert_migrations_round_trip
+from strandline.testing.migration import assert_migrations_round_trip, snapshot
 from strandline.warehouse.database import Database
 
 
@@ -286,3 +286,43 @@ def _with_ports(wanted: list[sa.Table]) -> list[sa.Table]:
             port = sa.Table("dim_port", metadata, column("port_key", sa.Integer), key("port_key"))
         return [*wanted, port] if port not in wanted else wanted
     return wanted
+
+
+def richly(label: Any, tons: Any) -> list[sa.Table]:
+    """With all that a column can be part of."""
+    return of(
+        column("ship_id", sa.BigInteger, nullable=False),
+        column("label", label, nullable=False, server_default="none", comment="It's a name"),
+        column("tons", tons),
+        key("ship_id", "label"),
+        sa.UniqueConstraint("label", "tons", name="uq_fact_ship_it"),
+        sa.CheckConstraint("tons > 0 AND label <> ''", name="sound"),
+        sa.Index(None, "tons", postgresql_where=sa.text("tons > 3")),
+        sa.Index("ix_fact_ship_lower", sa.text("lower(label)")),
+    )
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        richly(sa.String(40), sa.BigInteger),
+        richly(sa.String(40), sa.Numeric(9, 2)),
+        richly(sa.String(12), sa.Integer),
+    ],
+    ids=["bigint", "numeric", "shorter"],
+)
+def test_a_type_of_a_large_table_is_changed_beside_it(yard: Yard, after: list[sa.Table]) -> None:
+    before = richly(sa.String(40), sa.Integer)
+    yard.revise(before)
+    yard.upgrade()
+    yard.put(before[0], *NAMED)
+    first = snapshot(yard.database)
+    written = yard.revise(after)
+    beside = replace(HASTY, small=0)
+    yard.upgrade(patience=beside, allow_destructive=True)
+    then = snapshot(yard.database)
+    assert yard.status(after).differences == []
+    yard.downgrade(patience=beside, allow_destructive=True)
+    assert snapshot(yard.database) == first, written.changes
+    yard.upgrade(patience=beside, allow_destructive=True)
+    assert snapshot(yard.database) == then

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from strandline.cli.option import App, AsJson, DatabaseUrl, importing, stoppable
+from strandline.errors import EXIT_DONE, EXIT_FAILED
 
 migrate_app = typer.Typer(help="The tables, changed by revisions that are reviewed.", no_args_is_help=True)
 
@@ -49,6 +50,9 @@ def revision(
         list[str] | None,
         typer.Option("--fill", help="What rows that are there get, as in fact_order.discount=0."),
     ] = None,
+    data: Annotated[
+        bool, typer.Option("--data", help="One that changes rows, to be filled in; tables stay as they are.")
+    ] = False,
     allow_destructive: Destructive = False,
     database_url: DatabaseUrl = None,
     app: App = None,
@@ -57,6 +61,9 @@ def revision(
     """Write the revision that brings the warehouse to what the models say."""
     from strandline.cli import commands, migration
 
+    if data:
+        migration.print_written(migration.revise_rows(message), as_json=as_json, then="Fill it in")
+        return
     settings = commands.read_settings(database_url, app)
     with importing(settings.app):
         pipelines = commands.find(settings)
@@ -86,7 +93,7 @@ def upgrade(
             is_upgrade=True,
             allow_destructive=allow_destructive,
             patience=(lock_timeout, attempts, batch),
-            note=lambda what: print(what, file=sys.stderr),  # noqa: T201  # progress
+            note=migration.say,
         )
     migration.print_moved(moved, as_json=as_json)
 
@@ -113,7 +120,7 @@ def downgrade(
             is_upgrade=False,
             allow_destructive=allow_destructive,
             patience=(lock_timeout, attempts, batch),
-            note=lambda what: print(what, file=sys.stderr),  # noqa: T201  # progress
+            note=migration.say,
         )
     migration.print_moved(moved, as_json=as_json)
 
@@ -127,3 +134,34 @@ def status(database_url: DatabaseUrl = None, app: App = None, as_json: AsJson = 
     with importing(settings.app):
         pipelines = commands.find(settings)
     migration.print_state(migration.look(pipelines, settings), as_json=as_json)
+
+
+@migrate_app.command(context_settings={"ignore_unknown_options": True})
+def sql(
+    to: Annotated[
+        str | None, typer.Argument(metavar="REVISION", help="Up to which, all unless told; or down.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Behind which; the one that the warehouse is at unless told.")
+    ] = None,
+    downgrade: Annotated[bool, typer.Option("--downgrade", help="What takes them back.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Print what an upgrade would type, as a script for psql."""
+    from strandline.cli import commands, migration
+
+    settings = commands.read_settings(database_url)
+    sys.stdout.write(migration.script(settings, to, since=since, is_upgrade=not downgrade))
+
+
+@migrate_app.command()
+def check(database_url: DatabaseUrl = None, app: App = None, as_json: AsJson = False) -> None:
+    """End with 1 where the models differ from the head of the migrations, for pipelines that test."""
+    from strandline.cli import commands, migration
+
+    settings = commands.read_settings(database_url, app)
+    with importing(settings.app):
+        pipelines = commands.find(settings)
+    state = migration.look(pipelines, settings)
+    migration.print_state(state, as_json=as_json)
+    raise typer.Exit(EXIT_DONE if state.is_current else EXIT_FAILED)

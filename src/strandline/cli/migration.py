@@ -43,6 +43,31 @@ def revise(pipelines: Sequence[Any], settings: Settings, *, message: str, hints:
         )
 
 
+def revise_rows(message: str) -> migration.Written:
+    """Write a revision that changes rows."""
+    return migration.data_revision(Path.cwd(), message=message)
+
+
+def script(settings: Settings, to: str | None, *, since: str | None, is_upgrade: bool) -> str:
+    """What an upgrade or downgrade would type; unless told, from where the warehouse stands."""
+    if to is None and not is_upgrade:
+        raise DeclarationError(
+            "--downgrade: it is not said down to which revision",
+            hint="Type: strandline migrate sql --downgrade -1, or base for all of them",
+        )
+    if since is None:
+        with commands.warehouse(settings) as database:
+            since = migration.stands_at(Path.cwd(), database)
+    return migration.statements(
+        Path.cwd(), settings.schemas, to=to or "head", since=since, is_upgrade=is_upgrade
+    )
+
+
+def say(what: str) -> None:
+    """A step that is being done."""
+    sys.stderr.write(f"{what}\n")
+
+
 def move(
     settings: Settings,
     to: str,
@@ -82,7 +107,7 @@ def print_files(files: Sequence[Path], *, as_json: bool) -> None:
     sys.stdout.write('Next: strandline migrate revision -m "the beginning"\n')
 
 
-def print_written(written: migration.Written, *, as_json: bool) -> None:
+def print_written(written: migration.Written, *, as_json: bool, then: str = "Read it") -> None:
     """What the revision is about, and where it is."""
     file = written.file and os.path.relpath(written.file)
     if as_json:
@@ -97,7 +122,7 @@ def print_written(written: migration.Written, *, as_json: bool) -> None:
     if file is None:
         say("Nothing differs; no revision was written.\n")
     else:
-        say(f"\n{file}\nRead it, then type: strandline migrate upgrade\n")
+        say(f"\n{file}\n{then}, then type: strandline migrate upgrade\n")
 
 
 def _print_left(left: Sequence[str]) -> None:

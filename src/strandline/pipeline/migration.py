@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from alembic import command, context
 from alembic.script import ScriptDirectory
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, select, text
 
 from strandline.errors import DataWouldBeLost, DeclarationError, SchemaOutOfDate
 from strandline.pipeline.definition import Pipeline
-from strandline.settings import Settings
+from strandline.settings import Schemas, Settings
 from strandline.warehouse import embedded, managed
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
@@ -82,7 +83,7 @@ def revision(
             hint=f"Say what they get, in SQL, as in --fill {found.unfilled[0]}=0; a column of a dimension may"
             " also be optional at first.",
         )
-    changes, left = [it.what for it in found.changes], list(found.left)
+    changes, left = found.told, list(found.left)
     if not found.changes:
         return Written(None, [], [], left)
     lost = {"upgrade": found.loses(is_upgrade=True), "downgrade": found.loses(is_upgrade=False)}
@@ -94,6 +95,24 @@ def revision(
         loses=lost,
     )
     return Written(file, changes, lost["upgrade"], left)
+
+
+def data_revision(folder: Path, *, message: str) -> Written:
+    """Write a revision that changes rows and no table, to be filled in."""
+    return Written(environment.write(_ours(folder, None), message, upgrade=DATA_UP, downgrade=DATA_DOWN))
+
+
+DATA_UP: Final = (
+    "# Rows are changed in batches; what is broken off goes on, and no row is changed twice:",
+    "# online.update(",
+    '#     "dim_customer",',
+    '#     {"segment": "lower(segment)"},',
+    '#     where="segment <> lower(segment)",',
+    "#     schema=schemas.warehouse,",
+    "# )",
+    "pass",
+)
+DATA_DOWN: Final = ("# As it stands, the rows stay as they are.", "pass")
 
 
 def _ours(folder: Path, database: Database | None) -> ScriptDirectory:
@@ -139,6 +158,15 @@ def current(database: Database, connection: Connection) -> tuple[str, ...]:
         text("SELECT count(*) FROM pg_tables WHERE schemaname || '.' || tablename = :name"), {"name": name}
     )
     return tuple(connection.scalars(select(managed.VERSION.c.version_num))) if there else ()
+
+
+def stands_at(folder: Path, database: Database) -> str:
+    """The revision at which the database stands, or `base`. Raises SchemaOutOfDate in the middle of one."""
+    _ours(folder, database)
+    with database.connect() as connection, connection.begin():
+        if half := journal.unfinished(database, connection):
+            raise _is_half_applied(database, half)
+        return ",".join(current(database, connection)) or "base"
 
 
 @dataclass(frozen=True)
@@ -210,9 +238,7 @@ def _move(
     with database.connect() as connection, connection.begin():
         at, half = current(database, connection), journal.unfinished(database, connection)
     if half and not is_upgrade:
-        raise SchemaOutOfDate(
-            f"{database.shown}: revision {half[0]['revision']} is half applied", hint=managed.UPGRADE
-        )
+        raise _is_half_applied(database, half)
     _check_losses(scripts, at, to, allow_destructive=allow_destructive, is_upgrade=is_upgrade)
     config = environment.configuration(folder)
     config.attributes[OPTION] = work
@@ -221,6 +247,12 @@ def _move(
     with database.connect() as connection, connection.begin():
         now = current(database, connection)
     return Moved(work.done, ", ".join(now) or None)
+
+
+def _is_half_applied(database: Database, half: Sequence[Mapping[str, Any]]) -> SchemaOutOfDate:
+    return SchemaOutOfDate(
+        f"{database.shown}: revision {half[0]['revision']} is half applied", hint=managed.UPGRADE
+    )
 
 
 @contextmanager
@@ -292,7 +324,7 @@ def status(folder: Path, database: Database, needed: Wanted) -> State:
         if behind or half:
             return State(list(at), head, behind, half, None, [])
         found = _difference(scripts, database, connection, needed)
-    return State(list(at), head, [], [], [it.what for it in found.changes], list(found.left))
+    return State(list(at), head, [], [], found.told, list(found.left))
 
 
 def _pending(scripts: ScriptDirectory, at: Any) -> list[dict[str, Any]]:
@@ -308,6 +340,20 @@ def _pending(scripts: ScriptDirectory, at: Any) -> list[dict[str, Any]]:
         }
         for it in steps
     ]
+
+
+def statements(
+    folder: Path, schemas: Schemas, *, to: str = "head", since: str = "base", is_upgrade: bool = True
+) -> str:
+    """What `upgrade` from one revision to another would type, as a script for psql; no database is asked."""
+    written = StringIO()
+    config = environment.configuration(folder)
+    _ours(folder, None)
+    config.output_buffer = written
+    config.attributes[OPTION] = Work(schemas, None)
+    with _named():
+        (command.upgrade if is_upgrade else command.downgrade)(config, f"{since}:{to}", sql=True)
+    return written.getvalue()
 
 
 def run_migrations() -> None:

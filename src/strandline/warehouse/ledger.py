@@ -46,6 +46,16 @@ def alive(connection: Connection, run_ids: Sequence[int]) -> set[int]:
     return {it for it in run_ids if f"run:{it}" in held}
 
 
+def running(database: Database, connection: Connection) -> list[dict[str, Any]]:
+    """The runs that are going on."""
+    if not exists(database, connection):
+        return []
+    told = (state.run.c.run_id, state.run.c.pipeline, state.run.c.started_at)
+    found = connection.execute(select(*told).where(state.run.c.status == "running")).mappings().all()
+    living = alive(connection, [it["run_id"] for it in found])
+    return [dict(it) for it in found if it["run_id"] in living]
+
+
 def end(connection: Connection, run_id: int, *, status: str, error: str | None) -> datetime:
     """Close a run."""
     closed = update(state.run).where(state.run.c.run_id == run_id)

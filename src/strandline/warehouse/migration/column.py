@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TypeEngine
 
 from strandline.errors import SchemaOutOfDate
-from strandline.warehouse.migration import batch, catalog
+from strandline.warehouse.migration import batch, bookkeeping, catalog
 from strandline.warehouse.migration.comment import comment_on
 from strandline.warehouse.migration.rule import require
 from strandline.warehouse.migration.work import DIALECT, Place, Work, current, quote
@@ -117,12 +117,14 @@ def set_default(table: str, column: str, default: str | None, *, schema: str) ->
             work.short(f"ALTER TABLE {at.sql} ALTER COLUMN {quote(column)} {becomes}", on=at)
 
 
-def rename_column(table: str, old: str, new: str, *, schema: str) -> None:
-    """Call the column something else."""
+def rename_column(table: str, old: str, new: str, *, schema: str, model: str | None = None) -> None:
+    """Call the column something else; of this model, which runs know to have filled it."""
     work, at = current(), Place(schema, table)
     with work.step(f"rename column {at}.{old} to {new}") as is_due:
         if is_due and (work.database is None or old in catalog.columns(work, at)):
             work.short(f"ALTER TABLE {at.sql} RENAME COLUMN {quote(old)} TO {quote(new)}", on=at)
+        if is_due and model is not None:
+            bookkeeping.rename_filled(work, model, old, new)
 
 
 def change_type(

@@ -31,6 +31,8 @@ class Change:
     """Which data it takes away."""
     loses_back: str | None = None
     """Which data taking it back takes away."""
+    back: float | None = None
+    """Its place on the way down, where that is not the one on the way up."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Pair:
     """What the rows that are there get in columns that are new, where the model knows."""
     not_applicable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """What the member -2 gets in them, and by which condition it is found."""
+    model: str | None = None
+    before: str | None = None
+    """What the table was called."""
 
     @property
     def at(self) -> str:
@@ -87,8 +92,8 @@ def renamed(pair: Pair) -> tuple[Pair, list[Change]]:
             Change(
                 RENAME,
                 f"{pair.at}.{old} is called {new}",
-                (pair.step("rename_column", old, new),),
-                (pair.step("rename_column", new, old),),
+                (pair.step("rename_column", old, new, model=pair.model),),
+                (pair.step("rename_column", new, old, model=pair.model),),
             )
         )
         pair = replace(pair, there=_with_name(pair.there, old, new))
@@ -109,7 +114,7 @@ def _renames(pair: Pair) -> Iterator[tuple[str, str]]:
     """What is told to be renamed, and what belongs to it: `name` takes `previous_name` along."""
     for told, new in pair.hints.renames.items():
         table, _, old = told.partition(".")
-        if table == pair.name and old:
+        if table in (pair.name, pair.before) and old:
             for spelled in ("{}", "previous_{}", "{}_changed_at", "current_{}"):
                 before, after = spelled.format(old), spelled.format(new)
                 if _is_renamed(pair.there.columns, pair.wanted.columns, before, after):
@@ -245,7 +250,8 @@ def _column_changes(pair: Pair, there: ColumnShape, wanted: ColumnShape) -> Iter
         )
         up, down = (pair.step("change_type", name, render.type_(it)) for it in (wanted, there))
         what = f"{at} is {there.type} and not {wanted.type}"
-        yield Change(ALTER, what, (up,), (down,), loses=lost, loses_back=lost_back)
+        # Checks and indexes are told in terms of the type, so they come behind it in both directions.
+        yield Change(ALTER, what, (up,), (down,), loses=lost, loses_back=lost_back, back=DROP - 0.5)
     if there.is_required != wanted.is_required:
         yield _required(pair, name, is_required=wanted.is_required)
     if there.default != wanted.default and not wanted.generated:

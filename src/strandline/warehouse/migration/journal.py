@@ -68,6 +68,12 @@ def position(connection: Connection, revision: str, number: int) -> list[str] | 
     return found
 
 
+def told(connection: Connection, revision: str, *, what: str) -> list[str]:
+    """What another step of the revision has left for later ones."""
+    theirs = (STEP.c.revision == revision, STEP.c.what == what)
+    return list(connection.scalar(select(STEP.c.position).where(*theirs)) or ())
+
+
 def begin(connection: Connection, revision: str, number: int, *, what: str, is_upgrade: bool) -> None:
     """Note that the step is being done, whatever was noted of its number before."""
     row = {"revision": revision, "number": number, "what": what, "is_upgrade": is_upgrade}

@@ -7,6 +7,7 @@ in texts `{raw}`, `{staging}`, `{warehouse}`, `{analytics}` and `{strandline}` s
 from __future__ import annotations
 
 from strandline.warehouse.migration.batch import fill, update
+from strandline.warehouse.migration.bookkeeping import rename_model
 from strandline.warehouse.migration.column import (
     add_column,
     change_type,
@@ -49,6 +50,7 @@ __all__ = [
     "rename_column",
     "rename_constraint",
     "rename_index",
+    "rename_model",
     "rename_table",
     "require_column",
     "set_default",

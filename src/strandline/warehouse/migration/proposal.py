@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Table, select, text
 from sqlalchemy.schema import sort_tables
 
 from strandline.errors import DeclarationError
+from strandline.model.base import OWN, snake_case
 from strandline.model.path import nearest
+from strandline.warehouse import state
 from strandline.warehouse.database import Database
 from strandline.warehouse.migration import compare, render, shape
 from strandline.warehouse.migration.compare import Change, Hints, Pair
@@ -39,11 +41,18 @@ class Proposal:
     left: Sequence[str] = ()
     unfilled: Sequence[str] = field(default=())
 
+    @property
+    def told(self) -> list[str]:
+        """The differences in words."""
+        return [it.what for it in self.changes if it.what]
+
     def lines(self, *, is_upgrade: bool) -> list[str]:
         """The steps as Python."""
         if is_upgrade:
             return [line for it in self.changes for line in it.up]
-        return [line for it in reversed(self.changes) for line in it.down]
+        back = [*reversed(self.changes)]
+        back.sort(key=lambda it: -it.rank if it.back is None else -it.back)
+        return [line for it in back for line in it.down]
 
     def loses(self, *, is_upgrade: bool) -> list[str]:
         """What data goes."""
@@ -91,6 +100,10 @@ class Comparison:
         self.unfilled: list[str] = []
         self.touched: set[Key] = set()
         """The tables of which no view may be there while they change."""
+        self.before: dict[Key, str] = {}
+        """What renamed tables were called."""
+        self.noted: list[str] = []
+        """The names of models that runs have noted."""
 
     def proposal(self, connection: Connection) -> Proposal:
         """What is due."""
@@ -98,6 +111,7 @@ class Comparison:
         with connection.begin():
             schemas, there = self._read(connection)
             views = [] if self.is_first else self._views_there(connection)
+            self.noted = self._noted(connection, there)
         self._check_hints(shapes, there)
         changes = [*self._schemas(schemas), *self._tables(shapes, there)]
         changes += self._views(views)
@@ -115,6 +129,11 @@ class Comparison:
             for name, it in shape.read(connection, actual, known).items():
                 there[layer, name] = self._with_layers(it)
         return schemas, there
+
+    def _noted(self, connection: Connection, there: Mapping[Key, Shape]) -> list[str]:
+        if (OWN, state.inception.name) not in there:
+            return []
+        return list(connection.scalars(select(state.inception.c.model)))
 
     def _is_known(self, layer: str, name: str) -> bool:
         """Whether it is in the models, or in a revision; what others have made is theirs."""
@@ -164,7 +183,7 @@ class Comparison:
     def _tables(self, shapes: Mapping[Key, Shape], there: dict[Key, Shape]) -> Iterator[Change]:
         for table in sort_tables(self.wanted.tables):
             key = str(table.schema), table.name
-            yield from self._renamed_table(key, there)
+            yield from self._renamed_table(table, there)
             if key in there:
                 yield from self._pair(table, shapes[key], there[key])
             else:
@@ -174,22 +193,42 @@ class Comparison:
             if key not in wanted:
                 yield from self._gone_table(key, it)
 
-    def _renamed_table(self, key: Key, there: dict[Key, Shape]) -> Iterator[Change]:
-        layer, name = key
+    def _renamed_table(self, table: Table, there: dict[Key, Shape]) -> Iterator[Change]:
+        layer, name = key = str(table.schema), table.name
         for old, new in self.hints.renames.items():
-            if new == name and (layer, old) in there:
-                there[key] = there.pop((layer, old))
-                self.touched |= {(layer, old), key}
-                up, down = (
-                    call("rename_table", first, second, schema=render.schema(layer))
-                    for first, second in ((old, new), (new, old))
-                )
-                yield Change(compare.RENAME, f"{layer}.{old} is called {new}", (up,), (down,))
+            if new != name or (layer, old) not in there:
+                continue
+            there[key] = there.pop((layer, old))
+            self.touched |= {(layer, old), key}
+            self.before[key] = old
+            calls = [
+                call("rename_table", first, second, schema=render.schema(layer))
+                for first, second in ((old, new), (new, old))
+            ]
+            model = self.wanted.models.get(table)
+            if model is not None:
+                was = self._model_of(old)
+                calls[0] += "\n" + call("rename_model", was, model)
+                calls[1] += "\n" + call("rename_model", model, was)
+            yield Change(compare.RENAME, f"{layer}.{old} is called {new}", (calls[0],), (calls[1],))
+
+    def _model_of(self, table: str) -> str:
+        """What the model of this table was called, by what runs have noted, or by its name."""
+        noted = (it for it in self.noted if snake_case(it) == table)
+        return next(noted, "".join(part.title() for part in table.split("_")))
 
     def _pair(self, table: Table, wanted: Shape, there: Shape) -> Iterator[Change]:
         fills = self.wanted.fills.get(table, Fills())
+        key = str(table.schema), table.name
         pair = Pair(
-            str(table.schema), table.name, there, wanted, self.hints, fills.values, fills.not_applicable
+            *key,
+            there,
+            wanted,
+            self.hints,
+            fills.values,
+            fills.not_applicable,
+            self.wanted.models.get(table),
+            self.before.get(key),
         )
         pair, changes = compare.renamed(pair)
         changes += compare.table_changes(pair)
@@ -230,8 +269,9 @@ class Comparison:
             )
         for key, view in wanted.items():
             old = known.get(key)
-            if old is None or old.comment != view.comment or (view.layer, view.of) in self.touched:
-                yield from _changed_view(old, view)
+            is_touched = (view.layer, view.of) in self.touched
+            if old is None or old.comment != view.comment or is_touched:
+                yield from _changed_view(old, view, is_touched=is_touched)
         for key, old in known.items():
             if key not in wanted:
                 yield Change(
@@ -258,11 +298,14 @@ def _is_ours(view: View) -> bool:
     return any(re.fullmatch(it, view.says) for it in patterns)
 
 
-def _changed_view(old: View | None, view: View) -> Iterator[Change]:
+def _changed_view(old: View | None, view: View, *, is_touched: bool) -> Iterator[Change]:
+    """A table whose columns change lets no view stand on it meanwhile; else one takes the other's place."""
     what = f"view {view.layer}.{view.name} is {'not there' if old is None else 'another one'}"
-    if old is not None:
+    if old is not None and is_touched:
         yield Change(compare.GONE, what, (_dropped(old),), (_made(old),))
-    yield Change(compare.VIEW, what, (_made(view),), (_dropped(view),))
+        yield Change(compare.VIEW, "", (_made(view),), (_dropped(view),))
+    else:
+        yield Change(compare.VIEW, what, (_made(view),), (_dropped(view) if old is None else _made(old),))
 
 
 def _made(view: View) -> str:

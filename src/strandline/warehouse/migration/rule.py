@@ -143,16 +143,30 @@ def validate(work: Work, at: Place, name: str) -> None:
 
 
 def _add_by_index(work: Work, at: Place, name: str, definition: str, *, is_there: bool) -> None:
+    if definition.startswith("PRIMARY KEY"):
+        for column in names_in(_parts(definition)[2]):
+            require(work, at, column)
+    build_index(work, at, twin(name), index_of(definition))
+    drop = [_drop(at, name)] if is_there else []
+    work.short(*drop, f"ALTER TABLE {at.sql} ADD {by_index(name, definition, index=twin(name))}", on=at)
+
+
+def _parts(definition: str) -> tuple[str, ...]:
     found = BY_INDEX.fullmatch(definition)
     assert found is not None, definition
-    kind, nulls, columns, include, rest = found.groups(default="")
-    if kind == "PRIMARY KEY":
-        for column in names_in(columns):
-            require(work, at, column)
-    build_index(work, at, twin(name), f"{UNIQUE}btree {columns}{include}{nulls}")
-    drop = [_drop(at, name)] if is_there else []
-    using = f"CONSTRAINT {quote(name)} {kind} USING INDEX {quote(twin(name))}{rest}"
-    work.short(*drop, f"ALTER TABLE {at.sql} ADD {using}", on=at)
+    return found.groups(default="")
+
+
+def index_of(definition: str) -> str:
+    """The index that a primary key or unique constraint is kept by."""
+    _, nulls, columns, include, _ = _parts(definition)
+    return f"{UNIQUE}btree {columns}{include}{nulls}"
+
+
+def by_index(name: str, definition: str, *, index: str) -> str:
+    """The constraint as it stands in a statement, kept by an index that is there and gets its name."""
+    kind, *_, rest = _parts(definition)
+    return f"CONSTRAINT {quote(name)} {kind} USING INDEX {quote(index)}{rest}"
 
 
 def names_in(columns: str) -> list[str]:

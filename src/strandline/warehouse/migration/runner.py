@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.schema import CreateSchema
 
 from strandline.errors import WarehouseBusy
 from strandline.model.base import OWN
-from strandline.warehouse import lock, managed
+from strandline.warehouse import ledger, lock, managed
 from strandline.warehouse.database import Database
 from strandline.warehouse.migration import journal
-from strandline.warehouse.migration.work import Work
+from strandline.warehouse.migration.work import Work, quote
+
+LOSING: Final = re.compile(
+    r"\bDROP\s+(TABLE|SCHEMA)\s+\S+(\s+EXISTS\s+\S+)?|\bDROP\s+COLUMN\s+\S+(\s+EXISTS\s+\S+)?"
+    r"|\bTRUNCATE\s+(TABLE\s+)?\S+|\bDELETE\s+FROM\s+\S+",
+    re.IGNORECASE,
+)
+"""Statements that take data away."""
+
+WAIT: Final = "Wait until it has ended, then type the same again."
 
 
 def write_down(work: Work) -> None:
@@ -27,6 +37,11 @@ def write_down(work: Work) -> None:
         strandline=work,
     )
     _watch(work)
+    say = context.get_context().impl.static_output
+    say("-- For psql, outside of a transaction: psql -v ON_ERROR_STOP=1 -f FILE\n")
+    say(f"SET lock_timeout = {work.patience.milliseconds // 2};\n")
+    if context.get_starting_revision_argument() in (None, "base"):
+        say(f"CREATE SCHEMA IF NOT EXISTS {quote(work.schemas.strandline)};\n")
     context.run_migrations()
 
 
@@ -36,6 +51,7 @@ def carry_out(work: Work, database: Database) -> None:
         _hold(database, connection)
         try:
             _begin(database, connection)
+            _guard(work, connection)
             context.configure(
                 connection=connection,
                 version_table=managed.VERSION_TABLE,
@@ -52,6 +68,16 @@ def carry_out(work: Work, database: Database) -> None:
                 connection.rollback()
                 with connection.begin():
                     lock.release_all(connection)
+
+
+def _guard(work: Work, connection: Connection) -> None:
+    """Refuse what a revision types itself and what takes data away; steps of ours say so themselves."""
+
+    @event.listens_for(connection, "before_cursor_execute")
+    def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        found = LOSING.search(statement)
+        if found and managed.VERSION_TABLE not in statement and journal.STEP.name not in statement:
+            work.destroy(f"types {' '.join(found[0].split())}")
 
 
 def _watch(work: Work) -> None:
@@ -91,5 +117,11 @@ def _hold(database: Database, connection: Connection) -> None:
             raise WarehouseBusy(
                 f"{database.shown}: a run or another migration is going on"
                 f"{lock.describe_holder(connection, lock.MIGRATION)}",
-                hint="Wait until it has ended (strandline status shows runs), then type the same again.",
+                hint=WAIT,
+            )
+        for it in ledger.running(database, connection):
+            raise WarehouseBusy(
+                f"{database.shown}: run {it['run_id']} of {it['pipeline']} is going on, since"
+                f" {it['started_at']:%Y-%m-%d %H:%M:%S} UTC",
+                hint=WAIT,
             )

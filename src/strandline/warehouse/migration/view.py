@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from strandline.warehouse import view
-from strandline.warehouse.migration import catalog
-from strandline.warehouse.migration.work import Place, current, literal
+from typing import Final
 
-GRANTS = """
+from strandline.warehouse import view
+from strandline.warehouse.migration import catalog, journal
+from strandline.warehouse.migration.work import Place, Work, current, literal
+
+DROP: Final = "drop view {}"
+
+GRANTS: Final = """
     SELECT 'GRANT ' || string_agg(a.privilege_type, ', ') || ' ON ' || c.oid::regclass || ' TO '
         || CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grant
     FROM pg_class c, aclexplode(c.relacl) a
@@ -22,7 +26,7 @@ def create_view(name: str, query: str, *, schema: str, comment: str) -> None:
         there = catalog.relation(work, at)
         if is_due and (there is None or there.comment != comment):
             # Who may read the old one may read the new one.
-            grants = [it.grant for it in work.ask(GRANTS, name=at.sql)]
+            grants = _grants(work, at) or _noted(work, at)
             work.short(
                 f"DROP VIEW IF EXISTS {at.sql}",
                 f"CREATE VIEW {at.sql} AS {work.named(query)}",
@@ -32,12 +36,28 @@ def create_view(name: str, query: str, *, schema: str, comment: str) -> None:
             )
 
 
+def _grants(work: Work, at: Place) -> list[str]:
+    return [it.grant for it in work.ask(GRANTS, name=at.sql)]
+
+
+def _noted(work: Work, at: Place) -> list[str]:
+    """The grants of one that this revision has dropped before."""
+    if work.database is None:
+        return []
+    with work.database.begin() as connection:
+        return journal.told(connection, work.revision, what=DROP.format(at))
+
+
 def drop_view(name: str, *, schema: str) -> None:
-    """Drop the view; a view holds nothing."""
+    """Drop the view; a view holds nothing, and who may read it is noted for the one that comes after it."""
     work, at = current(), Place(schema, name)
-    with work.step(f"drop view {at}") as is_due:
-        if is_due:
-            work.short(f"DROP VIEW IF EXISTS {at.sql}", on=at)
+    with work.step(DROP.format(at)) as is_due:
+        if not is_due:
+            return
+        if work.database is not None and (grants := _grants(work, at)):
+            with work.database.begin() as connection:
+                journal.move(connection, work.revision, work.number, position=grants, rows=0)
+        work.short(f"DROP VIEW IF EXISTS {at.sql}", on=at)
 
 
 def raw_log_functions() -> None:

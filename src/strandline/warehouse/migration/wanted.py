@@ -23,7 +23,7 @@ from strandline.model.dimension import SPECIAL_MEMBERS, Dimension, placeholder
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.prepared import Prepared
-from strandline.warehouse import raw, state, view
+from strandline.warehouse import erasure, mention, pseudonym, raw, state, stopover, view
 from strandline.warehouse.migration.work import DIALECT, literal, quote
 from strandline.warehouse.schema import Model, tables_of
 
@@ -31,6 +31,10 @@ OF_CURRENT: Final = "The members of {} as they are now"
 OF_LOG: Final = "The raw log of {} as JSON"
 ALWAYS_THE_SAME: Final = ("valid_to", "is_current", "is_deleted")
 """Columns that are the same in every row that is current."""
+
+
+DECLARE_THEIRS: Final = (erasure, mention, pseudonym, stopover)
+"""Modules with tables of ours, which are known once these are loaded."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +70,25 @@ class Wanted:
     tables: Sequence[Table]
     views: Sequence[View] = ()
     fills: dict[Table, Fills] = field(default_factory=dict)
+    models: dict[Table, str] = field(default_factory=dict)
+    """What the models of tables are called, as the ledger and the marks know them."""
 
 
 def wanted(models: Iterable[Model], logs: Iterable[Table]) -> Wanted:
     """What these models and raw logs need; and what the user declares besides, as plain tables."""
     models, logs = list(models), list(dict.fromkeys(logs))
-    tables = [*state.OWN_TABLES.sorted_tables, DimAudit.table(), *logs, *tables_of(models)]
+    tables = [*own_tables(), DimAudit.table(), *logs, *tables_of(models)]
     dimensions = [it for it in models if issubclass(it, Dimension)]
     views = [*map(of_log, logs), *map(of_dimension, dimensions)]
     fills = {it.table(): _fills(it) for it in models if issubclass(it, Dimension | Combination)}
-    return Wanted(list(dict.fromkeys([*tables, *_plain(tables)])), views, fills)
+    named = {it.table(): it.__name__ for it in models}
+    return Wanted(list(dict.fromkeys([*tables, *_plain(tables)])), views, fills, named)
+
+
+def own_tables() -> list[Table]:
+    """The tables of our schema, wherever they are declared."""
+    assert all(DECLARE_THEIRS)
+    return state.OWN_TABLES.sorted_tables
 
 
 def _plain(known: Sequence[Table]) -> list[Table]:

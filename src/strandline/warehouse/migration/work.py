@@ -19,7 +19,7 @@ from sqlalchemy import Connection, CursorResult, text
 from sqlalchemy.dialects.postgresql import psycopg as driver
 from sqlalchemy.exc import DBAPIError
 
-from strandline.errors import DataWouldBeLost, DeclarationError, WarehouseBusy
+from strandline.errors import DataWouldBeLost, DeclarationError, WarehouseBusy, WarehouseError
 from strandline.model.base import SCHEMAS
 from strandline.settings import Schemas
 from strandline.warehouse.database import Database
@@ -52,6 +52,8 @@ class Patience:
     batch: int = 10_000
     longest_pause: float = 5.0
     """Seconds between two attempts."""
+    small: int = 8 << 20
+    """Bytes: a table up to that size is written anew at once, where that is needed."""
 
     @property
     def milliseconds(self) -> int:
@@ -139,6 +141,7 @@ class Work:
         """A step of the revision; False: it was done before the revision was broken off."""
         self.number += 1
         if self.database is None:
+            op.get_context().impl.static_output(f"-- {what}")
             yield True
             return
         with op.get_context().autocommit_block():  # what stands before it in the revision is done
@@ -184,6 +187,17 @@ class Work:
     def write(self, act: Callable[[Connection], T], *, on: Place) -> T:
         """Do this in one transaction that changes rows."""
         return self._try(act, on=on, limits={"lock_timeout": self.patience.milliseconds * 10})
+
+    def glance(self, act: Callable[[Connection], T], *, on: Place) -> T:
+        """What this finds out by changing something, which is then taken back."""
+
+        def look(connection: Connection) -> T:
+            with connection.begin_nested() as changes:
+                found = act(connection)
+                changes.rollback()
+            return found
+
+        return self._try(look, on=on, limits={"lock_timeout": self.patience.milliseconds // 2})
 
     def _run(
         self, statements: Sequence[str], *, on: Place, limits: Mapping[str, int], in_transaction: bool = True
@@ -238,7 +252,7 @@ class Work:
             try:
                 yield alone
             finally:
-                for name in limits:
+                for name in () if alone.invalidated else limits:
                     run(alone, f"RESET {name}")
 
     def _weigh(self, error: BaseException | None, on: Place) -> None:
@@ -250,6 +264,12 @@ class Work:
                 f"{on}: to change it takes longer than the {self.patience.lock_timeout:g} s for which readers"
                 " may wait",
                 hint="At a quiet time let them wait longer, with --lock-timeout.",
+            ) from error
+        if isinstance(error, reason.DependentObjectsStillExist | reason.FeatureNotSupported):
+            detail = getattr(error, "diag", None) and error.diag.message_detail
+            raise WarehouseError(
+                f"{on}: {str(error).splitlines()[0]}" + (f": {' '.join(detail.split())}" if detail else ""),
+                hint="Drop what stands on it, type the same again, and make it anew.",
             ) from error
         if error is not None:
             raise error

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase, settings
 from tests import warm
 
-from strandline.warehouse import schema
+from strandline.testing import create_tables
 from strandline.warehouse.database import Database
 
 pytest_plugins = ["strandline.testing.plugin"]
@@ -19,12 +19,7 @@ settings.register_profile("first_failure", phases=[Phase.explicit, Phase.generat
 @pytest.fixture(scope="session")
 def warehouse_schema() -> Callable[[Database], None]:
     """Every test's database has strandline's own tables, and no model's."""
-
-    def create(database: Database) -> None:
-        with database.begin() as connection:
-            schema.prepare(database, connection, models=[], others=[])
-
-    return create
+    return create_tables()
 
 
 @pytest.fixture(scope="session")

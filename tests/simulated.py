@@ -15,7 +15,6 @@ from random import Random
 from pydantic import AwareDatetime, Field
 from sqlalchemy import URL, Connection, String, select
 from sqlalchemy.orm import Mapped
-from tests.written import row_versions
 
 from strandline.model import Dimension, Mapper, attribute, field
 from strandline.pipeline import Deletes, Pipeline, Rejects, RunReport, run
@@ -49,6 +48,7 @@ from strandline.testing.simulator import (
     Simulator,
     Thing,
 )
+from strandline.testing.written import row_versions
 from strandline.warehouse import mark, raw
 from strandline.warehouse.check import check
 from strandline.warehouse.database import Database

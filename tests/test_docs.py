@@ -32,6 +32,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from inspect import getsource
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,7 +43,7 @@ from pydantic import BaseModel
 from sqlalchemy.types import TypeDecorator
 from tests.documentation import PORT, ROOT, Block, Reader, blocks
 
-from strandline import errors
+from strandline import errors, testing
 from strandline.cli.app import app
 from strandline.model import calendar
 from strandline.model import type as column_type
@@ -54,7 +55,8 @@ from strandline.settings import Settings
 from strandline.settings.check import Choice
 from strandline.settings.own import Log, Notify
 from strandline.source import HttpSource
-from strandline.testing import postgres
+from strandline.testing import plugin, postgres
+from strandline.testing.simulator import Simulator
 from strandline.warehouse import fact, raw, scd, staging, state
 
 DOCS = ROOT / "docs"
@@ -207,6 +209,17 @@ def test_the_reference_names_every_error_with_its_exit_code() -> None:
 def test_the_reference_names_every_public_name() -> None:
     for module in map(import_module, ["strandline", *(f"strandline.{part}" for part in PARTS)]):
         assert not missing(module.__all__, names_known_in(module)), module.__name__
+
+
+def test_the_reference_of_testing_names_all_that_there_is() -> None:
+    said = set(re.findall(r"`(\w+)", reference("testing")))
+    fixtures = re.findall(r"^@pytest\.fixture.*\ndef (\w+)", getsource(plugin), re.MULTILINE)
+
+    assert not missing(testing.__all__, said)
+    assert fixtures
+    assert not missing(fixtures, rows_of("testing"))
+    methods = {name for name in vars(Simulator) if not name.startswith("_")} - {"fault_of"}
+    assert not missing(methods, set(re.findall(r"`\.(\w+)", reference("testing"))))
 
 
 def names_known_in(module: ModuleType) -> set[str]:

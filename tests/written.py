@@ -1,47 +1,11 @@
-"""Whether anything was written to a table, also an identical row; and whether it is what it should be."""
+"""Whether an aggregate is what it should be."""
 
 from collections import Counter
-from typing import Any
 
-from sqlalchemy import Connection, Table, column, inspect, literal_column, select, text
+from sqlalchemy import select
 
 from strandline.model import Aggregate
 from strandline.warehouse.database import Database
-from strandline.warehouse.dialect import is_sqlite
-
-
-def row_versions(database: Database, *tables: Table) -> list[tuple[Any, ...]]:
-    """Something that stays the same for as long as nobody writes to these tables.
-
-    PostgreSQL's own mark of who wrote a row changes with every write, also an identical one. On SQLite
-    triggers count the writes, from the first call on.
-    """
-    with database.begin() as connection:
-        if is_sqlite(database.engine):
-            return [_count(connection, database, table) for table in tables]
-        return [
-            (table.name, *row)
-            for table in tables
-            for row in connection.execute(
-                select(*table.primary_key, literal_column("xmin::text").label("written_by"))
-                .select_from(table)
-                .order_by(*table.primary_key)
-            )
-        ]
-
-
-def _count(connection: Connection, database: Database, table: Table) -> tuple[Any, ...]:
-    counter = f"written_{table.name}"
-    if not inspect(connection).has_table(counter):
-        connection.execute(text(f"CREATE TABLE main.{counter} (what TEXT)"))
-        for what in ("INSERT", "UPDATE", "DELETE"):
-            connection.execute(
-                text(
-                    f"CREATE TEMPORARY TRIGGER {counter}_{what} AFTER {what} ON {database.qualified(table)}"
-                    f" BEGIN INSERT INTO {counter} VALUES ('{what}'); END"
-                )
-            )
-    return (table.name, len(connection.execute(select(column("what")).select_from(text(counter))).all()))
 
 
 def assert_is_its_query(database: Database, aggregate: type[Aggregate]) -> None:

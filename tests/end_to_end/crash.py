@@ -1,19 +1,14 @@
-"""A small shop's pipeline, as a program whose runs can be killed at any moment:
-`python -m tests.end_to_end.crash API_URL`.
-"""
+"""A small shop's pipeline, whose runs are killed by `test_crash.py`."""
 
-import sys
 from datetime import date, datetime
 from decimal import Decimal
 
 from pydantic import AwareDatetime
 from sqlalchemy import Integer, String
 from sqlalchemy.orm import Mapped
-from tests.end_to_end.kill import serve
 
 from strandline import (
     Cursor,
-    Database,
     Dimension,
     Fact,
     HttpSource,
@@ -30,12 +25,9 @@ from strandline import (
     grain,
     measure,
     references,
-    run,
     stream,
 )
 from strandline.model import Calendar, Span
-from strandline.pipeline import RunReport
-from strandline.pipeline.load import Load
 from strandline.source import LinkHeader, PageNumber
 
 PAGE = 20
@@ -146,14 +138,3 @@ class StallSale(Mapper[Sale, FactSale]):
 stall = Pipeline("stall")
 stall.sync(Stall.buyers, StallBuyer)
 stall.sync(Stall.sales, StallSale)
-
-
-def run_stall(database: Database, url: str) -> RunReport:
-    """One run, in small chunks."""
-    Load.chunk_records = CHUNK
-    with Stall(settings=StallSettings(base_url=url)) as source:
-        return run(stall, database, sources={"stall": source})
-
-
-if __name__ == "__main__":
-    serve(lambda day, database: run_stall(database, f"{sys.argv[1]}/{day}").exit_code)

@@ -1,15 +1,12 @@
-"""Every way to read a source piece by piece, as a program whose runs can be killed at any moment:
-`python -m tests.end_to_end.ferry API_URL FOLDER`.
-"""
+"""Every way to read a source piece by piece, whose runs are killed by `test_killed_read.py`."""
 
-import sys
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, SecretStr
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped
-from tests.end_to_end.kill import serve
 
 from strandline import (
     Cursor,
@@ -31,7 +28,6 @@ from strandline import (
     stream,
 )
 from strandline.pipeline.backfill import backfill
-from strandline.pipeline.load import Load
 from strandline.source import Csv, FileSource, PageNumber, Parents, Partitions, RefreshToken
 from strandline.source.file.reader import Reader
 
@@ -133,7 +129,7 @@ class Ferries(HttpSource):
 class Fares(FileSource):
     """Price lists in a folder."""
 
-    root = sys.argv[2] if len(sys.argv) > 2 else "."
+    root = "."
 
     @stream(Fare, key="id", effective_at="at")
     def fares(self, since: str | None) -> Pages:
@@ -202,14 +198,14 @@ fares = Pipeline("fares")
 fares.sync(Fares.fares, FerryFare)
 
 
-def go(which: str, database: Database) -> int:
-    """One run of that kind, in small chunks: `run/3` reads from the API's third copy."""
-    Load.chunk_records = Reader.settles = CHUNK
-    Reader.page_rows = ROWS
-    kind, _, number = which.partition("/")
+def go(database: Database) -> int:
+    """One run of the kind that FERRY names, in small chunks: `run/3` reads from the API's third copy."""
+    Reader.settles, Reader.page_rows = CHUNK, ROWS
+    kind, _, number = os.environ["FERRY"].partition("/")
     if kind == "files":
+        Fares.root = os.environ["FERRY_FOLDER"]
         return run(fares, database).exit_code
-    with Ferries(settings=FerrySettings(base_url=f"{sys.argv[1]}/{number}")) as source:
+    with Ferries(settings=FerrySettings(base_url=f"{os.environ['FERRY_URL']}/{number}")) as source:
         sources = {"ferries": source}
         if kind not in ("backfill", "pieces"):
             return run(ferries, database, sources=sources, width=3 if kind == "width" else 1).exit_code
@@ -223,7 +219,3 @@ def go(which: str, database: Database) -> int:
             sources=sources,
             width=3 if kind == "pieces" else 1,
         ).exit_code
-
-
-if __name__ == "__main__":
-    serve(go)

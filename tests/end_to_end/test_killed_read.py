@@ -1,4 +1,4 @@
-"""kill -9 at random points while a source is read piece by piece: nothing lost, nothing twice.
+"""kill -9 at points while a source is read piece by piece: nothing lost, nothing twice.
 
 Partitions and children, several streams at once, files, the pieces of a backfill, one by one and several at
 once; all that is read from the API is read with refresh tokens that are good for one use, exchanged again and
@@ -8,19 +8,17 @@ again on the way.
 import itertools
 import json
 import os
-import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import URL
 from tests.effort import TIMES
 from tests.end_to_end import ferry
-from tests.end_to_end.kill import Runner, Scene, kill_often
 
-from strandline.testing import ReceivedRequest, Response, ScriptedApi, Tokens
+from strandline.testing import ReceivedRequest, Response, ScriptedApi, Tokens, crash_anywhere
+from strandline.warehouse.database import Database
 
 SEED = 20261128
 USES = 6
@@ -123,7 +121,7 @@ def api() -> Iterator[ScriptedApi]:
 
 
 @pytest.fixture(scope="module")
-def runner(api: ScriptedApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+def environment(api: ScriptedApi, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("fares")
     for number in range(15):
         # The same keys in all, and often in one: what is read again is told apart from the latest of its key.
@@ -132,26 +130,35 @@ def runner(api: ScriptedApi, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         file = folder / f"{number:02}.csv"
         file.write_text("id,price,at\n" + "".join(lines))
         os.utime(file, (number, number))  # of one just written nobody knows whether it is whole
-    env = {"STRANDLINE_SECRET_KEY": Fernet.generate_key().decode(), "STRANDLINE_HOME": str(home)}
-    made = Runner(ferry, api.url, str(folder), env=env)
-    yield made
-    made.close()
+    return {
+        "FERRY_URL": api.url,
+        "FERRY_FOLDER": str(folder),
+        "STRANDLINE_SECRET_KEY": Fernet.generate_key().decode(),
+        "STRANDLINE_HOME": str(home),
+    }
 
 
 @pytest.mark.parametrize("kind", ["run", "width", "backfill", "pieces", "files"])
 @pytest.mark.parametrize("kills", [2, pytest.param(25 * TIMES, marks=pytest.mark.nightly)])
 def test_a_read_that_is_killed_at_any_moment_and_run_again_leaves_what_an_undisturbed_one_leaves(
-    runner: Runner, api: ScriptedApi, postgres_server: URL, warehouse_template: str, kind: str, kills: int
+    environment: dict[str, str], api: ScriptedApi, warehouse: Database, kind: str, kills: int
 ) -> None:
     numbers = itertools.count(len(api.requests))
 
-    def which() -> str:
+    def which() -> dict[str, str]:
         number = next(numbers)
         _serve(api, number)
-        return f"{kind}/{number}"
+        return {"FERRY": f"{kind}/{number}"}
 
-    queries = FILE_STATE if kind == "files" else API_STATE
-    scene = Scene(which, warehouse_template, queries)
-    kill_often(runner, postgres_server, [scene], kills=kills, dice=random.Random(f"{SEED} {kind}"))
-    assert scene.expected["raw fares" if kind == "files" else "raw passages"]
+    killed = crash_anywhere(
+        "tests.end_to_end.ferry:go",
+        warehouse,
+        environment=environment,
+        days=[which],
+        kills=kills,
+        seed=SEED,
+        queries=FILE_STATE if kind == "files" else API_STATE,
+        chunk_records=ferry.CHUNK,
+    )
+    assert len(killed) == kills
     assert kind == "files" or sum(it.path.endswith("/token") for it in api.requests) > kills

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import URL, MetaData, Table, text
-from tests.written import row_versions
 
 from strandline.errors import DeclarationError
 from strandline.pipeline import Pipeline, promotion
 from strandline.testing import postgres
 from strandline.testing.project import Outcome, Project
+from strandline.testing.written import row_versions
 from strandline.warehouse import occurrence
 from strandline.warehouse.database import Database
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 from tests.integration.ward import AggStreet, DimDoctor, DimPatient, FactTreatment, Ward, ward
-from tests.written import assert_is_its_query, row_versions
+from tests.written import assert_is_its_query
 
 from strandline.errors import DeclarationError, UnknownKey, WarehouseError
 from strandline.pipeline import Certificate, RunReport, erase, run
 from strandline.pipeline.extent import choose
 from strandline.pipeline.replay import replay
+from strandline.testing.written import row_versions
 from strandline.warehouse import cluster, erasure, state
 from strandline.warehouse.database import Database
 

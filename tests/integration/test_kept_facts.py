@@ -12,7 +12,6 @@ from sqlalchemy import String, func, select, text
 from sqlalchemy.orm import Mapped
 from tests.integration.test_erasure import Canaries, dump
 from tests.memory import pages
-from tests.written import row_versions
 
 from strandline.model import (
     CustomFields,
@@ -35,6 +34,7 @@ from strandline.pipeline.pruning import prune
 from strandline.pipeline.replay import replay
 from strandline.pipeline.restoration import restore
 from strandline.source import Pages, Personal, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse import state
 from strandline.warehouse.database import Database
 

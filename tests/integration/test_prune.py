@@ -10,7 +10,6 @@ from sqlalchemy import String, func, select
 from sqlalchemy.orm import Mapped
 from tests.memory import Given, pages
 from tests.property.club import Club, DimName, DimPerson, DimPersonProfile, FactPresence, club
-from tests.written import row_versions
 
 from strandline.errors import DeclarationError
 from strandline.model import (
@@ -30,6 +29,7 @@ from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.pipeline.pruning import PruneReport, StreamPrune, prune
 from strandline.pipeline.replay import replay
 from strandline.source import Pages, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse import prune as pruning
 from strandline.warehouse import state
 from strandline.warehouse.check import check

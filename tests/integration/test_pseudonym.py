@@ -11,7 +11,6 @@ from sqlalchemy import String, func, select, text
 from sqlalchemy.orm import Mapped
 from tests.integration.test_erasure import dump
 from tests.memory import pages
-from tests.written import row_versions
 
 from strandline.errors import DeclarationError, UnknownKey
 from strandline.model import (
@@ -32,6 +31,7 @@ from strandline.model import (
 from strandline.pipeline import Certificate, Pipeline, RunReport, erase, run, unique
 from strandline.pipeline.replay import replay
 from strandline.source import Page, Pages, Personal, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse import pseudonym
 from strandline.warehouse.database import Database
 

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select, text
 from tests.integration.test_erasure import Canaries, dump, erased, load, sent, treatment
 from tests.integration.ward import DimPatient, FactTreatment, ward
-from tests.written import row_versions
 
 from strandline.pipeline.pruning import prune
 from strandline.pipeline.replay import replay
 from strandline.pipeline.restoration import restore
+from strandline.testing.written import row_versions
 from strandline.warehouse import mention
 from strandline.warehouse.database import Database
 

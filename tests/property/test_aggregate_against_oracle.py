@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 from tests.effort import cases
 from tests.property.sale import AggAdoption, AggBusyArea, AggHelp, Till, till
-from tests.written import row_versions
 
 from strandline.pipeline import RunReport, run
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 10, tzinfo=UTC)

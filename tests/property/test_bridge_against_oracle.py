@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, SelectBase, String, func, select, text
 from sqlalchemy.orm import Mapped
 from tests.effort import cases
 from tests.memory import pages
-from tests.written import assert_is_its_query, row_versions
+from tests.written import assert_is_its_query
 
 from strandline.model import (
     Aggregate,
@@ -37,6 +37,7 @@ from strandline.model import (
 from strandline.model.base import Base
 from strandline.pipeline import Pipeline, Rejects, run
 from strandline.source import Pages, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse.bridge import wrong_weights
 from strandline.warehouse.database import Database
 

@@ -18,12 +18,12 @@ from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped
 from tests.effort import cases
 from tests.memory import pages
-from tests.written import row_versions
 
 from strandline.model import CustomFields, Dimension, Fact, Mapper, attribute, field, grain
 from strandline.pipeline import Pipeline, run
 from strandline.pipeline.replay import replay
 from strandline.source import Pages, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

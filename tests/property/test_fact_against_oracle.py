@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select, text
 from tests.effort import cases
 from tests.property.house import Desk, DimGuest, FactCall, FactVisit, Phone, house
-from tests.written import row_versions
 
 from strandline.pipeline import RunReport, run
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

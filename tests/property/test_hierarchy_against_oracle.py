@@ -17,7 +17,6 @@ from sqlalchemy import String, select, text
 from sqlalchemy.orm import Mapped
 from tests.effort import cases
 from tests.memory import pages
-from tests.written import row_versions
 
 from strandline.model import (
     Dimension,
@@ -33,6 +32,7 @@ from strandline.model import (
 from strandline.model.base import Base
 from strandline.pipeline import Pipeline, RunReport, run
 from strandline.source import Pages, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse import state
 from strandline.warehouse.database import Database
 

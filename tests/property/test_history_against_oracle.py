@@ -18,12 +18,12 @@ from pydantic import AwareDatetime
 from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped
 from tests.effort import cases
-from tests.written import row_versions
 
 from strandline.model import Dimension, Mapper, Money, attribute, field
 from strandline.model.dimension import BEGINNING
 from strandline.pipeline import Pipeline, RunReport, run
 from strandline.source import Page, Pages, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 

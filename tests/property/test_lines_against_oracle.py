@@ -20,7 +20,7 @@ from sqlalchemy import Integer, SelectBase, String, func, select, text
 from sqlalchemy.orm import Mapped
 from tests.effort import cases
 from tests.memory import pages
-from tests.written import assert_is_its_query, row_versions
+from tests.written import assert_is_its_query
 
 from strandline.model import (
     Aggregate,
@@ -36,6 +36,7 @@ from strandline.model import (
 )
 from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.source import Pages, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

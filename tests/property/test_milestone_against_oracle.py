@@ -19,7 +19,6 @@ from sqlalchemy import String, select, text
 from sqlalchemy.orm import Mapped
 from tests.effort import cases
 from tests.memory import pages
-from tests.written import row_versions
 
 from strandline.model import (
     AccumulatingSnapshot,
@@ -36,6 +35,7 @@ from strandline.model import (
 )
 from strandline.pipeline import Pipeline, Rejects, RunReport, run
 from strandline.source import Pages, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,11 +17,11 @@ from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped
 from tests.effort import cases
 from tests.memory import pages
-from tests.written import row_versions
 
 from strandline.model import Dimension, Fact, Mapper, UtcDateTime, attribute, field, grain, references
 from strandline.pipeline import Pipeline, run
 from strandline.source import Pages, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

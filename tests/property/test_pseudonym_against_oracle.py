@@ -25,11 +25,11 @@ from tests.property.test_retraction_against_oracle import (
     purchase,
     shopper,
 )
-from tests.written import row_versions
 
 from strandline.errors import UnknownKey
 from strandline.pipeline import erase, run
 from strandline.pipeline.replay import replay
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 
 CASES = itertools.count(1)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 from tests.effort import cases
 from tests.property.ward import DimSwab, FactSwab, FirstWard, Ward, first_ward, ward
-from tests.written import row_versions
 
 from strandline.pipeline import run
 from strandline.pipeline.release import retry
+from strandline.testing.written import row_versions
 from strandline.warehouse import raw, reject, state
 from strandline.warehouse.database import Database
 

@@ -29,12 +29,13 @@ from tests.property.depot import (
     depot,
     first_depot,
 )
-from tests.written import assert_is_its_query, row_versions
+from tests.written import assert_is_its_query
 
 from strandline.pipeline import RunReport, run
 from strandline.pipeline.load import Load
 from strandline.pipeline.replay import replay
 from strandline.pipeline.report import Silence
+from strandline.testing.written import row_versions
 from strandline.warehouse import state
 from strandline.warehouse.check import check
 from strandline.warehouse.database import Database

@@ -17,7 +17,6 @@ from pydantic import AwareDatetime
 from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped
 from tests.memory import pages
-from tests.written import row_versions
 
 from strandline.model import (
     CustomFields,
@@ -36,6 +35,7 @@ from strandline.model import (
 from strandline.pipeline import Pipeline, erase, run
 from strandline.pipeline.replay import replay
 from strandline.source import Pages, Personal, Record, Source, stream
+from strandline.testing.written import row_versions
 from strandline.warehouse.database import Database
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

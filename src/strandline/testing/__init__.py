@@ -27,7 +27,11 @@ HOMES = {
     "Tokens": "testing.tokens",
     "Truncated": "testing.server",
     "assert_drawn": "testing.drawn",
+    "assert_idempotent": "testing.idempotence",
     "assert_migrations_round_trip": "testing.migration",
+    "assert_order_independent": "testing.order",
+    "crash_anywhere": "testing.crash",
+    "create_tables": "testing.tables",
     "example_records": "testing.record",
     "records": "testing.record",
 }

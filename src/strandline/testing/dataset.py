@@ -1,5 +1,5 @@
 """Records as a scripted API pages them: encoded once, cut by the paging style, filtered by a `since`
-parameter.
+parameter, whatever it is called.
 
     style         request                        says what is next by page          ?page=1&page_size=100
     nothing (an empty page ends it); "total_pages" and "has_more" are there offset
@@ -62,7 +62,9 @@ class Dataset:
         style: Style = "page",
         records_at: str | None = "data",
         since_field: str | None = None,
+        since_param: str = "since",
     ) -> None:
+        self._since_param = since_param
         self._page_size = page_size
         self._style = style
         self._records_at = records_at
@@ -76,7 +78,7 @@ class Dataset:
 
     def page(self, query: Mapping[str, str], *, url: str) -> ServedPage:
         """What the API answers to these parameters; `url` is its own, for links."""
-        since = query.get("since") if self._since is not None else None
+        since = query.get(self._since_param) if self._since is not None else None
         records = self._select(since)
         window = self._window(query, len(records))
         following = self._following(query, window, url)

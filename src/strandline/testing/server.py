@@ -153,14 +153,21 @@ class ScriptedApi:
         style: Style = "page",
         records_at: str | None = "data",
         since_field: str | None = None,
+        since_param: str = "since",
     ) -> Dataset:
         """Serve the records in pages; again for the same path replaces them. `Dataset` tells what each
         style looks like.
 
-        With a `since_field`, `?since=…` leaves out records whose value there is lower.
+        With a `since_field`, `?since=…`, or what `since_param` calls it, leaves out records whose value there
+        is lower.
         """
         dataset = Dataset(
-            records, page_size=page_size, style=style, records_at=records_at, since_field=since_field
+            records,
+            page_size=page_size,
+            style=style,
+            records_at=records_at,
+            since_field=since_field,
+            since_param=since_param,
         )
 
         def answer(request: ReceivedRequest) -> Response:

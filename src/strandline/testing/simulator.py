@@ -121,6 +121,12 @@ class Simulator(ScriptedApi):
                 self._deleted[key] = self._stamp(key)
                 del self._things[key]
 
+    def clear(self) -> None:
+        """Have nothing any more, as if nothing had ever been there."""
+        with self._changing:
+            self._things.clear()
+            self._deleted.clear()
+
     def meanwhile(self, *changes: Callable[[], None]) -> None:
         """Let these happen one after the other, each behind another page of things that is sent."""
         with self._changing:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Column, Connection, MetaData, Table, insert
 
 from strandline.model.base import NAMING
@@ -84,3 +87,48 @@ def put(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
 def column(name: str, *parts: Any, **arguments: Any) -> Column[Any]:
     """A column."""
     return Column(name, *parts, **arguments)
+
+
+@contextmanager
+def session(database: Database, name: str = "report") -> Iterator[psycopg.Connection[Any]]:
+    """Somebody else, in psql say."""
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, application_name=name) as connection:
+        yield connection
+
+
+@contextmanager
+def reading(database: Database, *tables: str, patience: float) -> Iterator[list[int]]:
+    """Meanwhile somebody reads these tables again and again, where they are there; at the end nothing was
+    ever waited for longer than these seconds. How often it was read is appended.
+    """
+    over, begun = threading.Event(), threading.Event()
+    wrong: list[str] = []
+    times: list[int] = []
+
+    def read() -> None:
+        count = 0
+        with session(database) as connection:
+            connection.autocommit = True
+            connection.execute(f"SET lock_timeout = {int(patience * 1000)}")
+            while not over.is_set():
+                for table in tables:
+                    try:
+                        connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+                        count += 1
+                    except psycopg.errors.UndefinedTable:
+                        pass
+                    except psycopg.errors.LockNotAvailable as error:
+                        wrong.append(str(error))
+                begun.set()
+        times.append(count)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert begun.wait(30)
+    try:
+        yield times
+    finally:
+        over.set()
+        reader.join()
+    assert wrong == []

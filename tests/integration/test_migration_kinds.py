@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
-from tests.shipyard import HASTY, Yard, column, of, put, tables
+from tests.shipyard import HASTY, Yard, column, of, put, reading, tables
 
 from strandline.testing.migration import assert_migrations_round_trip, snapshot
 from strandline.warehouse.database import Database
+from strandline.warehouse.migration.wanted import View
+from strandline.warehouse.migration.work import Patience
 
 
 def key(*names: str) -> sa.PrimaryKeyConstraint:
@@ -33,6 +35,8 @@ class Kind:
     hints: dict[str, Any] = field(default_factory=dict)
     step: str = ""
     """What the revision does."""
+    views: tuple[list[View], list[View]] = ([], [])
+    """Before and after."""
 
 
 ROWS = [{"ship_id": number} for number in range(1, 8)]
@@ -42,6 +46,12 @@ LABEL, TONS = ("label", sa.String(40)), ("tons", sa.Integer)
 
 def plain(*extra: Any) -> list[sa.Table]:
     return ship(column(*LABEL), column(*TONS), *extra)
+
+
+def view(*columns: str, table: str = "fact_ship") -> list[View]:
+    """The one of the ships as they are now."""
+    query = f"SELECT {', '.join(columns)} FROM {{warehouse}}.{table}"
+    return [View("warehouse", "fact_ship_current", query, f"The members of {table} as they are now", table)]
 
 
 def spell(*extra: Any, tons: Any = sa.Integer, label: Any = None) -> list[sa.Table]:
@@ -235,6 +245,28 @@ KINDS: dict[str, Kind] = {
         {"renames": {"fact_ship.label": "title"}},
         "rename_column",
     ),
+    "a column that is computed": Kind(
+        plain(), plain(column("double", sa.Integer, sa.Computed("tons * 2"))), NAMED, step="sa.Computed"
+    ),
+    "a new view": Kind(plain(), plain(), NAMED, step="create_view", views=([], view("ship_id"))),
+    "another view": Kind(
+        plain(), plain(), NAMED, step="tons", views=(view("ship_id"), view("ship_id", "tons"))
+    ),
+    "a view that is gone": Kind(plain(), plain(), NAMED, step="drop_view", views=(view("ship_id"), [])),
+    "a type below a view": Kind(
+        plain(), spell(tons=sa.BigInteger), NAMED, step="drop_view", views=(view("tons"), view("tons"))
+    ),
+    "a column below a view is renamed": Kind(
+        plain(),
+        ship(column("title", sa.String(40)), column(*TONS)),
+        NAMED,
+        {"renames": {"fact_ship.label": "title"}},
+        "rename_column",
+        (view("label"), view("title")),
+    ),
+    "a column below a view is gone": Kind(
+        plain(), ship(column(*TONS)), NAMED, {"drops": True}, "drop_column", (view("label"), view("tons"))
+    ),
     "a table that is renamed": Kind(
         plain(sa.Index(None, "label")),
         tables(
@@ -262,9 +294,9 @@ def yard(tmp_path: Path, warehouse: Database) -> Yard:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_change_goes_up_and_down_and_up_again_on_rows(yard: Yard, kind: str) -> None:
     given = KINDS[kind]
-    yard.revise(_with_ports(given.before))
+    yard.revise(_with_ports(given.before), views=given.views[0])
     yard.upgrade()
-    first = yard.read(yard.revise(_with_ports(given.after), **given.hints))
+    first = yard.read(yard.revise(_with_ports(given.after), views=given.views[1], **given.hints))
     yard.downgrade("base", allow_destructive=True)
 
     def fill(connection: sa.Connection, revision: str) -> None:
@@ -272,8 +304,9 @@ def test_a_change_goes_up_and_down_and_up_again_on_rows(yard: Yard, kind: str) -
             put(connection, given.before[0], *given.rows)
 
     assert given.step in first
-    assert_migrations_round_trip(yard.database, yard.folder, fill=fill)
-    state = yard.status(_with_ports(given.after))
+    with reading(yard.database, "warehouse.fact_ship", patience=Patience().lock_timeout):
+        assert_migrations_round_trip(yard.database, yard.folder, fill=fill)
+    state = yard.status(_with_ports(given.after), views=given.views[1])
     assert (state.differences, state.pending) == ([], [])
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from tests.shipyard import HASTY, Yard, column, of
+from tests.shipyard import HASTY, Yard, column, of, reading, session
 
 from strandline.errors import DataWouldBeLost, SchemaOutOfDate, WarehouseBusy, WarehouseError
 from strandline.pipeline import migration
@@ -23,6 +21,7 @@ from strandline.testing.migration import snapshot
 from strandline.warehouse import cluster, ledger, lock, schema
 from strandline.warehouse.database import Database
 from strandline.warehouse.migration.wanted import View
+from strandline.warehouse.migration.work import Place, Work
 
 VIEW = View(
     "warehouse",
@@ -70,14 +69,6 @@ def type_in(yard: Yard, statement: str) -> None:
         connection.execute(sa.text(statement))
 
 
-@contextmanager
-def session(yard: Yard, name: str = "report") -> Iterator[psycopg.Connection[Any]]:
-    """Somebody else, in psql say."""
-    url = yard.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url, application_name=name) as connection:
-        yield connection
-
-
 def test_a_reader_never_waits_longer_than_the_lock_timeout(yard: Yard) -> None:
     """Its own lock_timeout would tell, whatever the machine does meanwhile; long reports are in the way of
     the migration all the time.
@@ -100,47 +91,40 @@ def test_a_reader_never_waits_longer_than_the_lock_timeout(yard: Yard) -> None:
         fills={"fact_ship.shown": "upper(label)"},
     )
     over = threading.Event()
-    wrong: list[str] = []
-    read = 0
-
-    def reader() -> None:
-        nonlocal read
-        with session(yard) as connection:
-            connection.autocommit = True
-            connection.execute(f"SET lock_timeout = {int(waits * 1000)}")
-            while not over.is_set():
-                try:
-                    connection.execute("SELECT count(*) FROM warehouse.fact_ship").fetchone()
-                    read += 1
-                except psycopg.errors.LockNotAvailable as error:
-                    wrong.append(str(error))
 
     def reporter() -> None:
-        with session(yard) as connection:
+        with session(yard.database) as connection:
             while not over.is_set():
                 connection.execute("SELECT count(*) FROM warehouse.fact_ship").fetchone()
                 time.sleep(0.4)
                 connection.commit()
                 time.sleep(0.1)
 
-    threads = [threading.Thread(target=reader), threading.Thread(target=reporter)]
-    for it in threads:
-        it.start()
+    slow = threading.Thread(target=reporter)
+    slow.start()
     try:
         patience = replace(HASTY, lock_timeout=waits, attempts=50, batch=5_000, small=0)
-        yard.upgrade(patience=patience)
-        yard.downgrade(patience=patience, allow_destructive=True)
+        with reading(yard.database, "warehouse.fact_ship", patience=waits) as times:
+            yard.upgrade(patience=patience)
+            yard.downgrade(patience=patience, allow_destructive=True)
     finally:
         over.set()
-        for it in threads:
-            it.join()
-    assert wrong == []
-    assert read > 10
+        slow.join()
+    assert times[0] > 10
+
+
+def test_statements_that_keep_readers_out_together_take_no_longer_than_readers_may_wait(yard: Yard) -> None:
+    work = Work(Schemas(), yard.database, patience=replace(HASTY, lock_timeout=0.4))
+    place = Place("warehouse", "fact_ship")
+    slow = ["SELECT pg_sleep(0.25)"] * 2
+    with pytest.raises(WarehouseBusy, match=r"takes longer than the 0\.4 s for which readers may wait"):
+        work.short("LOCK TABLE warehouse.fact_ship", *slow, on=place)
+    work.short("LOCK TABLE warehouse.fact_ship", slow[0], on=place)
 
 
 def test_who_is_in_the_way_is_named_and_typing_it_again_goes_on(yard: Yard) -> None:
     yard.revise(ships(column("crew", sa.Integer), sa.CheckConstraint("tons > 0", name="tons")))
-    with session(yard, "metabase") as report:
+    with session(yard.database, "metabase") as report:
         report.execute("SELECT * FROM warehouse.fact_ship")
         with pytest.raises(WarehouseBusy) as caught:
             yard.upgrade(patience=replace(HASTY, lock_timeout=0.1, attempts=2))
@@ -163,12 +147,12 @@ def test_an_index_that_was_left_half_built_is_built_anew(yard: Yard) -> None:
     wanted = ships(sa.Index(None, "label"))
     yard.revise(wanted)
     said: list[str] = []
-    with session(yard) as old:
+    with session(yard.database) as old:
         old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         old.execute("SELECT count(*) FROM warehouse.fact_ship")  # it may want to see what it has seen
         building = threading.Thread(target=lambda: said.append(_fails(yard)))
         building.start()
-        with session(yard) as other:
+        with session(yard.database) as other:
             other.autocommit = True
             while building.is_alive() and other.execute(KILL).fetchone() == (0,):
                 time.sleep(0.02)

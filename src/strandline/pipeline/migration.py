@@ -112,7 +112,11 @@ DATA_UP: Final = (
     "# )",
     "pass",
 )
-DATA_DOWN: Final = ("# As it stands, the rows stay as they are.", "pass")
+DATA_DOWN: Final = (
+    "# As it stands, the rows stay as they are. Then say beside `revision` what is another for good, as in",
+    '# rewrites = ["warehouse.dim_customer.segment"].',
+    "pass",
+)
 
 
 def _ours(folder: Path, database: Database | None) -> ScriptDirectory:

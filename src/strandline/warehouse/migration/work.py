@@ -170,9 +170,10 @@ class Work:
         """Run these in one transaction that keeps readers out of the table for as long as they may wait."""
         limits = {
             "lock_timeout": self.patience.milliseconds // 2,
-            "statement_timeout": self.patience.milliseconds,
+            # A process that is stopped between two statements must not keep the lock.
+            "idle_in_transaction_session_timeout": self.patience.milliseconds,
         }
-        self._run(statements, on=on, limits=limits)
+        self._run(statements, on=on, limits=limits, within=self.patience.milliseconds)
 
     def slow(self, statement: str, *, on: Place) -> None:
         """Run one that takes its time and keeps nobody out who reads or writes."""
@@ -200,7 +201,13 @@ class Work:
         return self._try(look, on=on, limits={"lock_timeout": self.patience.milliseconds // 2})
 
     def _run(
-        self, statements: Sequence[str], *, on: Place, limits: Mapping[str, int], in_transaction: bool = True
+        self,
+        statements: Sequence[str],
+        *,
+        on: Place,
+        limits: Mapping[str, int],
+        within: int | None = None,
+        in_transaction: bool = True,
     ) -> None:
         if self.database is None:
             for it in statements:
@@ -208,7 +215,11 @@ class Work:
             return
 
         def act(connection: Connection) -> None:
+            began = time.monotonic()
             for it in statements:
+                if within is not None:  # together, for whoever waits for the first waits for all of them
+                    left = within - int((time.monotonic() - began) * 1000)
+                    run(connection, f"SET LOCAL statement_timeout = {max(left, 1)}")
                 run(connection, it)
 
         self._try(act, on=on, limits=limits, in_transaction=in_transaction)

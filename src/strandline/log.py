@@ -13,9 +13,8 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from strandline.secrecy import KNOWN
 
@@ -30,13 +29,12 @@ NUMBERS: Final[Mapping[Level, int]] = {
 }
 
 
-@dataclass
-class Manner:
+class Manner(NamedTuple):
     """How things are said."""
 
     format: Format = "auto"
     level: Level = "info"
-    loggers: Mapping[str, Level] = field(default_factory=dict)
+    loggers: Mapping[str, Level] = MappingProxyType({})
     """Levels of single libraries; others are heard from warnings on, and with debug from info on."""
 
     @property
@@ -64,6 +62,31 @@ def set_up(manner: Manner) -> None:
     # SQLAlchemy gives its own loggers a level, so it has to be told.
     for name, level in {"sqlalchemy.engine": statements, **manner.loggers}.items():
         logging.getLogger(name).setLevel(NUMBERS[level])
+
+
+class Voice(NamedTuple):
+    """How this process speaks here and now, for another one that it starts."""
+
+    manner: Manner | None
+    """None: nobody has set it up, so it is the program's business."""
+    facts: dict[str, object]
+    secrets: tuple[str, ...]
+
+
+def voice() -> Voice:
+    """How to speak as this process does."""
+    is_set_up = any(isinstance(it, _Libraries) for it in logging.getLogger().handlers)
+    manner = _manner._replace(loggers=dict(_manner.loggers)) if is_set_up else None
+    return Voice(manner, dict(_bound.get()), KNOWN.secrets())
+
+
+def speak(as_: Voice) -> None:
+    """Speak as another process does."""
+    KNOWN.hide(as_.secrets)
+    _bound.set(as_.facts)
+    if as_.manner is not None:
+        set_up(as_.manner)
+        adopt()
 
 
 def adopt() -> None:

@@ -64,6 +64,11 @@ class Secrecy:
         with self._lock:
             self._names |= {it.lower() for it in names} - NEVER_PERSONAL
 
+    def secrets(self) -> tuple[str, ...]:
+        """The values that are hidden for good."""
+        with self._lock:
+            return tuple(self._secrets)
+
     def scrub(self, text: str) -> str:
         """The text with every known secret hidden."""
         with self._lock:

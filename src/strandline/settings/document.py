@@ -6,10 +6,10 @@ YAML is loaded here only, and only where there is such a file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path as File
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from strandline.settings.problem import Path, Problem, dotted
 
@@ -17,8 +17,10 @@ MOST_VALUES: Final = 10_000
 """A file of a few lines can name billions by its aliases."""
 
 
-@dataclass(frozen=True)
-class Mark:
+NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+
+class Mark(NamedTuple):
     """Where something stands, from 1 on."""
 
     line: int
@@ -28,16 +30,15 @@ class Mark:
         return f"{self.line}:{self.column}"
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """What a file says. One that cannot be read says nothing, and has the problem."""
 
     name: str
     """As it is shown: config.yaml."""
-    values: dict[str, Any] = field(default_factory=dict)
-    keys: Mapping[Path, Mark] = field(default_factory=dict)
+    values: Mapping[str, Any] = NOTHING
+    keys: Mapping[Path, Mark] = NOTHING
     """Where the key of a value stands."""
-    places: Mapping[Path, Mark] = field(default_factory=dict)
+    places: Mapping[Path, Mark] = NOTHING
     """Where the value itself stands."""
     problems: tuple[Problem, ...] = ()
 

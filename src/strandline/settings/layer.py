@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path as File
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
@@ -23,8 +22,7 @@ SEPARATOR: Final = "__"
 MISSING: Final = object()
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a value comes from."""
 
     kind: Kind
@@ -44,8 +42,7 @@ class Origin:
         return f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """The values of one place for one settings class."""
 
     kind: Kind
@@ -87,8 +84,7 @@ class _Given(EnvSettingsSource):
             return value
 
 
-@dataclass(frozen=True)
-class Variables:
+class Variables(NamedTuple):
     """Names and values: of the environment, of `.env`, or of files that are called as variables are."""
 
     kind: Kind

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from strandline.errors import DeclarationError, SettingsMissing, SettingsWrong
 
@@ -15,8 +15,7 @@ Path = tuple[str | int, ...]
 """The way to a value: ("crm", "page_size")."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One setting that is wrong, or is not there."""
 
     name: str

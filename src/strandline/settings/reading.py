@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
@@ -30,8 +29,7 @@ MOST_LETTERS = 60
 """So many of a wrong value are shown."""
 
 
-@dataclass(frozen=True)
-class Reading(Generic[S]):
+class Reading(NamedTuple, Generic[S]):
     """What everything around says of one settings class."""
 
     cls: type[S]
@@ -127,15 +125,12 @@ def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-@dataclass
 class _Files:
     """What the files say of one class, and what is wrong with it."""
 
-    cls: type[BaseSettings]
-    prefix: str
-    section: Path
-    around: Surroundings
-    problems: list[Problem] = field(default_factory=list)
+    def __init__(self, cls: type[BaseSettings], around: Surroundings, *, prefix: str, section: Path) -> None:
+        self.cls, self.around, self.prefix, self.section = cls, around, prefix, section
+        self.problems: list[Problem] = []
 
     def layers(self) -> Iterator[Layer]:
         """One for each file that says anything."""
@@ -232,7 +227,7 @@ def read(
     flags: Mapping[str, Any] | None = None,
 ) -> Reading[S]:
     """Read the class's settings from all that is around, and from the flags that were typed."""
-    files = _Files(cls, prefix, section, around)
+    files = _Files(cls, around, prefix=prefix, section=section)
     variables = [it.layer(cls, prefix) for it in around.variables]
     layers = (layer.of_flags(flags or {}), *variables, *files.layers())
     return Reading(cls, owner, prefix, section, around, layers, tuple(files.problems))

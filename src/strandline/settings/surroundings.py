@@ -6,10 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from dotenv import dotenv_values
 
@@ -29,8 +27,7 @@ TYPED: ContextVar[str | None] = ContextVar("TYPED", default=None)
 """The environment that was typed; it is in the environment too, for the processes that this one starts."""
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """The variables and files that settings are read from, highest first."""
 
     environment: Variables
@@ -43,7 +40,7 @@ class Surroundings:
     typed: str | None = None
     """The environment, where it was typed."""
 
-    @cached_property
+    @property
     def variables(self) -> tuple[Variables, ...]:
         """All that has names as variables have."""
         return self.environment, self.dotenv, self.secrets

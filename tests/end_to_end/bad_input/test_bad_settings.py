@@ -175,3 +175,16 @@ def test_what_a_source_says_against_its_settings_is_told(project: Project) -> No
     project.environment["STRANDLINE_CRM__BASE_URL"] = "nonsense"
 
     assert "base_url 'nonsense' is no http:// or https:// URL" in project.strandline("config", "check").error
+
+
+def test_a_run_goes_on_and_says_which_variables_nobody_reads(project: Project) -> None:
+    project.environment |= {
+        "STRANDLINE_WORKRES": "2",
+        "STRANDLINE_CRM__PAGES": "2",
+        "STRANDLINE_ELSEWHERE": "2",
+    }
+    done = project.strandline("run", "crm")
+
+    assert done.code == 0
+    assert done.stderr.count("a variable that nobody reads") == 2
+    assert "did you mean STRANDLINE_WORKERS" in done.stderr

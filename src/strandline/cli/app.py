@@ -33,6 +33,7 @@ from strandline.cli.option import (
     stoppable,
 )
 from strandline.cli.plan import plan
+from strandline.cli.profile import profile
 from strandline.cli.quarantine import quarantine_app
 from strandline.cli.removal import erase, erasures, prune, restore
 from strandline.cli.runs import runs
@@ -252,7 +253,7 @@ def stop_database(as_json: AsJson = False) -> None:
 
 
 # Commands that have a file of their own.
-for command in (check, discover, doctor, erase, erasures, plan, prune, restore, runs):
+for command in (check, discover, doctor, erase, erasures, plan, profile, prune, restore, runs):
     app.command()(command)
 
 

@@ -64,7 +64,7 @@ def print_fields(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
             **it,
             "declared": it["is_declared"],
             "types": ", ".join(it["types"]),
-            "filled": _percent(it["fill_rate"]),
+            "filled": percent(it["fill_rate"]),
             "examples": ", ".join(json.dumps(value, ensure_ascii=False) for value in it["examples"]),
         }
         for it in found
@@ -73,7 +73,8 @@ def print_fields(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     paper.console().print(output.table(rows, columns=columns))
 
 
-def _percent(rate: float) -> str:
+def percent(rate: float) -> str:
+    """The rate as people read it."""
     # A field that is there now and then is never shown as one that is always, or never, there.
     if 0 < rate < 0.001:
         return "<0.1%"

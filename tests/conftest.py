@@ -7,6 +7,7 @@ import pytest
 from hypothesis import Phase, settings
 from tests import warm
 
+from strandline.secrecy import KNOWN
 from strandline.testing import create_tables
 from strandline.warehouse.database import Database
 
@@ -14,6 +15,13 @@ pytest_plugins = ["strandline.testing.plugin"]
 
 # For those who want to know whether a test fails, and not with which smallest example: see tests/mutation.
 settings.register_profile("first_failure", phases=[Phase.explicit, Phase.generate])
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_its_own() -> Iterator[None]:
+    """What one test holds for a secret is not hidden in what another reads."""
+    with KNOWN.forgetting():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -177,6 +177,15 @@ def test_nothing_is_mocked_or_patched(path: Path) -> None:
             assert (node.value.id, node.attr) not in PATCHES
 
 
+@pytest.mark.parametrize("path", OURS, ids=str)
+def test_the_log_says_what_happened_in_words_of_our_own(path: Path) -> None:
+    """They are not masked: what comes from elsewhere is a fact beside them, or is scrubbed first."""
+    for call in (it for it in ast.walk(ast.parse(path.read_text())) if isinstance(it, ast.Call)):
+        if re.fullmatch(r"log\.(warn|say|detail|fail)", ast.unparse(call.func)):
+            said = ast.unparse(call.args[0])
+            assert isinstance(call.args[0], ast.Constant) or said.startswith("KNOWN.scrub("), said
+
+
 def test_no_two_test_models_have_one_name() -> None:
     """One process may collect all tests, and SQLAlchemy keeps all their tables in one place."""
     bases = r"Dimension|\w*Fact|\w+Snapshot|Aggregate|Bridge|Hierarchy"

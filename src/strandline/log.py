@@ -2,7 +2,8 @@
 
 A program that has set structlog up itself keeps its own way. structlog is loaded when the first line is said:
 most runs say nothing, and should not wait for it. Each line has what is bound around it, the run and the
-stream for instance, and has no secret in it.
+stream for instance, and has no secret in it. The words for what has happened are our own, and stay as they
+are whatever a secret is: who watches for "not signed out" finds it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,12 @@ class Manner(NamedTuple):
         return self.format == "json" or (self.format == "auto" and not sys.stderr.isatty())
 
 
+class _Words(str):
+    """What has happened, in our own words: there is no secret in them."""
+
+    __slots__ = ()
+
+
 _manner = Manner()
 _bound: ContextVar[Mapping[str, object]] = ContextVar("bound", default=MappingProxyType({}))
 
@@ -53,6 +60,9 @@ def set_up(manner: Manner) -> None:
     """
     global _manner  # noqa: PLW0603  # a process has one stderr
     _manner = manner
+    structlog = sys.modules.get("structlog")
+    if structlog is not None and structlog.is_configured() and _is_ours(structlog):
+        _configure(structlog)  # something was said before
     root = logging.getLogger()
     if not any(isinstance(it, _Libraries) for it in root.handlers):
         root.addHandler(_Libraries())
@@ -117,7 +127,7 @@ def warn(event: str, **facts: object) -> None:
 
 
 def say(event: str, **facts: object) -> None:
-    """Say something that somebody else has said, a program that reads a source for instance."""
+    """Say how the work goes on."""
     _write("info", event, facts)
 
 
@@ -133,7 +143,7 @@ def fail(event: str, **facts: object) -> None:
 
 def _write(level: Level, event: str, facts: Mapping[str, object]) -> None:
     if NUMBERS[level] >= NUMBERS[_manner.level]:
-        getattr(_logger(), level)(event, **KNOWN.masked({**_bound.get(), **facts}))
+        getattr(_logger(), level)(_Words(event), **KNOWN.masked({**_bound.get(), **facts}))
 
 
 def _logger() -> Any:
@@ -149,16 +159,20 @@ def _configure(structlog: Any) -> None:
     structlog.configure(
         processors=[
             _add_bound,
-            structlog.processors.add_log_level,
-            stamp(fmt="iso", utc=True) if _manner.is_json else stamp(fmt="%H:%M:%S", utc=False),
             structlog.processors.format_exc_info,
             _mask,
+            structlog.processors.add_log_level,
+            stamp(fmt="iso", utc=True) if _manner.is_json else stamp(fmt="%H:%M:%S", utc=False),
             _renderer(structlog),
         ],
         # Stdout is for data. Stderr is looked up for each line: progress bars put themselves in front of it.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(NUMBERS[_manner.level]),
     )
+
+
+def _is_ours(structlog: Any) -> bool:
+    return _mask in structlog.get_config()["processors"]
 
 
 def _renderer(structlog: Any) -> Any:
@@ -175,7 +189,7 @@ def _add_bound(_logger: object, _method: str, line: MutableMapping[str, Any]) ->
 
 def _mask(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     masked: MutableMapping[str, Any] = KNOWN.masked(line)
-    return masked
+    return {**masked, "event": line["event"]} if isinstance(line.get("event"), _Words) else masked
 
 
 class _Libraries(logging.Handler):
@@ -194,7 +208,7 @@ def _speak_for_libraries(level: int, event: str, facts: Mapping[str, Any]) -> No
 
     if not structlog.is_configured():
         _configure(structlog)
-    if _mask not in structlog.get_config()["processors"]:
+    if not _is_ours(structlog):
         # A program's own structlog may speak by the logging of Python, and would hear itself.
         sys.stderr.write(f"{event}\n")
         return

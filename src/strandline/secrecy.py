@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote_plus
 
 HIDDEN: Final = "***"
+
+HIDDEN_ANYWHERE: Final = 4
+"""What has fewer characters is hidden where it stands by itself: to take each `s` out of a text blackens half
+of it, and tells what the secret is.
+"""
 
 NEVER_PERSONAL: Final = frozenset(
     {"event", "level", "timestamp", "logger", "pipeline", "run_id", "stream", "batch"}
@@ -38,6 +45,21 @@ def forms(secret: str) -> set[str]:
 def longest_first(written: Iterable[str]) -> list[str]:
     """In this order they are hidden, lest a secret within another leaves the rest of it readable."""
     return sorted(written, key=len, reverse=True)
+
+
+def hide_in(text: str, written: Iterable[str]) -> str:
+    """The text without these."""
+    for it in written:
+        if it in text:
+            text = text.replace(it, HIDDEN) if len(it) >= HIDDEN_ANYWHERE else _alone(it).sub(HIDDEN, text)
+    return text
+
+
+@lru_cache(maxsize=100)
+def _alone(short: str) -> re.Pattern[str]:
+    before = r"(?<!\w)" if re.match(r"\w", short) else ""
+    behind = r"(?!\w)" if re.search(r"\w\Z", short) else ""
+    return re.compile(f"{before}{re.escape(short)}{behind}")
 
 
 class Secrecy:
@@ -73,9 +95,20 @@ class Secrecy:
         """The text with every known secret hidden."""
         with self._lock:
             known = frozenset((*self._secrets, *self._passing))
-        for written in _written(known):
-            text = text.replace(written, HIDDEN)
-        return text
+        return hide_in(text, _written(known))
+
+    @contextmanager
+    def forgetting(self) -> Iterator[None]:
+        """Forget at the end of the block what was told within it: a test's secrets are no other test's."""
+        with self._lock:
+            before = set(self._secrets), list(self._passing), set(self._names)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._secrets, self._names = before[0], before[2]
+                self._passing.clear()
+                self._passing.extend(before[1])
 
     def masked(self, value: Any) -> Any:
         """The value with secrets hidden, and in mappings what is personal."""

@@ -12,6 +12,7 @@ from typing import Any
 from strandline import log
 from strandline.cli.paper import Console, Table, console
 from strandline.errors import SettingsWrong, StrandlineError
+from strandline.secrecy import KNOWN
 
 STATE_LETTERS = 40
 """So many letters of a state are shown in a table."""
@@ -39,7 +40,7 @@ def print_error(error: StrandlineError, *, as_json: bool) -> None:
 def tell_error(message: str, hint: str | None, *, kind: str | None, **facts: object) -> None:
     """What went wrong, on stderr; as a line of the log where that is JSON."""
     if log.is_json():
-        log.fail(message, kind=kind, hint=hint, **facts)
+        log.fail(KNOWN.scrub(message), kind=kind, hint=hint, **facts)
         return
     sys.stderr.write(f"error: {message}\n")
     if hint:
@@ -49,7 +50,7 @@ def tell_error(message: str, hint: str | None, *, kind: str | None, **facts: obj
 def tell(message: str) -> None:
     """A remark, on stderr."""
     if log.is_json():
-        log.say(message)
+        log.say(KNOWN.scrub(message))
     else:
         sys.stderr.write(f"{message}\n")
 

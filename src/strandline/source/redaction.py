@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from strandline.secrecy import HIDDEN, KNOWN, forms, longest_first
+from strandline.secrecy import HIDDEN, KNOWN, forms, hide_in, longest_first
 
 _PARTS_OF_A_LINE = 5
 """What httpx logs of an answer: method, URL, version, status and reason."""
@@ -89,9 +89,7 @@ class Redaction:
 
     def scrub(self, text: str) -> str:
         """The text with every known secret value hidden."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return hide_in(text, self._secrets)
 
 
 class _HideUrls(logging.Filter):

@@ -19,3 +19,9 @@ def programs() -> Callable[[str], Path]:
 def on_path(programs: Callable[[str], Path]) -> Callable[[str], str]:
     """The PATH with those programs on it."""
     return lambda name: f"{programs(name)}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="session")
+def landers() -> Callable[[str], Path]:
+    """Where the programs are that land tables, or work on ours: those that are measured against, too."""
+    return lambda name: prepared(name, kept=ROOT / ".connectors")

@@ -7,7 +7,7 @@ fails the contract. It is recognised by the flag's name among its bytes, then by
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Self
 
@@ -146,7 +146,7 @@ class Tombstones:
         described = self._sketch.read(loose)
         if described.natural_key is None:
             raise self._rejected("says that something was deleted, but not what", loose, rule="tombstone_key")
-        return described
+        return _timed(described, loose[self._flag])
 
     def _is_deleted(self, value: object) -> bool:
         if self._values is not None:
@@ -156,7 +156,7 @@ class Tombstones:
         try:
             return read_boolean(value)
         except ValueError:
-            if _is_time(value):
+            if _time(value):
                 return True
         raise self._rejected("is neither yes, no nor a time", value, rule="tombstone_flag")
 
@@ -187,11 +187,18 @@ def _reader(model: type[Record], name: str, *, is_key: bool) -> Callable[[Any], 
     return read
 
 
-def _is_time(value: object) -> bool:
+def _timed(gone: Described, flag: object) -> Described:
+    """A flag that is a later moment than the record's own says since when: it changes nothing else there."""
+    since = _time(flag)
+    if gone.effective_at is None or since is None or since.tzinfo is None or since <= gone.effective_at:
+        return gone
+    return replace(gone, effective_at=since)
+
+
+def _time(value: object) -> datetime | None:
     if not isinstance(value, str):
-        return False
+        return None
     try:
-        datetime.fromisoformat(value.strip())
+        return datetime.fromisoformat(value.strip())
     except ValueError:
-        return False
-    return True
+        return None

@@ -20,6 +20,7 @@ from strandline.source.settings import env_prefix
 from strandline.source.sql import change
 from strandline.source.sql.asked import Asked, Found, Query, Table
 from strandline.source.sql.bound import moment_of
+from strandline.source.sql.landed import LAYOUTS, Landed, Tool
 from strandline.source.sql.selection import Selection
 from strandline.source.sql.session import Session
 from strandline.source.sql.walk import Walk
@@ -82,6 +83,39 @@ class SqlSource(Source):
             )
         asked = Table(name, columns, where, change.IS_CHANGED)
         yield from self._walk(asked, size=size).changes(asked.parts, since)
+
+    def landed(
+        self,
+        name: str | tuple[str, str],
+        *,
+        by: Tool,
+        since: str | None,
+        columns: Sequence[str] | None = None,
+        where: str | ColumnElement[bool] | None = None,
+        nested: Mapping[str, str] | None = None,
+        size: int = 10_000,
+    ) -> Pages:
+        """The rows of a table that another tool lands in a PostgreSQL, written since a state, as `changes`
+        has them, and only of loads that are whole.
+
+        The tool's own columns are left out, but for those that the contract names. `nested` says which field
+        of a record is kept in which other table, where dlt has taken it apart.
+        """
+        asked = Table(name, columns, where)
+        landed = self._landed(asked, by, nested=nested or {})
+        yield from self._walk(landed, size=size).changes(asked.parts, since)
+
+    def landed_keys(
+        self,
+        name: str | tuple[str, str],
+        *,
+        by: Tool,
+        where: str | ColumnElement[bool] | None = None,
+        size: int = 10_000,
+    ) -> Pages:
+        """The keys that are in such a table, and not gone: for `Deletes.by_ids`."""
+        landed = self._landed(Table(name, None, where), by, has_keys_only=True)
+        yield from self._walk(landed, size=size).at_once()
 
     def query(
         self,
@@ -173,6 +207,26 @@ class SqlSource(Source):
             since=since,
             until=until,
         )
+
+    def _landed(self, asked: Table, tool: Tool, **options: Any) -> Landed:
+        """The table as the tool has landed it, for the stream that is read."""
+        stream, contract = self._asking(), self._asking().contract
+        if tool not in LAYOUTS:
+            raise DeclarationError(
+                f"{stream.qualified_name}: by={tool!r} is no tool whose tables are known",
+                hint=f"Name one of {', '.join(LAYOUTS)}, or return self.changes(…).",
+            )
+        if not self.session.is_postgresql:
+            raise DeclarationError(
+                f"{stream.qualified_name}: tables that {tool} has landed are read from a PostgreSQL, not from"
+                f" {self.session.url.get_backend_name()}",
+                hint="Declare a cursor with a lag on the tool's own time, and return self.table(…).",
+            )
+        names = {name: alias_of(contract, name) for name in contract.model_fields}
+        key = tuple(names[it] for it in stream.key)
+        flag = names.get(stream.deleted or "", stream.deleted)
+        at = names.get(stream.effective_at or "")
+        return Landed(asked, tool, frozenset(names.values()), key, str(flag) if flag else None, at, **options)
 
     def _asking(self) -> Stream:
         asked_by = reading.get()

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from strandline.cli import asked
+from strandline.cli.advise import advise
 from strandline.cli.check import check
 from strandline.cli.config import config_app, telling_all
 from strandline.cli.discover import discover
@@ -253,7 +254,7 @@ def stop_database(as_json: AsJson = False) -> None:
 
 
 # Commands that have a file of their own.
-for command in (check, discover, doctor, erase, erasures, plan, profile, prune, restore, runs):
+for command in (advise, check, discover, doctor, erase, erasures, plan, profile, prune, restore, runs):
     app.command()(command)
 
 

@@ -65,10 +65,6 @@ PAGES = sorted(DOCS.rglob("*.md"))
 TUTORIAL = DOCS / "tutorial" / "first-dimension.md"
 EMBEDDED = (TUTORIAL, DOCS / "how-to" / "use-your-own-postgresql.md")
 PARTS = ("source", "model", "pipeline", "testing", "sample")
-PUBLIC = (
-    "strandline",
-    *(f"strandline.{part}" for part in ("source", "model", "pipeline", "testing", "sample")),
-)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 
@@ -275,22 +271,6 @@ def columns_in(heading: str) -> set[str]:
     sections = re.split(r"^##+ ", reference("database"), flags=re.MULTILINE)
     (section,) = [each for each in sections if each.startswith(f"{heading}\n")]
     return set(re.findall(r"`(\w+)`", section))
-
-
-@every_page
-def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", page.read_text()):
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
-
-        assert file.exists(), target
-        assert not anchor or anchor in anchors(file), target
-
-
-def anchors(page: Path) -> set[str]:
-    """As GitHub makes them of headings."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_index_leads_to_every_page() -> None:

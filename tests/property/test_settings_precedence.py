@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 from tests.around import around
@@ -114,6 +114,7 @@ def plain(made: Any, path: Path) -> Any:
 
 @cases(150)
 @given(drawn)
+@example({path: set() for path in SETTINGS})  # nothing anywhere: the files are empty
 def test_of_all_places_that_say_something_the_highest_wins(drawn: Drawn) -> None:
     variables = {variable(path): str(it) for path, it in said_in(drawn, "environment").items()}
     variables |= {"STRANDLINE_ENVIRONMENT": "staging", "STRANDLINE_SECRETS_DIR": "run"}

@@ -154,7 +154,7 @@ class _Files:
             values = values.get(step)
         if values is None:
             return {}
-        if isinstance(values, dict):
+        if isinstance(values, Mapping):
             # At the top there are the sections of sources as well.
             own = values if self.section else values.keys() & self.cls.model_fields.keys()
             return {name: values[name] for name in own if not self._is_empty(name, values[name])}

@@ -171,6 +171,14 @@ def test_settings_that_are_right_are_said_to_be(project: Project) -> None:
     assert (checked.code, checked.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("text", ["", "# app: crm\n", "log:\n", "---\n"])
+def test_a_file_that_says_nothing_is_no_problem(project: Project, text: str) -> None:
+    write(project, config=text)
+
+    checked = project.strandline("config", "check")
+    assert (checked.code, checked.error) == (0, "")
+
+
 def test_what_a_source_says_against_its_settings_is_told(project: Project) -> None:
     project.environment["STRANDLINE_CRM__BASE_URL"] = "nonsense"
 

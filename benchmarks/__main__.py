@@ -25,6 +25,7 @@ from benchmarks import (
     source,
     timing,
     unchanged,
+    volume,
 )
 from benchmarks.peers import facts as peers_facts
 from benchmarks.peers import load as peers_load
@@ -33,7 +34,7 @@ from benchmarks.result import Target
 
 DEFAULT: Final = ("load", "growth", "snapshot", "increment", "facts", "unchanged", "replay", "source")
 PEERS: Final = ("peers-load", "peers-snapshot", "peers-facts")
-SUITES: Final = (*DEFAULT, "custom", *PEERS)
+SUITES: Final = (*DEFAULT, "custom", "volume", *PEERS)
 
 SIZES: Final = {
     "small": 20_000,
@@ -43,6 +44,7 @@ SIZES: Final = {
     "members": 200_000,
     "facts": 500_000,
     "records": 100_000,
+    "megabytes": 400,
 }
 """For some minutes."""
 
@@ -54,6 +56,7 @@ FULL_SIZES: Final = {
     "members": 1_000_000,
     "facts": 5_000_000,
     "records": 1_000_000,
+    "megabytes": 2_048,
 }
 """For an hour or more."""
 
@@ -99,6 +102,7 @@ def _merges(server: str, options: argparse.Namespace) -> dict[str, Callable[[], 
         "custom": lambda: custom.measure(server, records=records, rounds=rounds),
         "replay": lambda: replay.measure(server, records=records, rounds=rounds),
         "source": lambda: source.measure(server, records=records, rounds=rounds),
+        "volume": lambda: volume.measure(server, megabytes=options.megabytes),
         "peers-load": lambda: peers_load.measure(records=records, rounds=rounds),
         "peers-snapshot": lambda: peers_snapshot.measure(server, members=members, rounds=rounds),
         "peers-facts": lambda: peers_facts.measure(
@@ -120,6 +124,7 @@ def _options() -> argparse.Namespace:
         ("members", "snapshot, increment, peers-snapshot: members"),
         ("facts", "facts, peers-facts: how many"),
         ("records", "unchanged, replay, source, custom, peers-load: records"),
+        ("megabytes", "volume: of each file"),
     ):
         said = f"{what}; {SIZES[name]:,}, or {FULL_SIZES[name]:,}"
         parser.add_argument(f"--{name}", type=int, metavar="N", help=said)

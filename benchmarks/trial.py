@@ -7,7 +7,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -103,11 +104,18 @@ def measure(contestant: str, ground: Ground, *, records: int, new: bool = True) 
 
 
 def timed(
-    contestant: str, arguments: Sequence[str], *, environment: Mapping[str, str], records: int
+    contestant: str,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    records: int,
+    watch: Callable[[int], AbstractContextManager[object]] = nullcontext,
 ) -> Trial:
-    """Start the contestant and see what it took until it ended. Raises RuntimeError when it fails."""
+    """Start the contestant and see what it took until it ended, under the eyes of `watch(pid)`. Raises
+    RuntimeError when it fails.
+    """
     began = time.perf_counter()
-    code, usage = _run(arguments, environment)
+    code, usage = _run(arguments, environment, watch)
     seconds = time.perf_counter() - began
     if code != 0:
         raise RuntimeError(f"{contestant} ended with {code}: {' '.join(arguments)}")
@@ -121,12 +129,16 @@ def timed(
     )
 
 
-def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, resource.struct_rusage]:
+def _run(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    watch: Callable[[int], AbstractContextManager[object]],
+) -> tuple[int, resource.struct_rusage]:
     process = subprocess.Popen(
         arguments, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     assert process.stderr is not None
-    with process.stderr as stderr:
+    with watch(process.pid), process.stderr as stderr:
         said = stderr.read()
     # Not process.wait(): only the kernel's own account holds this one child's peak and nobody else's.
     _, status, usage = os.wait4(process.pid, 0)

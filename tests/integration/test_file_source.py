@@ -254,3 +254,18 @@ def test_a_place_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         read("nosuch://drop")
     with pytest.raises(UnexpectedResponse, match="its mark is no state of such a stream"):
         read(tmp_path, "2026-03-01")
+
+
+def test_a_server_that_is_not_reached_is_told_when_it_is_read() -> None:
+    """Not when the source is opened: the streams of others go on."""
+    with opened("ftp://us:nightjar@127.0.0.1:1/drop") as source:
+        with pytest.raises(SourceUnavailable, match=r"^ftp://…: .*refused") as caught:
+            list(Drop.prices.read(source))
+    assert "nightjar" not in caught.value.message
+
+
+def test_an_address_that_is_none_is_told_without_it() -> None:
+    """A password with a slash in it is not one part of the address."""
+    with pytest.raises(DeclarationError, match=r"ftp://… is no address") as caught:
+        opened("ftp://us:night/jar@127.0.0.1:1/drop").__enter__()
+    assert "night" not in caught.value.message

@@ -76,6 +76,7 @@ class TokenEndpoint:
     ) -> None:
         self._url = check_address(url, what="token_url")
         self._id = secret_of(client_id) if client_id is not None else None
+        self._is_id_secret = isinstance(client_id, SecretStr)
         self._secret = secret_of(client_secret) if client_secret is not None else None
         self._in = client_secret_in
         if client_secret_in not in ("basic", "body"):
@@ -86,7 +87,11 @@ class TokenEndpoint:
     @property
     def secrets(self) -> tuple[SecretStr, ...]:
         """What must never be shown."""
-        known = (self._secret, *([SecretStr(self._pair)] if self._id and self._secret else []))
+        known = (
+            self._secret,
+            *([self._id] if self._is_id_secret else []),
+            *([SecretStr(self._pair)] if self._id and self._secret else []),
+        )
         return tuple(it for it in known if it is not None)
 
     def exchange(

@@ -53,6 +53,7 @@ class Way:
 
 
 DIRECT: Final = Way()
+_UNOPENED: Final = "the password does not open it, or it is damaged"
 
 
 def way_of(settings: SourceSettings, *, verify: bool | ssl.SSLContext, source: str) -> Way:
@@ -139,7 +140,8 @@ def _read(read: Callable[[], T], variable: str, path: Path) -> T:
     try:
         return read()
     except (ssl.SSLError, OSError) as error:
-        said = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        # OpenSSL names no reason where a password opens nothing.
+        said = (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or _UNOPENED
         raise DeclarationError(
             f"{variable}: {path} cannot be read: {said}",
             hint="It is a PEM file; a key with a password wants CLIENT_KEY_PASSWORD as well.",

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ftplib import Error, error_perm  # which are no OSError
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast
 
@@ -91,12 +92,20 @@ class RemoteFolder:
                 "files that are not on this machine need the library fsspec",
                 hint="Install it: pip install 'strandline[files]'.",
             ) from error
-        try:
-            self._files, path = url_to_fs(url, **options)
-        except (ImportError, ValueError) as error:  # a protocol that nobody knows is a ValueError
-            raise DeclarationError(f"files cannot be read from there: {error}") from error
-        self._path = str(path).rstrip("/")
         self._protocol = url.partition("://")[0]
+        try:
+            # Some connect at once. The rest of the URL may hold a password.
+            with named_errors(f"{self._protocol}://…"):
+                self._files, path = url_to_fs(url, **options)
+        except ImportError as error:
+            raise DeclarationError(f"files cannot be read from there: {error}") from error
+        except ValueError:  # which may name a part of the password
+            known = f"{self._protocol}://… is no address that fsspec knows"
+            raise DeclarationError(
+                f"files cannot be read from there: {known}",
+                hint='A password with signs in it is escaped there: "%2F" is a slash.',
+            ) from None
+        self._path = str(path).rstrip("/")
 
     @property
     def shown(self) -> str:
@@ -140,7 +149,10 @@ def named_errors(where: str) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise CredentialsRejected(f"{where}: {error}", hint="Let the user read it.") from error
-    except OSError as error:
+    except error_perm as error:
+        code = str(error)[:3]  # the rest is the own text of the server
+        raise CredentialsRejected(f"{where}: {code}", hint="Check user and password.") from error
+    except (Error, EOFError, OSError) as error:
         raise SourceUnavailable(
             f"{where}: {error}", hint="Check that the place is there and reachable, then run again."
         ) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from pydantic import SecretStr
 
-from strandline.errors import DeclarationError
+from strandline.errors import CredentialsRejected, DeclarationError, SourceUnavailable
 from strandline.source.file.ledger import NewBy
 from strandline.source.file.place import Place, place_of
 from strandline.source.file.reader import Reader
@@ -67,8 +68,11 @@ class FileSource(Source):
         return place_of(self.root or self._root_of_settings(), self.options())
 
     def __enter__(self) -> Self:
-        """Have a place, so that one that cannot be is told before anything is read."""
-        _ = self.place
+        """Have a place, so that one that cannot be is told before anything is read; one that is out of reach
+        is told by the streams that it fails.
+        """
+        with suppress(SourceUnavailable, CredentialsRejected):
+            _ = self.place
         return super().__enter__()
 
     def _root_of_settings(self) -> str:

@@ -218,6 +218,12 @@ class Reader:
             assert shown == [on_one_line(it) for it in self.executed], (
                 f"{block.where}: executed was\n" + ";\n".join(self.executed)
             )
+        if "excerpt" in block.words:
+            executed = ";\n".join(self.executed)
+            assert is_as_shown(on_one_line(block.text), on_one_line(executed)), (
+                f"{block.where}: executed was\n{executed}"
+            )
+            return
         url = self.environment.get("STRANDLINE_DATABASE_URL")
         if url is None:
             server = embedded.running(self.folder / ".strandline")

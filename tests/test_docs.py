@@ -13,6 +13,7 @@ of its own. What a block is follows from the words behind its fence:
     diff title="…"         edits that file: the lines without + stand in it once, in this order
     sql                    typed at the psql prompt
     sql executed           the same; the python block before has executed this and nothing else
+    sql excerpt            that as well, with … for any text; not typed
     output                 what the block before printed
     text                   a drawing, not run
 
@@ -64,7 +65,7 @@ REFERENCE = DOCS / "reference"
 PAGES = sorted(DOCS.rglob("*.md"))
 TUTORIAL = DOCS / "tutorial" / "first-dimension.md"
 EMBEDDED = (TUTORIAL, DOCS / "how-to" / "use-your-own-postgresql.md")
-PARTS = ("source", "model", "pipeline", "testing", "sample")
+PARTS = ("source", "model", "warehouse", "pipeline", "testing", "sample")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 

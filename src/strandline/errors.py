@@ -26,7 +26,12 @@
     │   ├── WarehouseBusy           another run holds the stream: wait for it
     │   ├── SchemaOutOfDate         a table differs from its model: migrate
     │   ├── DataWouldBeLost         a migration drops data: allow it, or do not apply it
-    │   └── UnknownKey              nothing is known of this natural key: correct it
+    │   ├── UnknownKey              nothing is known of this natural key: correct it
+    │   ├── RowExists               what is to be added is there already: upsert it
+    │   ├── ForeignRow              it is another's, a pipeline's say: change it at its source
+    │   ├── LateChange              a change lies before what is known: tell it a later moment
+    │   └── VersionFixed            a version is not changed by itself: upsert its member
+    ├── UnknownPage                 no page of this list is called so: begin at the first
     ├── ValuesRefused               values that a program gave for a row do not fit its model: correct them
     ├── RecordRejected              one record failed contract or mapping; kept, counted, the rest goes on
     ├── TooManyRejects              fix contract or source; nothing was merged
@@ -189,6 +194,26 @@ class DataWouldBeLost(WarehouseError):
 
 class UnknownKey(WarehouseError):
     """No record with this natural key was ever read."""
+
+
+class RowExists(WarehouseError):
+    """A row that is to be added is there already."""
+
+
+class ForeignRow(WarehouseError):
+    """A row belongs to another source than the one that writes."""
+
+
+class LateChange(WarehouseError):
+    """A change of a member lies before one that is known already."""
+
+
+class VersionFixed(WarehouseError):
+    """A version of a member cannot be changed by itself."""
+
+
+class UnknownPage(StrandlineError):
+    """No page of this list is called so."""
 
 
 class ValuesRefused(StrandlineError):

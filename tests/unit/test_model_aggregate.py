@@ -27,7 +27,7 @@ from strandline.model import (
     references,
 )
 from strandline.model.aggregate import aggregates_of
-from strandline.pipeline.aggregate import touched_by
+from strandline.warehouse.touched import touched_by
 
 
 class DimMotorist(Dimension):

@@ -11,6 +11,7 @@ from strandline.model.period import period as period
 HOMES = {
     "AccumulatingSnapshot": "model.milestone",
     "Aggregate": "model.aggregate",
+    "Audited": "model.base",
     "Base": "model.base",
     "BooleanStringType": "model.type",
     "Bridge": "model.bridge",

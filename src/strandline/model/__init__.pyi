@@ -2,6 +2,7 @@
 
 from strandline.model.aggregate import Aggregate as Aggregate
 from strandline.model.audit import DimAudit as DimAudit
+from strandline.model.base import Audited as Audited
 from strandline.model.base import Base as Base
 from strandline.model.bridge import Bridge as Bridge
 from strandline.model.calendar import Calendar as Calendar

@@ -15,6 +15,7 @@ from sqlalchemy.types import JSON
 from strandline.errors import DeclarationError
 from strandline.model.column import UNKNOWN_KEY
 from strandline.model.factory import Factory
+from strandline.model.listener import listen
 from strandline.model.type import Day, Exact, UtcDateTime
 
 RAW: Final = "raw"
@@ -120,6 +121,8 @@ class Audited:
         comment="→ DimAudit: the load that it last took its values from",
     )
 
+
+listen(Audited)
 
 M = TypeVar("M", bound=Base)
 

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Float, Index, Numeric, Table, false, func, literal
+from sqlalchemy import ColumnElement, Float, Index, Numeric, Table, literal
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import JSON, Boolean, Text
@@ -89,19 +88,17 @@ def _column(cls: type[Any]) -> ColumnElement[Any]:
     return column
 
 
-class _Condition(FunctionElement[bool]):
+class CustomCondition(FunctionElement[bool]):
     """What is false, and not NULL, where a row has no custom fields at all."""
 
     type = Boolean()
 
-    @override
-    def operate(self, op: Any, *other: Any, **options: Any) -> Any:
-        if op is operators.inv:  # only here, for an index answers it as it stands
-            return func.coalesce(self, false()).operate(op, *other, **options)
-        return super().operate(op, *other, **options)
+    def is_true_of(self, fields: Mapping[str, Any] | None) -> bool:
+        """Whether it is true of these custom fields, in Python."""
+        raise NotImplementedError
 
 
-class _Holds(_Condition):
+class _Holds(CustomCondition):
     inherit_cache = True
     name = "holds_custom_fields"
 
@@ -110,14 +107,25 @@ class _Holds(_Condition):
         # A part of a list or object is in it, and is not it: these are compared besides.
         whole = [literal(name, Text) for name, it in values.items() if isinstance(it, list | tuple | dict)]
         super().__init__(column, literal(f"{{{', '.join(spelled)}}}", Text), *whole)
+        self.values = {name: _read(_json(it, of=name)) for name, it in values.items()}
+
+    @override
+    def is_true_of(self, fields: Mapping[str, Any] | None) -> bool:
+        held = fields or {}
+        return all(name in held and _is_same(held[name]["value"], it) for name, it in self.values.items())
 
 
-class _Has(_Condition):
+class _Has(CustomCondition):
     inherit_cache = True
     name = "has_custom_field"
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         super().__init__(column, literal(name, Text))
+        self.name_of_field = name
+
+    @override
+    def is_true_of(self, fields: Mapping[str, Any] | None) -> bool:
+        return self.name_of_field in (fields or {})
 
 
 class _Number(FunctionElement[Decimal]):
@@ -127,6 +135,23 @@ class _Number(FunctionElement[Decimal]):
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         super().__init__(column, literal(name, Text))
+
+
+def _read(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal)
+
+
+def _is_same(held: Any, wanted: Any) -> bool:
+    """Whether two values are one in JSON, in which 1 is 1.0 and true is no number."""
+    if isinstance(held, bool) or isinstance(wanted, bool):
+        return held is wanted
+    if isinstance(held, list | tuple) and isinstance(wanted, list):
+        return len(held) == len(wanted) and all(map(_is_same, held, wanted))
+    if isinstance(held, dict) and isinstance(wanted, dict):
+        return held.keys() == wanted.keys() and all(_is_same(held[name], wanted[name]) for name in wanted)
+    if isinstance(held, float):
+        held = Decimal(repr(held))
+    return bool(held == wanted)
 
 
 def _json(value: Any, *, of: str = "") -> str:
@@ -155,7 +180,8 @@ def _contains(element: _Holds, compiler: SQLCompiler, **options: Any) -> str:
     column, document, *whole = _parts(element, compiler, options)
     document = f"CAST({document} AS jsonb)"
     same = (f"{column} -> {name} -> 'value' = {document} -> {name} -> 'value'" for name in whole)
-    return f"({' AND '.join([f'{column} @> {document}', *same])})"
+    # Or without custom fields it would be NULL, and so would be its opposite.
+    return f"({' AND '.join([f'{column} IS NOT NULL', f'{column} @> {document}', *same])})"
 
 
 @compiles(_Holds, "sqlite")
@@ -172,7 +198,7 @@ def _has_the_same(element: _Holds, compiler: SQLCompiler, **options: Any) -> str
 @compiles(_Has)
 def _exists(element: _Has, compiler: SQLCompiler, **options: Any) -> str:
     column, name = _parts(element, compiler, options)
-    return f"({column} ? {name})"
+    return f"({column} IS NOT NULL AND {column} ? {name})"
 
 
 @compiles(_Has, "sqlite")

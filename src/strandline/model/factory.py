@@ -9,7 +9,7 @@ columns, cannot be given: a web form that is handed on as it came changes no mor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
@@ -45,6 +45,12 @@ _reception: Final = late.finder("strandline.model", {"receive": "model.reception
 
 class Factory:
     """Every model's ways to be made by a program."""
+
+    def __repr__(self) -> str:
+        """The row by its key; what else it holds may be about a person."""
+        keys = (name for name, column in columns_of(type(self)).items() if column.primary_key)
+        told = " ".join(f"{name}={self.__dict__[name]!r}" for name in keys if name in self.__dict__)
+        return f"<{type(self).__name__}{f' {told}' if told else ''}>"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -142,16 +148,12 @@ def has(row: Any, name: str) -> bool:
     return name in row.__dict__
 
 
-@cache
-def columns_of(model: Any) -> Mapping[str, Column[Any]]:
-    """The columns of a model by the names of its attributes."""
+def _columns(model: Any) -> Mapping[str, Column[Any]]:
     found = {it.key: it.columns[0] for it in inspected(model).column_attrs}
     return {name: column for name, column in found.items() if isinstance(column, Column)}
 
 
-@cache
-def given_columns(model: Any) -> Mapping[str, Column[Any]]:
-    """Those of them that a program gives: of a star's tables what is declared, and of others all."""
+def _given_columns(model: Any) -> Mapping[str, Column[Any]]:
     columns = columns_of(model)
     if any(role(column) is not None for column in columns.values()):
         return {
@@ -163,10 +165,16 @@ def given_columns(model: Any) -> Mapping[str, Column[Any]]:
     return {name: column for name, column in columns.items() if name not in ours}
 
 
+columns_of: Final[Callable[[Any], Mapping[str, Column[Any]]]] = cache(_columns)
+"""The columns of a model by the names of its attributes."""
+
+given_columns: Final[Callable[[Any], Mapping[str, Column[Any]]]] = cache(_given_columns)
+"""Those of them that a program gives: of a star's tables what is declared, and of others all."""
+
+
 def accepted(model: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """The values by column as the database would hand them back, or ValuesRefused with all that is wrong."""
-    kind: Any = model
-    given, columns = given_columns(kind), columns_of(kind)
+    given, columns = given_columns(model), columns_of(model)
     values: dict[str, Any] = {}
     unknown: dict[str, str | None] = {}
     wrong: dict[str, str] = {}

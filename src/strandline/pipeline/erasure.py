@@ -39,6 +39,7 @@ from strandline.warehouse import (
     register,
     staging,
     temporary,
+    touched,
 )
 from strandline.warehouse.database import Database
 from strandline.warehouse.dropped import with_dropped
@@ -219,7 +220,7 @@ class _Case:
 
     def _lock(self) -> None:
         written = {target.sync.model for it in self.retractions for _, target in it.loads}
-        names = {name for it in {*self.dimensions, *written} for name in merge.written_with(it)}
+        names = {name for it in {*self.dimensions, *written} for name in touched.written_with(it)}
         lock.share_and_take(self.connection, shared=(), exclusive=names)
 
     def _take_out(self, left: Leftovers) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, and_, func, not_, select
 
@@ -38,6 +38,7 @@ from strandline.warehouse import (
     scd,
     shrunken,
     staging,
+    touched,
 )
 from strandline.warehouse.aggregate import Watch
 from strandline.warehouse.database import Database
@@ -164,24 +165,7 @@ def _tell(
 
 def _lock(connection: Connection, model: type[Dimension] | type[Fact]) -> None:
     """Nobody else writes what this merge writes, or moves the keys that it looks up."""
-    lock.share_and_take(connection, shared=(), exclusive=written_with(model))
-
-
-def written_with(model: type[Dimension] | type[Fact]) -> set[str]:
-    """The models that a merge of this one writes, or whose keys it looks up."""
-    if issubclass(model, Fact):
-        dimensions = [reference.dimension for reference in model.references().values()]
-        others: list[type[Any]] = [*dimensions, *model.combinations().values()]
-        bridges = list(model.bridges().values())
-    else:
-        others = [*facts_of(model), *model.outriggers()]
-        if issubclass(model, History):
-            others += [model.mini, model.mini.base]
-        others += shrunken_of(model)
-        bridges = model.bridges()
-    others += [it for bridge in bridges for it in (bridge, bridge.dimension)]
-    others += aggregate.touched_by(model)
-    return {it.__name__ for it in (model, *others)}
+    lock.share_and_take(connection, shared=(), exclusive=touched.written_with(model))
 
 
 def _stage_history(

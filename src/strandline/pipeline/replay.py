@@ -26,7 +26,7 @@ from strandline.pipeline.report import Progress, RunReport, Silence, StreamRepor
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import staff_for
-from strandline.warehouse import ledger, lock, prune, raw, sample
+from strandline.warehouse import ledger, lock, prune, raw, sample, touched
 from strandline.warehouse.database import Database
 from strandline.warehouse.orphan import Orphans
 from strandline.warehouse.replay import Scope
@@ -188,7 +188,7 @@ def _remove_orphans(one_run: Run, orphans: Orphans) -> None:
 
 def _remove_orphans_of(one_run: Run, orphans: Orphans, dimension: type[Dimension]) -> None:
     database, connection, report = one_run.database, one_run.connection, one_run.report
-    lock.share_and_take(connection, shared=(), exclusive=merge.written_with(dimension))
+    lock.share_and_take(connection, shared=(), exclusive=touched.written_with(dimension))
     facts = database.present(connection, facts_of(dimension))
     removed, moved = orphans.remove(connection, dimension, facts=facts, run_id=report.run_id)
     if not removed:

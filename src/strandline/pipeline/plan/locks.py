@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strandline.pipeline import merge
 from strandline.pipeline.definition import Pipeline
 from strandline.pipeline.plan.outlook import LockOutlook, Outlook
+from strandline.warehouse import touched
 
 ADVISORY = "advisory, exclusive"
 
@@ -31,6 +31,6 @@ def of_streams(pipeline: Pipeline) -> Iterator[LockOutlook]:
 def of_merges(pipeline: Pipeline) -> Iterator[LockOutlook]:
     """Of merging; until each merge is committed."""
     for sync in pipeline.ordered:
-        names = ", ".join(sorted(merge.written_with(sync.model)))
+        names = ", ".join(sorted(touched.written_with(sync.model)))
         why = "one merge at a time writes these, or moves their keys; another one waits"
         yield LockOutlook(f"merge {sync.target}", ADVISORY, names, why)

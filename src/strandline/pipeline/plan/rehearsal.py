@@ -27,7 +27,7 @@ from strandline.pipeline.plan import footprint
 from strandline.pipeline.plan.outlook import BUSY, COUNTED, FAIL, MERGE, Outlook, Problem, TargetOutlook
 from strandline.pipeline.run import Run
 from strandline.pipeline.target import Target
-from strandline.warehouse import lock, mark, quarantine, raw, sample, sequence, state, temporary
+from strandline.warehouse import lock, mark, quarantine, raw, sample, sequence, state, temporary, touched
 
 SUFFIX: Final = "plan"
 
@@ -88,7 +88,7 @@ class Rehearsal:
 
     def _names(self) -> set[str]:
         """The models that the merges write."""
-        names = {name for _, target, _ in self._behind for name in merge.written_with(target.sync.model)}
+        names = {name for _, target, _ in self._behind for name in touched.written_with(target.sync.model)}
         return names | {it.__name__ for it in self.run.pipeline.aggregates}
 
     @contextmanager

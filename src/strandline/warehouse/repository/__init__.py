@@ -1,0 +1,1 @@
+"""Repositories: a warehouse as application code reads and writes it, without SQL."""

@@ -52,6 +52,7 @@ from strandline.model.column import (
     role,
 )
 from strandline.model.custom import index_custom_fields
+from strandline.model.partial import PartialIndex
 from strandline.model.validity import Validity
 
 Companion = Current | Previous | ChangedAt | Outrigger | CombinationKey
@@ -235,7 +236,7 @@ def _constrain(cls: type[Dimension]) -> None:
     latest = table.c.is_current | table.c.is_deleted
     Index(None, *member, table.c.valid_from, unique=True)
     index_custom_fields(table)
-    Index(f"uq_{table.name}_latest", *member, unique=True, postgresql_where=latest, sqlite_where=latest)
+    PartialIndex(f"uq_{table.name}_latest", *member, where=latest, unique=True)
 
 
 def _check_outrigger(cls: type[Dimension], column: Column[Any]) -> None:

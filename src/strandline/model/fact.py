@@ -31,8 +31,8 @@ from strandline.model.combination import Combination
 from strandline.model.custom import index_custom_fields
 from strandline.model.dimension import Dimension
 from strandline.model.mini import MiniDimension
+from strandline.model.partial import PartialIndex
 from strandline.model.prepared import Prepared
-from strandline.model.time_of_day import TimeOfDay
 from strandline.model.type import UtcDateTime
 from strandline.model.validity import Aging
 
@@ -226,7 +226,11 @@ def _check_kind(cls: type[Fact]) -> None:
 
 def _check_moment(cls: type[Fact], where: str, reference: Reference) -> None:
     """A date has no time of day."""
-    if reference.on is None or not issubclass(reference.dimension, TimeOfDay):
+    if reference.on is None:
+        return
+    from strandline.model.time_of_day import TimeOfDay  # most facts have none
+
+    if not issubclass(reference.dimension, TimeOfDay):
         return
     if not isinstance(cls.table().c[reference.on].type, UtcDateTime):
         raise DeclarationError(
@@ -290,4 +294,4 @@ def _index(cls: type[Fact]) -> None:
         if reference.remembers:
             waiting = table.c[name] == UNKNOWN_KEY
             remembered = table.c[missing_column(name)]
-            Index(None, remembered, postgresql_where=waiting, sqlite_where=waiting)
+            PartialIndex(None, remembered, where=waiting)

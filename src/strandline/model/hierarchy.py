@@ -14,13 +14,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table
 from sqlalchemy.orm import Mapped, mapped_column
 
 from strandline.errors import DeclarationError
 from strandline.model.base import Base
 from strandline.model.column import ROLE, Attribute, role
 from strandline.model.dimension import SPECIAL_MEMBERS, Dimension
+from strandline.model.partial import PartialIndex
 
 _DECLARED: dict[type[Dimension], list[type["Hierarchy"]]] = {}
 
@@ -125,4 +126,4 @@ def _mark_parent(cls: type[Hierarchy]) -> None:
     if not meaning.is_parent:
         column.info[ROLE] = replace(meaning, is_parent=True)
         current = table.c.is_current
-        Index(None, column, postgresql_where=current, sqlite_where=current)
+        PartialIndex(None, column, where=current)

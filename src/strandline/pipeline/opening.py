@@ -10,9 +10,8 @@ from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline
 from strandline.settings.problem import together
 from strandline.source import prefetch
-from strandline.source.airbyte import AirbyteSource
-from strandline.source.http import HttpSource
 from strandline.source.stream import Source
+from strandline.source.vault import KeepsCredentials
 from strandline.warehouse import credential, dialect
 from strandline.warehouse.database import Database
 
@@ -55,5 +54,5 @@ def _give_vault(source: Source, database: Database) -> None:
     # SQLite has one connection, and no locks.
     if dialect.is_sqlite(database.engine):
         return
-    if isinstance(source, HttpSource | AirbyteSource) and source.vault is None:
+    if isinstance(source, KeepsCredentials) and source.vault is None:
         source.vault = credential.DatabaseVault(database, pause=prefetch.pause)

@@ -22,7 +22,7 @@ from strandline.source.page import Pages
 from strandline.source.process import Process
 from strandline.source.program import ProgramSource
 from strandline.source.state import State
-from strandline.source.vault import TokenVault
+from strandline.source.vault import KeepsCredentials, TokenVault
 
 SyncMode = Literal["incremental", "full_refresh"]
 
@@ -55,7 +55,7 @@ class Message(msgspec.Struct):
 _decode = msgspec.json.Decoder(Message).decode
 
 
-class AirbyteSource(ProgramSource):
+class AirbyteSource(ProgramSource, KeepsCredentials):
     """An Airbyte connector that is read as streams: a stream's method returns `self.pages("name", since)`."""
 
     vault: TokenVault | None = None

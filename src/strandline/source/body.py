@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from strandline.errors import DeclarationError
 from strandline.source import compression, lenient, selector
-from strandline.source.format import Format, Xml
+from strandline.source.format import Format
 from strandline.source.page import BOM, Cut, Path, keys, split
 from strandline.source.refusal import Refusing
 from strandline.source.selector import Selector
 from strandline.source.spool import Body
-
-EAGER: Final = 16 * 1024 * 1024
-"""Bytes of payloads that are read before anybody is given one: so much is asked for again where it ends too
-early.
-"""
 
 
 @dataclass(frozen=True)
@@ -54,14 +48,10 @@ def reader(
             f"pages(…, records={records!r}, format={format!r}): the format says where its records are",
             hint=f"Leave records and carry out; {format.name} takes a path itself where there is a choice.",
         )
-    if wanted and not isinstance(format, Xml):
-        raise DeclarationError(
-            f"pages(…, format={format!r}): the paginator looks for {', '.join(map(repr, wanted))} in the"
-            f" body, but {format.name} holds records only",
-            hint="Declare a paginator that reads a header, or one that ends at an empty page.",
-        )
-    own = _Formatted(format, wanted=wanted, refusing=refusing, sees_records=sees_records)
-    return Reader(own.read, spools=True)
+    from strandline.source import formatted  # most APIs send JSON
+
+    own = formatted.reading(format, wanted=wanted, refusing=refusing, sees_records=sees_records)
+    return Reader(own, spools=True)
 
 
 def _checking(
@@ -77,63 +67,6 @@ def _checking(
         return cut
 
     return checked
-
-
-@dataclass(frozen=True)
-class _Formatted:
-    """Reads bodies of a format."""
-
-    format: Format
-    wanted: Sequence[Path]
-    refusing: Refusing | None
-    sees_records: bool
-
-    def read(self, body: Body, charset: str | None) -> Cut:
-        """The records, those of a large body as they are asked for."""
-        if self.refusing is not None and not body.is_large:
-            self._refuse(self.refusing, body, charset)
-        if self.wanted:
-            content = Body.of(body.whole())
-            cut = list(self._records(content, charset))
-            return Cut(cut, self._find(content, self.wanted, charset))
-        records = self._records(body, charset)
-        return Cut(list(records), {}) if self.sees_records else _begun(records)
-
-    def _records(self, body: Body, charset: str | None) -> Generator[bytes, None, None]:
-        with body.open() as file:
-            is_archive = compression.kind_of(body.start) == "zip" and not _is_container(self.format)
-            content = compression.unpacked(file) if is_archive else file
-            yield from self.format.records(content, charset=charset)
-
-    def _find(self, body: Body, wanted: Sequence[Path], charset: str | None) -> Mapping[Path, Any]:
-        if not isinstance(self.format, Xml):
-            return {}
-        with body.open() as file:
-            return self.format.find(file, wanted, charset=charset)
-
-    def _refuse(self, refusing: Refusing, body: Body, charset: str | None) -> None:
-        """An error is JSON where something else was asked for, or stands in the XML."""
-        if body.start.lstrip()[:1] == b"{":
-            refusing.check_body(body.whole())
-        elif isinstance(self.format, Xml):
-            found: Mapping[Path, Any] = {}
-            with suppress(lenient.Truncated, lenient.Unreadable):  # which is told when it is read
-                found = self._find(body, refusing.declared.places, charset)
-            refusing.check(found)
-
-
-def _begun(records: Generator[bytes, None, None]) -> Cut:
-    first, size = list[bytes](), 0
-    for payload in records:
-        first.append(payload)
-        size += len(payload)
-        if size >= EAGER:
-            return Cut(first, {}, records)
-    return Cut(first, {})
-
-
-def _is_container(format_: Format) -> bool:
-    return bool(getattr(format_, "is_container", False))
 
 
 def _json_reader(

@@ -14,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from strandline.errors import DeclarationError, UnexpectedResponse
-from strandline.source import address, graphql, lenient, turn
+from strandline.source import address, lenient, turn
 from strandline.source.auth import Credentials, Owner
 from strandline.source.body import reader
 from strandline.source.client import READ_METHODS, Client, Fetched
@@ -32,11 +32,11 @@ from strandline.source.tally import Place, Tally
 from strandline.source.throttle import Rate, Throttle
 from strandline.source.transport import way_of
 from strandline.source.turn import Board
-from strandline.source.vault import TokenVault
+from strandline.source.vault import KeepsCredentials, TokenVault
 from strandline.source.walk import walk
 
 
-class HttpSource(Source):
+class HttpSource(Source, KeepsCredentials):
     """An HTTP API that is read as streams.
 
     `base_url` comes from the settings' field of that name unless the class sets it. A stream's method returns
@@ -151,6 +151,8 @@ class HttpSource(Source):
         again, and so is what `errors` names: ErrorInBody("errors", retry=(…)). The query must be no mutation,
         and so the stream need not declare the POST.
         """
+        from strandline.source import graphql
+
         chosen = paginator or graphql.connection_of(query, records)
         asked_by = reading.get()
         name = asked_by.qualified_name if asked_by else self.name

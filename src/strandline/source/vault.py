@@ -45,6 +45,12 @@ class TokenVault(Protocol):
         """Keep this from now on; when it returns, it outlives the machine's fall."""
 
 
+class KeepsCredentials:
+    """A source whose credentials may change; where it has no vault, a run gives it one in the warehouse."""
+
+    vault: TokenVault | None = None
+
+
 class FileVault:
     """Files that only their owner may read, for one machine."""
 

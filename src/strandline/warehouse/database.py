@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from strandline.errors import DeclarationError
 from strandline.secrecy import KNOWN
 from strandline.settings import Schemas
-from strandline.warehouse import diagnosis, document, sqlite
+from strandline.warehouse import diagnosis, dialect, document
 
 WORK_MEM = "256MB"
 """Merges sort and hash whole batches; with PostgreSQL's default of 4 MB the plans get quadratic."""
@@ -71,7 +71,9 @@ class Database:
     @cached_property
     def engine(self) -> Engine:
         """The engine, with the layers' schemas translated and the session in UTC."""
-        if self.url.drivername == sqlite.DRIVER:
+        if self.url.drivername == dialect.SQLITE_DRIVER:
+            from strandline.warehouse import sqlite  # a run on PostgreSQL need not wait for it
+
             return sqlite.create(self.url, schemas=self.schemas.model_dump())
         return create_engine(
             self.url,
@@ -142,7 +144,7 @@ def _parse(url: str | URL) -> URL:
         raise DeclarationError("database URL: it has more than one @", hint=LOOKS_LIKE)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return parsed.set(drivername=sqlite.DRIVER)
+        return parsed.set(drivername=dialect.SQLITE_DRIVER)
     if backend not in ("postgresql", "postgres"):
         raise DeclarationError(
             f"database URL: {backend} is neither PostgreSQL nor, for tests, SQLite", hint=LOOKS_LIKE

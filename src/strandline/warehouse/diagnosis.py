@@ -7,7 +7,6 @@ speaks another language than English still gets the right error, with the genera
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
@@ -72,12 +71,12 @@ def name(error: BaseException | None, *, url: URL, schemas: Schemas) -> Warehous
             return WarehouseBusy(what, hint="Another session was in the way. Wait for it, then run again.")
         case psycopg.OperationalError() if _is_about_connection(error):
             return WarehouseUnreachable(what, hint=_connection_hint(str(error)))
-        case sqlite3.Error():
-            return _on_sqlite(error, what)
-    return WarehouseError(what)
+    import sqlite3  # rarely asked for
+
+    return _on_sqlite(error, what) if isinstance(error, sqlite3.Error) else WarehouseError(what)
 
 
-def _on_sqlite(error: sqlite3.Error, what: str) -> WarehouseError:
+def _on_sqlite(error: Exception, what: str) -> WarehouseError:
     match getattr(error, "sqlite_errorname", "").split("_")[1:2]:
         case ["FULL" | "IOERR"]:
             return WarehouseFull(what, hint=NO_SPACE)

@@ -15,7 +15,7 @@ both. For what remains there is `is_sqlite`, and this is all of it:
 To write for both: `postgresql.insert(…).on_conflict_…`, UPDATE … FROM, DELETE … USING, RETURNING, window
 functions, FILTER after plain aggregates and ANALYZE of a table work. Instead of LATERAL write an inner query,
 instead of DISTINCT ON row_number(), instead of `valid_from + interval` `just_after`. An index with a
-condition takes `sqlite_where` too, a type JSONB is `JSON().with_variant(JSONB(), "postgresql")`, a key that
+condition is a `PartialIndex`, a type JSONB is `JSON().with_variant(JSONB(), "postgresql")`, a key that
 numbers itself is a `BigKey` with Identity. Keep Decimals to comparing and sum(): SQLite's other arithmetic is
 in floats. A test finds out with the fixture `both` of tests/property.
 """
@@ -32,6 +32,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from strandline.model.custom import JSON_FIELDS
 
 SQLITE = "sqlite"
+SQLITE_DRIVER = "sqlite+strandline"
 
 
 def is_sqlite(bound: Connection | Engine) -> bool:

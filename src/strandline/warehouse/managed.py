@@ -6,7 +6,6 @@ A run with nothing new must not load Alembic, so the revisions of a folder are r
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -49,6 +48,8 @@ class Folder:
         file = self.path / CONFIGURATION
         if not file.exists():
             return None
+        import configparser
+
         read = configparser.ConfigParser({"here": str(self.path.absolute())})
         try:
             read.read(file, encoding="utf-8")

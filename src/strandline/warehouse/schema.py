@@ -23,7 +23,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.prepared import Prepared
-from strandline.warehouse import dropped, lock, managed, newborn, raw, spelling, sqlite, state, view
+from strandline.warehouse import dropped, lock, managed, newborn, raw, spelling, state, view
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
@@ -68,16 +68,21 @@ def actual_schema(database: Database, table: Table) -> str:
     return actual
 
 
+def _columns(connection: Connection, schemas: Iterable[str]) -> Iterable[Any]:
+    """What these schemas hold, as (schema, table, column, type); a schema without tables too."""
+    if is_sqlite(connection):
+        from strandline.warehouse import sqlite
+
+        return sqlite.columns(connection)
+    return connection.execute(COLUMNS, {"schemas": sorted(schemas)})
+
+
 def read_catalog(database: Database, connection: Connection, tables: Iterable[Table]) -> Catalog:
     """Read what is there, in one query."""
     wanted = {*database.schemas.model_dump().values(), *(actual_schema(database, table) for table in tables)}
     found: dict[tuple[str, str], dict[str, str]] = {}
     schemas = set()
-    for schema, table, column, type_ in (
-        sqlite.columns(connection)
-        if is_sqlite(connection)
-        else connection.execute(COLUMNS, {"schemas": sorted(wanted)})
-    ):
+    for schema, table, column, type_ in _columns(connection, wanted):
         schemas.add(schema)
         if table is not None:
             found.setdefault((schema, table), {})[column] = type_
@@ -220,6 +225,8 @@ def _create(database: Database, connection: Connection, catalog: Catalog, tables
     }
     for schema in sorted(needed - catalog.schemas):
         if is_sqlite(connection):
+            from strandline.warehouse import sqlite
+
             sqlite.attach(connection, schema)
         else:
             connection.execute(CreateSchema(schema))

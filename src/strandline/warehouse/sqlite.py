@@ -41,13 +41,9 @@ from sqlalchemy.engine import URL
 from strandline.model.type import DecimalText, Exact, exactly
 from strandline.warehouse import document
 
-DRIVER: Final = "sqlite+strandline"
 COLLATION: Final = "exact"
 EXACT_SUM: Final = "strandline_sum"
 NOW: Final = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
-TEMPORARY_TABLES: Final = """
-    SELECT name FROM sqlite_temp_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
-"""
 USING: Final = "WHERE EXISTS (SELECT 1 AS is_there FROM"
 """DELETE … USING, where there is only a condition."""
 

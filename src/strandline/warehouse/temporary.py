@@ -9,8 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, MetaData, Table, Text, text
 
 from strandline.warehouse.dialect import is_sqlite
-from strandline.warehouse.sqlite import TEMPORARY_TABLES
 
+ON_SQLITE: Final = "SELECT name FROM sqlite_temp_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 ON_POSTGRESQL: Final = """
     SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'
 """
@@ -29,7 +29,7 @@ def members(name: str, *more: Column[Any], on_commit: str = "DROP") -> Table:
 def drop_all(connection: Connection) -> None:
     """Drop every temporary table of this connection."""
     on_sqlite = is_sqlite(connection)
-    names = connection.scalars(text(TEMPORARY_TABLES if on_sqlite else ON_POSTGRESQL)).all()
+    names = connection.scalars(text(ON_SQLITE if on_sqlite else ON_POSTGRESQL)).all()
     schema = "temp" if on_sqlite else "pg_temp"
     quote = connection.dialect.identifier_preparer.quote
     for name in names:

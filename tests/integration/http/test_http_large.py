@@ -32,7 +32,7 @@ from strandline.source import (
     TokenInHeader,
     Xml,
 )
-from strandline.source.body import EAGER
+from strandline.source.formatted import EAGER
 from strandline.source.spool import IN_MEMORY
 from strandline.source.walk import MOST_BYTES, MOST_RECORDS
 from strandline.testing.server import ReceivedRequest, Response, ScriptedApi, Truncated

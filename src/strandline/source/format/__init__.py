@@ -20,13 +20,19 @@ encoding; what the format declares itself goes before it. A body that ends too e
 `lenient.Truncated`, one that is something else `lenient.Unreadable`.
 """
 
-from strandline.source.format.delimited import Csv
-from strandline.source.format.excel import Excel
-from strandline.source.format.fixed import FixedWidth
-from strandline.source.format.line import JsonLines
-from strandline.source.format.markup import Xml
-from strandline.source.format.parquet import Parquet
-from strandline.source.format.protocol import Format
-from strandline.source.format.whole import Json
+from strandline import late
 
-__all__ = ["Csv", "Excel", "FixedWidth", "Format", "Json", "JsonLines", "Parquet", "Xml"]
+HOMES = {
+    "Csv": "source.format.delimited",
+    "Excel": "source.format.excel",
+    "FixedWidth": "source.format.fixed",
+    "Format": "source.format.protocol",
+    "Json": "source.format.whole",
+    "JsonLines": "source.format.line",
+    "Parquet": "source.format.parquet",
+    "Xml": "source.format.markup",
+}
+
+__all__ = sorted(HOMES)  # noqa: PLE0605
+
+__getattr__ = late.finder(__name__, HOMES)

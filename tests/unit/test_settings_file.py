@@ -98,6 +98,14 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert "quay.side" in "".join(found)
 
 
+def test_a_file_that_is_no_yaml_is_one_problem() -> None:
+    with around({"config.yaml": "workers: [1\nquay: x: y\n"}, {}), pytest.raises(SettingsWrong) as caught:
+        Settings.load()
+
+    (told,) = [it.text for it in caught.value.problems if isinstance(it, Problem)]
+    assert told.startswith("config.yaml:2:5: no YAML: while parsing a flow sequence")
+
+
 def test_missing_settings_are_named_by_their_variables_in_one_line() -> None:
     with around({"config.yaml": "quay: {berths: many}"}, {}), pytest.raises(SettingsMissing) as caught:
         QuaySettings.load("quay")

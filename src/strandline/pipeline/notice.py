@@ -112,7 +112,7 @@ def of_report(report: RunReport) -> Notice | None:
         return None
     wrong = [it for it in report.streams if it.error]
     broken = [it for it in report.expectations if it.status != "passed"]
-    said = [f"{it.stream}: {it.error}" for it in wrong]
+    said = [f"{it.stream}: {str(it.error).removeprefix(f'{it.stream}: ')}" for it in wrong]
     said += [f"{it.stream}: {it.rejected:,} records were rejected" for it in report.streams if it.rejected]
     said += [f"{it.target}: {it.name}: {it.detail or it.status}" for it in broken if not wrong]
     first = wrong[0] if wrong else None

@@ -21,6 +21,7 @@ from strandline.cli.config import config_app, telling_all
 from strandline.cli.discover import discover
 from strandline.cli.doctor import doctor
 from strandline.cli.fields import fields_app
+from strandline.cli.grants import grants
 from strandline.cli.marks import marks_app
 from strandline.cli.migrate import migrate_app
 from strandline.cli.option import (
@@ -254,7 +255,20 @@ def stop_database(as_json: AsJson = False) -> None:
 
 
 # Commands that have a file of their own.
-for command in (advise, check, discover, doctor, erase, erasures, plan, profile, prune, restore, runs):
+for command in (
+    advise,
+    check,
+    discover,
+    doctor,
+    erase,
+    erasures,
+    grants,
+    plan,
+    profile,
+    prune,
+    restore,
+    runs,
+):
     app.command()(command)
 
 

@@ -120,6 +120,8 @@ def _grant(text: str, url: URL, schemas: Schemas) -> str:
     """The statement that gives what is missing; all of them where the server names it in another language."""
     if "must be owner" in text:
         return f"Give the user who owns it in {SETTING}."
+    if re.search(r"create role|alter role|grant role|admin option", text, re.IGNORECASE):
+        return f"Give a superuser in {SETTING}, or a user with CREATEROLE who owns the tables."
     user = f'"{url.username}"'
     ours = ", ".join(dict.fromkeys(schemas.model_dump().values()))
     on_database = f'GRANT CREATE ON DATABASE "{url.database}" TO {user};'

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, select, text
 
-from strandline.model.base import STAGING
+from strandline.model.base import RAW, STAGING
 from strandline.warehouse import ledger, lock, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.lock import Holder
@@ -39,14 +39,17 @@ SERVER: Final = text("""
            pg_size_pretty(pg_database_size(current_database())) AS size, current_user AS "user"
 """)
 
+# A run adds to raw logs, and takes nothing from them; it only looks at what migrations have noted.
 RIGHTS: Final = text("""
     SELECT name, n.oid IS NOT NULL AS is_there,
            coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS may_use,
            coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS may_create,
            (SELECT count(*) FROM pg_class c
             WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
+              AND c.relname NOT IN ('alembic_version', 'migration_step')
               AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
-                       AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))
+                       AND (name = :raw OR has_table_privilege(c.oid, 'UPDATE')
+                                           AND has_table_privilege(c.oid, 'DELETE')))
            ) AS closed
     FROM unnest(CAST(:names AS text[])) AS name LEFT JOIN pg_namespace n ON n.nspname = name
 """)
@@ -119,7 +122,8 @@ def rights(database: Database, connection: Connection, *, is_migrated: bool) -> 
     here = connection.execute(DATABASE_RIGHTS).one()
     schemas = database.schemas.model_dump()
     staging = schemas[STAGING]
-    for it in connection.execute(RIGHTS, {"names": list(dict.fromkeys(schemas.values()))}):
+    asked = {"names": list(dict.fromkeys(schemas.values())), "raw": schemas[RAW]}
+    for it in connection.execute(RIGHTS, asked):
         makes = it.name == staging or not is_migrated
         yield _rights_in(it, here, makes=makes)
     if not here.may_have_temporary:

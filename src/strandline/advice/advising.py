@@ -147,7 +147,7 @@ def _steps(situation: Situation) -> list[str]:
     told = [f"The standard part: {' or '.join(runs)}, so that its records are in the raw log."] * bool(runs)
     if lands:
         before = "Or tables" if runs else "The standard part: tables"
-        told.append(f"{before} that {' or '.join(lands)} lands, read by a SqlSource as any other database.")
+        told.append(f"{before} that {' or '.join(lands)} lands, read by a SqlSource's self.landed(...).")
     return [*told, *_REST]
 
 

@@ -125,14 +125,14 @@ class House(SqlSource):
         return self.landed("air.lodgers", by="mule", since=since)  # type: ignore[arg-type]
 
 
-class DimLodger(Dimension):
+class DimResident(Dimension):
     """Who lives there."""
 
     lodger_name: Mapped[str] = attribute()
     room: Mapped[str] = attribute(scd=2)
 
 
-class HouseLodger(Mapper[Lodger, DimLodger]):
+class HouseLodger(Mapper[Lodger, DimResident]):
     """Lodgers."""
 
     lodger_name = field("name")
@@ -166,8 +166,8 @@ def stored(database: Database, name: str, **options: Any) -> int:
 def versions(database: Database) -> Sequence[tuple[Any, ...]]:
     """Member, room, since and until when, and whether it is gone."""
     asked = (
-        "SELECT source_id, room, valid_from, valid_to, is_deleted FROM warehouse.dim_lodger"
-        " WHERE lodger_key > 0 ORDER BY source_id::int, version"
+        "SELECT source_id, room, valid_from, valid_to, is_deleted FROM warehouse.dim_resident"
+        " WHERE resident_key > 0 ORDER BY source_id::int, version"
     )
     with database.begin() as connection:
         return [tuple(it) for it in connection.execute(text(asked))]

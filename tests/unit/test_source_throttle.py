@@ -1,5 +1,6 @@
 """Whose turn it is: spaced by the rate, held by the source, over threads, processes and a kill -9."""
 
+import fcntl
 import os
 import signal
 import stat
@@ -16,7 +17,7 @@ import pytest
 from strandline.errors import DeclarationError
 from strandline.source.quota import Quota
 from strandline.source.throttle import Held, Rate, Throttle
-from strandline.source.turn import Board, file_for
+from strandline.source.turn import LEFT_FOR, Board, file_for
 
 RATE = Rate(50)
 """One in 20 ms."""
@@ -158,3 +159,37 @@ def test_a_file_tells_sources_and_credentials_apart_and_shows_none(tmp_path: Pat
     assert stat.S_IMODE((tmp_path / "rates").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "rates" / "crm").stat().st_mode) == 0o600
     assert os.path.getsize(tmp_path / "rates" / "crm") == 32
+
+
+def test_files_of_sources_that_are_read_no_more_are_deleted(tmp_path: Path) -> None:
+    """A month after the last request; what is in use, fresh or somebody else's stays."""
+    for name in ("gone", "fresh", "crm", "held", "notes"):
+        (tmp_path / name).write_bytes(b"\0" * (33 if name == "notes" else 32))
+        age = time.time() - LEFT_FOR - (-60 if name == "fresh" else 60)
+        os.utime(tmp_path / name, (age, age))
+    with (tmp_path / "held").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with Board(tmp_path / "crm").changing() as turns:
+            turns.free_at = 1.0
+
+    assert {it.name for it in tmp_path.iterdir()} == {"fresh", "crm", "held", "notes"}
+    assert Board(tmp_path / "crm").read().free_at == 1.0
+
+
+def test_who_waits_for_a_file_that_is_deleted_takes_the_one_that_comes_after(tmp_path: Path) -> None:
+    file = tmp_path / "crm"
+    file.write_bytes(b"")
+    with file.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=note, args=(file,))
+        waiting.start()
+        time.sleep(0.1)
+        file.unlink()
+    waiting.join()
+
+    assert Board(file).read().free_at == 7.0
+
+
+def note(file: Path) -> None:
+    with Board(file).changing() as turns:
+        turns.free_at = 7.0

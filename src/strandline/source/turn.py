@@ -3,19 +3,21 @@
 A small file for each source, under STRANDLINE_HOME where that is set and else in the folder for temporary
 files of this user. It is locked for as long as it takes to read and write four numbers, the lock ends with
 the process that has it, and the clock is the machine's own, which nobody sets. Whose credentials the requests
-carry is in the file's name, as a digest.
+carry is in the file's name, as a digest. A file to which nobody has written for a month is deleted by the
+next run that has a file of its own there.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -25,6 +27,8 @@ from strandline import log
 from strandline.settings import Settings
 
 _NUMBERS: Final = struct.Struct("<dddd")
+LEFT_FOR: Final = 30 * 24 * 3600
+"""Seconds; a file that nobody has written to for so long is of a source that is read no more."""
 
 
 @dataclass
@@ -44,6 +48,7 @@ class Board:
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
+        self._is_tidied = False
         self._own = Turns()
         self._lock = threading.Lock()
 
@@ -61,7 +66,6 @@ class Board:
             handle = self._open()
             try:
                 if handle is not None:
-                    fcntl.flock(handle, fcntl.LOCK_EX)
                     self._own = _decode(os.pread(handle, _NUMBERS.size, 0)) or Turns()
                 yield self._own
                 if handle is not None:
@@ -75,7 +79,10 @@ class Board:
             return None
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            if not self._is_tidied:
+                self._is_tidied = True
+                _delete_left(self._file.parent)
+            return _locked(self._file)
         except OSError as error:
             # A machine without a place to write is no reason not to read: this run keeps its turns by itself.
             log.warn("rate is not shared with other runs", file=str(self._file), reason=str(error))
@@ -95,6 +102,38 @@ def file_for(name: str, *, told_apart_by: Iterable[str]) -> Path:
     for it in told_apart_by:
         digest.update(f"{len(it)}:{it}".encode("utf-8", "surrogatepass"))
     return own / "rates" / f"{name}-{digest.hexdigest()}"
+
+
+def _locked(file: Path) -> int:
+    """The file, open, and nobody else's."""
+    while True:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle
+        os.close(handle)  # it was deleted before it could be locked: there is another one, or none
+
+
+def _delete_left(folder: Path) -> None:
+    for file in folder.iterdir():
+        with suppress(OSError):  # somebody else does it, or uses it just now
+            if _is_left(file.lstat()):
+                _delete(file)
+
+
+def _delete(file: Path) -> None:
+    handle = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_left(os.fstat(handle)):  # still
+            file.unlink()
+    finally:
+        os.close(handle)
+
+
+def _is_left(found: os.stat_result) -> bool:
+    is_ours = stat.S_ISREG(found.st_mode) and found.st_size in (0, _NUMBERS.size)
+    return is_ours and time.time() - found.st_mtime > LEFT_FOR
 
 
 def _load(file: Path) -> Turns | None:

@@ -100,7 +100,7 @@ def parse(text: str, file: File) -> Document:
 def _document(yaml: Any, text: str, file: File) -> Document:
     loader = yaml.SafeLoader(text)
     root = loader.get_single_node()
-    if root is None:
+    if root is None or root.tag == "tag:yaml.org,2002:null":
         return Document(file.name)
     if not isinstance(root, yaml.MappingNode):
         return _wrong(file, "settings are expected, as in name: value", _mark(root))

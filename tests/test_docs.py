@@ -44,7 +44,8 @@ from pydantic import BaseModel
 from sqlalchemy.types import TypeDecorator
 from tests.documentation import PORT, ROOT, Block, Reader, blocks
 
-from strandline import errors, testing
+import strandline
+from strandline import errors, source, testing
 from strandline.cli.app import app
 from strandline.model import calendar
 from strandline.model import type as column_type
@@ -278,6 +279,28 @@ def test_the_index_leads_to_every_page() -> None:
     linked = re.findall(r"\]\(([^)#]+)\)", (DOCS / "index.md").read_text())
 
     assert {(DOCS / target).resolve() for target in linked} | {DOCS / "index.md"} == set(PAGES)
+
+
+NO_QUIRKS = {
+    *("Contract", "Record", "Personal", "Widened", "Page", "Pages", "Stream", "stream", "SourceSettings"),
+    *("ProgramSettings", "FileVault", "TokenVault", "Reconciliation", "reconciliation"),
+}
+"""Public names of sources that answer to nothing that an API does."""
+
+
+def test_the_page_of_quirks_names_what_answers_to_each_and_where_it_is_told() -> None:
+    """What a source can be declared with is on the page, also when it is added later; every name there is
+    one; and every quirk leads to a page.
+    """
+    page = (DOCS / "how-to" / "my-api.md").read_text()
+    told = " ".join(re.findall(r"`([^`]+)`", page))
+    # Not what stands in a text: "X-Total", "Europe/Berlin".
+    names = {*re.findall(r"(?<![\w\"./-])[A-Z]\w+", told), *re.findall(r"\bpaged\b", told)}
+
+    assert not missing(sorted({*source.__all__} - NO_QUIRKS), names)
+    assert not missing(sorted(names), {*source.__all__, *strandline.__all__, "Deletes"})
+    rows = [row for row in page.splitlines() if row.startswith("|") and not row.startswith("|--")]
+    assert not [row for row in rows if "](" not in row and not row.endswith(" | |")]
 
 
 def reference(name: str) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from alembic import context
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 from strandline.errors import WarehouseBusy
 from strandline.model.base import OWN
 from strandline.warehouse import ledger, lock, managed
-from strandline.warehouse.database import Database
+from strandline.warehouse.database import Database, driver
 from strandline.warehouse.migration import journal
-from strandline.warehouse.migration.work import Work, quote
+from strandline.warehouse.migration.work import Work, quote, run
 
 LOSING: Final = re.compile(
     r"\bDROP\s+(TABLE|SCHEMA)\s+\S+(\s+EXISTS\s+\S+)?|\bDROP\s+COLUMN\s+\S+(\s+EXISTS\s+\S+)?"
@@ -61,13 +64,31 @@ def carry_out(work: Work, database: Database) -> None:
                 strandline=work,
             )
             _watch(work)
-            with context.begin_transaction():
+            with _in_time(work, connection), context.begin_transaction():
                 context.run_migrations()
         finally:
             if not connection.invalidated:
                 connection.rollback()
                 with connection.begin():
+                    run(connection, "RESET lock_timeout")
                     lock.release_all(connection)
+
+
+@contextmanager
+def _in_time(work: Work, connection: Connection) -> Iterator[None]:
+    """Let what a revision types itself wait for a lock no longer than readers may have to wait for it."""
+    with connection.begin():
+        run(connection, f"SET lock_timeout = {work.patience.milliseconds // 2}")
+    ours = driver(connection).info.backend_pid
+    try:
+        yield
+    except DBAPIError as error:
+        if not isinstance(error.orig, LockNotAvailable):
+            raise
+        raise WarehouseBusy(
+            f"revision {work.revision}: what it changes is locked by {work.holders_in_our_schemas(ours)}",
+            hint="Let it end, then type the same again.",
+        ) from error
 
 
 def _guard(work: Work, connection: Connection) -> None:

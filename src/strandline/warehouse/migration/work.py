@@ -37,6 +37,16 @@ HOLDERS: Final = text("""
     ORDER BY a.xact_start NULLS LAST, a.pid
 """)
 
+HOLDERS_IN: Final = text("""
+    SELECT a.pid, a.usename, a.application_name, a.state, a.xact_start
+    FROM pg_stat_activity a
+    WHERE a.datname = current_database() AND a.pid NOT IN (pg_backend_pid(), :ours) AND EXISTS (
+        SELECT FROM pg_locks l
+        JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE l.pid = a.pid AND l.granted AND n.nspname = ANY(:schemas))
+    ORDER BY a.xact_start NULLS LAST, a.pid
+""")
+
 DIALECT: Final = driver.dialect()  # type: ignore[no-untyped-call]
 
 T = TypeVar("T")
@@ -286,8 +296,12 @@ class Work:
             raise error
 
     def _holders(self, on: Place) -> str:
-        found = self.ask(HOLDERS.text, table=on.sql)
-        return " and by ".join(map(_describe, found[:3])) or "another session, which has just ended"
+        return _described(self.ask(HOLDERS.text, table=on.sql))
+
+    def holders_in_our_schemas(self, ours: int) -> str:
+        """Who has locks there, other than our session of this number."""
+        schemas = list(self.schemas.model_dump().values())
+        return _described(self.ask(HOLDERS_IN.text, schemas=schemas, ours=ours))
 
     def destroy(self, what: str) -> None:
         """Refuse to lose data unless somebody has said that it may be lost."""
@@ -300,6 +314,10 @@ class Work:
 def run(connection: Connection, statement: str) -> CursorResult[Any]:
     """Run a statement as it is written."""
     return connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def _described(holders: Sequence[Any]) -> str:
+    return " and by ".join(map(_describe, holders[:3])) or "another session, which has just ended"
 
 
 def _describe(holder: Any) -> str:

@@ -21,6 +21,7 @@ from strandline.cli.config import config_app, telling_all
 from strandline.cli.discover import discover
 from strandline.cli.doctor import doctor
 from strandline.cli.fields import fields_app
+from strandline.cli.generate import generate_app
 from strandline.cli.grants import grants
 from strandline.cli.marks import marks_app
 from strandline.cli.migrate import migrate_app
@@ -51,6 +52,7 @@ app = typer.Typer(
 database_app = typer.Typer(help="The embedded PostgreSQL of this folder.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(fields_app, name="fields")
+app.add_typer(generate_app, name="generate")
 app.add_typer(config_app, name="config")
 app.add_typer(marks_app, name="marks")
 app.add_typer(migrate_app, name="migrate")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -65,14 +66,14 @@ def _imports(contracts: str) -> str:
 
 
 def _contract(offered: Offered) -> str:
-    lines = [f"class {_class_name(offered.name)}(Record):", f'    """{offered.name}."""', ""]
+    lines = [f"class {class_name(offered.name)}(Record):", f'    """{offered.name}."""', ""]
     fields = offered.schema.get("properties") or {}
     lines += [_field(name, schema or {}, offered) for name, schema in fields.items()]
     return "\n".join(lines if fields else lines[:-1]) + "\n"
 
 
 def _field(name: str, schema: Mapping[str, Any], offered: Offered) -> str:
-    kind, attribute, is_key = _type(schema), _attribute(name), name in offered.key
+    kind, attribute, is_key = _type(schema), attribute_name(name), name in offered.key
     told = kind if is_key or kind == "Any" else f"{kind} | None"
     default = "" if is_key else "None"
     if attribute != name:
@@ -93,30 +94,33 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _method(offered: Offered) -> str:
-    names = [f'"{_attribute(it)}"' for it in offered.key] or ['"…"']  # nobody but the user can tell
+    names = [f'"{attribute_name(it)}"' for it in offered.key] or ['"…"']  # nobody but the user can tell
     key = names[0] if len(names) == 1 else f"({', '.join(names)})"
     fields = offered.schema.get("properties") or {}
     gone = next((f', deleted="{it}"' for it in DELETED if it in fields), "")
     return (
-        f"    @stream({_class_name(offered.name)}, key={key}{gone})\n"
-        f"    def {_attribute(offered.name)}(self, since: str | None) -> Pages:\n"
+        f"    @stream({class_name(offered.name)}, key={key}{gone})\n"
+        f"    def {attribute_name(offered.name)}(self, since: str | None) -> Pages:\n"
         f'        """{offered.name}."""\n'
         f'        return self.pages("{offered.name}", since)\n'
     )
 
 
-def _words(name: str) -> list[str]:
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+def words_of(name: str) -> list[str]:
+    """The words of a name, in lower case and in plain letters."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", plain)
     return [it.lower() for it in re.split(r"\W+|_+", apart) if it]
 
 
-def _attribute(name: str) -> str:
+def attribute_name(name: str) -> str:
     """The name as a field's or method's."""
-    made = "_".join(_words(name)) or "field"
+    made = "_".join(words_of(name)) or "field"
     made = f"field_{made}" if made[0].isdigit() else made
     return f"{made}_" if keyword.iskeyword(made) or hasattr(Record, made) else made
 
 
-def _class_name(name: str) -> str:
-    made = "".join(it.capitalize() for it in _words(name)) or "Stream"
+def class_name(name: str) -> str:
+    """The name as a class's."""
+    made = "".join(it.capitalize() for it in words_of(name)) or "Stream"
     return f"Stream{made}" if made[0].isdigit() else made

@@ -20,7 +20,7 @@ _REMEMBERED = 100
 """So many of them: a token lasts for thousands of requests, a signature for one."""
 
 # Parameters that are secrets in any API, declared or not.
-_ALWAYS = frozenset(
+ALWAYS = frozenset(
     {
         "access_token",
         "api-key",
@@ -49,7 +49,7 @@ class Redaction:
     """
 
     def __init__(self, *, parameters: Iterable[str] = (), secrets: Iterable[str] = ()) -> None:
-        self._parameters = _ALWAYS | {name.lower() for name in parameters}
+        self._parameters = ALWAYS | {name.lower() for name in parameters}
         given = [it for it in secrets if it]
         KNOWN.hide(given)
         self._given = {form for secret in given for form in forms(secret)}

@@ -20,10 +20,14 @@ EPOCHS: Final = range(946_684_800, 4_102_444_800)
 def candidates(root: Node, records: Sequence[Mapping[str, Any]], *, stream: str) -> list[Finding]:
     """Fields that are filled and distinct in all records, the likeliest first; a pair where no one is."""
     distinct = [it for it in root.children.values() if _is_distinct(it, root)]
-    singles = sorted((_judge(it, root, stream) for it in distinct), key=_order)
+    singles = sorted((_judge(it, root, stream) for it in distinct), key=_likelihood)
     if any(it.rank < 2 for it in singles):
         return singles
     return [*_pairs(root, records), *singles]
+
+
+def _likelihood(finding: Finding) -> tuple[int, bool]:
+    return finding.rank, not naming.is_identifier(finding.what)
 
 
 def _order(finding: Finding) -> int:
@@ -44,19 +48,24 @@ def _judge(node: Node, root: Node, stream: str) -> Finding:
     sure: Sureness = "sure" if count > 1 else "likely"
     if naming.is_identifier(name):
         return Finding(name, sure, f"called as identifiers are, and distinct in {_many(count)}")
-    owner = naming.owner_of(name)
-    if owner is not None and owner == "_".join(naming.words(naming.singular(stream))):
+    owner, entity = naming.owner_of(name), "_".join(naming.words(naming.singular(stream)))
+    if owner is not None and owner == entity:
         return Finding(name, sure, f"the identifier of a {owner}, and distinct in {_many(count)}")
+    if owner is not None and entity.endswith(f"_{owner}"):
+        return Finding(name, "likely", f"the identifier of a {owner}, and distinct in {_many(count)}")
     return Finding(name, *_weighed(node, root, count=count, is_other=owner is not None))
 
 
 def _weighed(node: Node, root: Node, *, count: int, is_other: bool) -> tuple[Sureness, str]:
     if node.name.lower() in ("self", "url", "href") and node.form == form.URL:
         return "likely" if count >= FEW else "unsure", f"an address of its own in {_many(count)}"
-    is_first = next(iter(root.children), "") == node.name
-    if naming.is_code(node.name) or (is_other and is_first):
-        why = f"distinct in {_many(count)}, and called as codes or identifiers are"
-        return ("likely" if count >= FEW or is_first else "unsure"), why
+    if naming.is_code(node.name):
+        is_first = next(iter(root.children), "") == node.name
+        is_likely = count >= FEW or (is_first and count > 1)
+        return "likely" if is_likely else "unsure", f"distinct in {_many(count)}, and called as codes are"
+    if is_other:
+        why = f"distinct in {_many(count)}, and called as an identifier, though perhaps another's"
+        return "likely" if count >= FEW else "unsure", why
     if node.form == form.UUID:
         return "unsure", f"UUIDs, distinct in {_many(count)}"
     return "unsure", f"distinct in {_many(count)}, perhaps by chance"

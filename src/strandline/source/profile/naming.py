@@ -66,7 +66,7 @@ def singular(name: str) -> str:
     """The word for one of them: `companies`, `boxes`, `orders`."""
     if name.endswith("ies") and len(name) > 4:
         return f"{name[:-3]}y"
-    if re.search(r"(?:ss|x|ch|sh|z)es$", name):
+    if re.search(r"(?:ss|x|ch|sh|z|statu|bonu|viru|campu)es$|(?:statu|bonu|viru|campu)ses$", name):
         return name[:-2]
     if name.endswith("s") and not name.endswith(("ss", "us", "is", "news")):
         return name[:-1]

@@ -1,0 +1,41 @@
+"""The commands `strandline generate …`: code to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strandline.cli.option import AsJson
+from strandline.cli.profile import Headers
+
+generate_app = typer.Typer(help="Code to begin with.", no_args_is_help=True)
+
+
+@generate_app.callback()
+def generate() -> None:
+    """Code to begin with, for you to go on with."""
+
+
+@generate_app.command("source")
+def source(
+    name: Annotated[str, typer.Argument(help="What the source is to be called, as in net_ledger.")],
+    begin: Annotated[
+        str, typer.Option("--from", help="A sample (file or address), an OpenAPI document or a JSON Schema.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write into; one of that name unless told.")
+    ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option("--stream", help="Only this stream of a document, or what a sample's is called."),
+    ] = None,
+    header: Headers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a source, a model, a mapper and a test from a sample or a document."""
+    from strandline.cli import generating
+
+    told = generating.generate(name, begin, out=out, streams=stream or (), headers=header or ())
+    generating.print_generated(told, as_json=as_json)

@@ -1,0 +1,189 @@
+"""`strandline generate source` as a user types it: what it writes is tried as the user would try it."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strandline.testing.project import Outcome, Project
+from strandline.testing.server import Html, Response, ScriptedApi
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "tests" / "samples"
+DOCUMENTS = Path(os.environ.get("STRANDLINE_TEST_DOCUMENTS", ROOT.parent / "shared" / "data" / "openapi"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, program: Path) -> Project:
+    return Project(tmp_path, environment={}, program=program)
+
+
+def python(folder: Path, *words: str) -> Outcome:
+    """Another program of this environment, in the folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def ruff(folder: Path) -> None:
+    """The rules of this project; in a project of somebody else `source` and `model` are their own modules."""
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    common = ("--isolated", "--no-cache", "--line-length", "110", "--target-version", "py311")
+    chosen = ("--select", ",".join(rules["select"]), "--ignore", ",".join(rules["ignore"]))
+    checked = python(folder, "ruff", "check", *common, *chosen)
+    formatted = python(folder, "ruff", "format", "--diff", *common)
+
+    assert (checked.code, formatted.code) == (0, 0), checked.stdout + formatted.stdout + formatted.stderr
+
+
+def pass_own_test(folder: Path) -> None:
+    """Its own test."""
+    told = python(folder, "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".")
+
+    assert told.code == 0, told.stdout
+
+
+def typed(folder: Path) -> None:
+    told = python(folder, "mypy", "--strict", "--cache-dir", str(folder.parent / ".mypy"), ".")
+
+    assert told.code == 0, told.stdout
+
+
+def generate(project: Project, *words: str) -> dict[str, Any]:
+    made = project.strandline("generate", "source", *words, "--json")
+    assert made.code == 0
+    found: dict[str, Any] = made.document
+    return found
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.iterdir()), ids=lambda it: it.stem)
+def test_what_is_written_of_a_sample_passes_its_test_and_the_rules(project: Project, sample: Path) -> None:
+    told = generate(project, "north", "--from", str(sample))
+
+    ruff(project.folder / "north")
+    pass_own_test(project.folder / "north")
+    assert told["streams"][0]["sampled"] > 0
+
+
+def test_what_is_written_of_a_sample_is_typed(project: Project) -> None:
+    generate(project, "north", "--from", str(SAMPLES / "tickets.json"))
+
+    typed(project.folder / "north")
+
+
+@pytest.mark.parametrize(
+    ("name", "streams", "key"),
+    [
+        ("asana.yaml", 29, "gid"),
+        ("box.json", 39, "id"),
+        ("twilio_api_v2010.json", 33, "sid"),
+        ("twilio_taskrouter_v1.json", 9, "sid"),
+    ],
+)
+def test_a_document_of_a_large_api_becomes_a_source(
+    project: Project, name: str, streams: int, key: str
+) -> None:
+    document = DOCUMENTS / name
+    if not document.exists():
+        pytest.skip(f"{document} is not here; STRANDLINE_TEST_DOCUMENTS says where such documents are")
+    told = generate(project, "north", "--from", str(document))
+
+    ruff(project.folder / "north")
+    pass_own_test(project.folder / "north")
+    assert len(told["streams"]) == streams
+    others = [it for it in told["streams"] if it["key"] != key and it["key_is"] != "unsure"]
+    assert {it["stream"] for it in others} <= {"authorized_connect_apps", "events"}
+    if name == "twilio_taskrouter_v1.json":
+        typed(project.folder / "north")
+
+
+@pytest.fixture
+def api() -> Iterator[ScriptedApi]:
+    with ScriptedApi() as api:
+        yield api
+
+
+def test_a_source_of_an_address_runs_as_it_is(project: Project, api: ScriptedApi, database_url: str) -> None:
+    body = (SAMPLES / "repository_issues.json").read_bytes()
+    api.fail("/repos/issues", Response(body))
+    words = ("--from", f"{api.url}/repos/issues?state=all&api_key=geheim", "--out", "made")
+    generate(project, "tracker", *words)
+    written = (project.folder / "made" / "source.py").read_text()
+    assert f'base_url: str = "{api.url}"' in written
+    assert 'return ApiKey(self.settings.api_key, query="api_key")' in written
+    assert '"state": "all"' in written
+    assert "geheim" not in "".join(it.read_text() for it in (project.folder / "made").rglob("*.*"))
+
+    environment = {"STRANDLINE_DATABASE_URL": database_url, "STRANDLINE_TRACKER__API_KEY": "geheim"}
+    made = Project(project.folder / "made", environment=environment, program=project.program[0])  # type: ignore[arg-type]
+    assert made.strandline("run", "tracker").code == 0
+    assert made.strandline("check", "tracker").code in (0, 3)
+    (read,) = made.strandline("status", "--json").document["runs"][0]["streams"]
+    assert (read["records"], read["mark_after"]) == (3, "datetime:2026-03-07T17:22:03+00:00")
+
+
+def test_files_are_read_by_a_source_of_files(project: Project, database_url: str) -> None:
+    generate(project, "depot", "--from", str(SAMPLES / "stock_export.csv"))
+    made = Project(
+        project.folder / "depot",
+        environment={"STRANDLINE_DATABASE_URL": database_url, "STRANDLINE_DEPOT__ROOT": str(SAMPLES)},
+        program=Path(project.program[0]),
+    )
+
+    assert made.strandline("run", "depot").code == 0
+    assert made.strandline("status", "--json").document["runs"][0]["streams"][0]["records"] == 3
+
+
+def test_what_is_unsure_is_marked(project: Project) -> None:
+    told = generate(project, "north", "--from", str(SAMPLES / "stock_levels.json"))
+    written = (project.folder / "north" / "source.py").read_text()
+
+    assert 'key=("sku", "warehouse_code")' in written
+    assert "# unsure: key sku, warehouse_code: distinct together in 4 records" in written
+    assert "# unsure: the path is a guess" in written
+    assert told["unsure"] >= 3
+    assert "may point at persons" not in project.strandline("generate", "source", "b", "--from", "x").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("my-shop", "my-shop: is no name for a source", "strandline generate source my_shop --from"),
+        ("2shop", "2shop: is no name", "generate source source_2shop"),
+        ("class", "class: is no name", "generate source class_api"),
+        ("model", "model: is taken by a module", "generate source model_api"),
+        ("Größe", "is no name", "generate source groe"),
+    ],
+)
+def test_a_name_that_is_none_is_told(project: Project, name: str, message: str, hint: str) -> None:
+    found = project.strandline("generate", "source", name, "--from", str(SAMPLES / "parcels.json"))
+
+    assert (found.code, message in found.error, hint in found.error) == (2, True, True)
+
+
+def test_nothing_is_overwritten_and_nothing_is_written_for_an_error(
+    project: Project, api: ScriptedApi
+) -> None:
+    sample = str(SAMPLES / "parcels.json")
+    generate(project, "north", "--from", sample)
+    before = (project.folder / "north" / "source.py").stat().st_mtime_ns
+    again = project.strandline("generate", "source", "north", "--from", sample)
+    (project.folder / "file").write_text("")
+    onto = project.strandline("generate", "source", "north", "--from", sample, "--out", "file")
+    api.fail("/x", Html())
+    page = project.strandline("generate", "source", "south", "--from", f"{api.url}/x")
+    missing = project.strandline("generate", "source", "south", "--from", "nope.json")
+
+    assert "north: there is source.py, model.py" in again.error
+    assert "--out north_new" in again.error
+    assert (project.folder / "north" / "source.py").stat().st_mtime_ns == before
+    assert (onto.code, "file: is a file" in onto.error) == (2, True)
+    assert (page.code, "it is a web page" in page.error) == (1, True)
+    assert (missing.code, "no such file" in missing.error) == (2, True)
+    assert not (project.folder / "south").exists()

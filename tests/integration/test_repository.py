@@ -17,7 +17,7 @@ from strandline.errors import (
     ValuesRefused,
 )
 from strandline.model import DimDate
-from strandline.warehouse import Memory, Repository
+from strandline.warehouse import Memory, Repository, UnitOfWork
 from strandline.warehouse.database import Database
 
 
@@ -238,6 +238,31 @@ def test_a_page_that_nobody_has_named_is_refused(store: Database | Memory) -> No
             piers.list(limit=0)
         with pytest.raises(DeclarationError, match=r"value that its column does not take: 1\.5 is a float"):
             piers.list(DimPier.budget > 1.5)
+
+
+def test_what_is_no_condition_and_no_key_is_refused(store: Database | Memory) -> None:
+    add(store, "7")
+
+    with unit(store) as work:
+        piers = work.repository(DimPier)
+        found = piers.current(7)  # type: ignore[arg-type]  # as a source numbers it
+        assert found is not None
+        for condition in (DimPier.number is None, "number = 1"):
+            with pytest.raises(DeclarationError, match="is no condition on its columns"):
+                piers.list(condition)
+        with pytest.raises(DeclarationError, match=r"asks for columns of warehouse\.harbour_note"):
+            piers.list(HarbourNote.source_id == "7")
+        with pytest.raises(ValuesRefused, match="pier_key: 'x' is a str, not a whole number"):
+            piers.get("x")
+        assert piers.get(None) is None
+        with pytest.raises(DeclarationError, match="when='yesterday' is no datetime"):
+            piers.as_of("7", "yesterday")  # type: ignore[arg-type]  # what is refused
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001  # what is refused
+    with (
+        UnitOfWork(store, source="port", now=lambda: naive) as work,
+        pytest.raises(DeclarationError, match=r"now\(\)=.* has no time zone"),
+    ):
+        work.repository(DimPier).upsert(pier("8", title="q"))
 
 
 def test_who_was_written_since_is_told(store: Database | Memory) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from tests.pier import START, DimPier, FactMoorage, HarbourNote, add, minutes, pier, prepare, unit
 
@@ -18,9 +19,10 @@ from strandline.errors import (
     ValuesRefused,
     VersionFixed,
     WarehouseBusy,
+    WarehouseError,
 )
 from strandline.model import star
-from strandline.warehouse import DimensionRepository, Memory, lock
+from strandline.warehouse import DimensionRepository, Memory, UnitOfWork, lock
 from strandline.warehouse.database import Database
 
 
@@ -232,6 +234,26 @@ def test_a_unit_of_work_waits_for_another_writer_but_not_for_ever(warehouse: Dat
         with pytest.raises(WarehouseBusy), impatient as work:
             work.repository(DimPier).add(pier("B-1", title="q"))
     add(warehouse, "B-1")
+
+
+def test_what_an_error_has_undone_is_not_told_to_be_kept(warehouse: Database) -> None:
+    prepare(warehouse)
+
+    def write() -> None:
+        with unit(warehouse) as work:
+            work.repository(DimPier).add(pier("P-1", title="q"))
+            with suppress(DBAPIError):
+                work.session.execute(text("SELECT 1 / 0"))
+
+    with pytest.raises(WarehouseError, match="an error has undone what was written in this transaction"):
+        write()
+
+
+def test_a_unit_of_work_stands_on_a_database_or_on_memory(store: Database | Memory) -> None:
+    with pytest.raises(DeclarationError, match="'sqlite://' is no place for rows"):
+        UnitOfWork("sqlite://")  # type: ignore[arg-type]  # what is refused
+    with unit(store) as work, pytest.raises(DeclarationError, match="is no model with a table"):
+        work.repository(int)  # type: ignore[type-var]  # what is refused
 
 
 def test_two_at_once_leave_one_history(warehouse: Database) -> None:

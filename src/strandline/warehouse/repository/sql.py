@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
+from psycopg.pq import TransactionStatus
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session, aliased
 
-from strandline.errors import DeclarationError, ForeignRow
+from strandline.errors import DeclarationError, ForeignRow, WarehouseError
 from strandline.model.base import Base
 from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
@@ -74,6 +75,12 @@ class SqlStore:
     def commit(self) -> None:
         """Keep what was written."""
         with self._told():
+            self.session.flush()
+            if _is_undone(self.session.connection()):
+                raise WarehouseError(
+                    "an error has undone what was written in this transaction: nothing is there to be kept",
+                    hint="Call work.rollback() where you go on after an error of the database.",
+                )
             self.session.commit()
 
     def rollback(self) -> None:
@@ -201,6 +208,12 @@ class SqlStore:
             raise DeclarationError(
                 f"a condition has a value that its column does not take: {error.orig}"
             ) from error
+
+
+def _is_undone(connection: Connection) -> bool:
+    """Whether PostgreSQL has given the transaction up: it would take the commit, and keep nothing."""
+    driver: Any = connection.connection.dbapi_connection
+    return not is_sqlite(connection) and driver.info.transaction_status == TransactionStatus.INERROR
 
 
 def _loaded(connection: Connection, models: Collection[str], source: str) -> Any:

@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
+from sqlalchemy import Column
+
 from strandline.errors import DeclarationError
 from strandline.model.base import Base
 from strandline.model.dimension import Dimension
-from strandline.model.factory import columns_of
+from strandline.model.factory import columns_of, refusal
+from strandline.model.value import checked
+from strandline.warehouse.repository.asked import check
 from strandline.warehouse.repository.page import Page, behind, ordered, token
 from strandline.warehouse.repository.protocol import Query, Store
-from strandline.warehouse.repository.writing import Writer, aware
+from strandline.warehouse.repository.writing import Writer, aware, natural_key
 
 M = TypeVar("M", bound=Base)
 D = TypeVar("D", bound=Dimension)
@@ -34,13 +38,20 @@ class Table(Generic[M]):
     def get(self, key: Any, /) -> M | None:
         """The row of this primary key, or None; of several columns a tuple in the table's order."""
         columns = [column for column in columns_of(self.model).values() if column.primary_key]
-        values = key if isinstance(key, tuple) else (key,)
+        values: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)
         if len(values) != len(columns):
             raise DeclarationError(
                 f"{self.model.__name__}.get({key!r}): its key has {len(columns)} parts",
                 hint=f"Give ({', '.join(column.name for column in columns)}).",
             )
-        return self._first(*(column == value for column, value in zip(columns, values, strict=True)))
+        parts = zip(columns, values, strict=True)
+        return self._first(*(column == self._checked(column, value) for column, value in parts))
+
+    def _checked(self, column: Column[Any], value: Any) -> Any:
+        try:
+            return None if value is None else checked(column, value)
+        except ValueError as error:
+            raise refusal(self.model, wrong={column.name: str(error)}) from error
 
     def list(
         self, *conditions: Any, order_by: Any = (), limit: int = 100, after: str | None = None
@@ -50,6 +61,8 @@ class Table(Generic[M]):
             raise DeclarationError(
                 f"{self.model.__name__}: a page has 1 to {MOST:,} rows, not {limit:,}", hint="limit=100, say."
             )
+        for condition in conditions:
+            check(self.model, condition)
         order = ordered(self.model, order_by)
         last = () if after is None else behind(self.model, order, after)
         found = self._fetch(Query(self.model, conditions, order, limit + 1, last))
@@ -139,4 +152,4 @@ class DimensionTable(Table[D]):
                 hint='Give source="crm", say, here or to the UnitOfWork.',
             )
         table = self.model.table().c
-        return [table.source_system == whose, table.source_id == source_id]
+        return [table.source_system == whose, table.source_id == natural_key(self.model, source_id)]

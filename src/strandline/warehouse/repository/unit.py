@@ -53,6 +53,10 @@ class UnitOfWork:
         now: Callable[[], datetime] = _utc_now,
         patience: timedelta = PATIENCE,
     ) -> None:
+        if not isinstance(store, Database | Memory):
+            raise DeclarationError(
+                f"UnitOfWork: {store!r} is no place for rows", hint="UnitOfWork(Database(url)), or Memory()."
+            )
         self.source = source
         self._store: Store = (
             SqlStore(store, source=source, patience=patience) if isinstance(store, Database) else store
@@ -124,6 +128,10 @@ class UnitOfWork:
 
     def repository(self, model: type[Any]) -> Any:
         """The rows of this model; of a dimension its members."""
+        if not hasattr(model, "__table__"):
+            raise DeclarationError(
+                f"UnitOfWork: {model!r} is no model with a table", hint="work.repository(DimCustomer), say."
+            )
         if model not in self._tables:
             kind = DimensionTable if issubclass(model, Dimension) else Table
             self._tables[model] = kind(model, self._store, self._writer, self._insist)

@@ -33,6 +33,7 @@ from strandline.warehouse.repository.settling import Told, key_names, settle
 MADE: Final = (Aggregate, Bridge, Combination, DimAudit, Hierarchy, History, Prepared)
 """Models whose rows strandline makes of others."""
 
+A_MOMENT: Final = "datetime(2026, 3, 1, tzinfo=UTC), say."
 IS_DELETED: Final = "is_deleted"
 
 
@@ -70,7 +71,7 @@ class Writer:
         at = aware(effective_at, "effective_at")
         if issubclass(model, Dimension):
             self._own(model, {})
-            change = Change("delete", _natural_key(model, key), self._moment(), at)
+            change = Change("delete", natural_key(model, key), self._moment(), at)
             self._members.setdefault(model, []).append(change)
             return
         column = columns_of(model).get(IS_DELETED)
@@ -113,7 +114,7 @@ class Writer:
     def _take_member(
         self, model: type[Dimension], kind: Kind, row: Any, values: dict[str, Any], at: datetime | None
     ) -> None:
-        source_id = _natural_key(model, values.pop("source_id", None))
+        source_id = natural_key(model, values.pop("source_id", None))
         del values["source_system"]
         # Of a row that was read it is when that was written.
         synced_at = None if "updated_at" in row.__dict__ else row.__dict__.get("synced_at")
@@ -139,17 +140,21 @@ class Writer:
         return {**values, "source_system": whose}
 
     def _moment(self) -> datetime:
-        return self.now().astimezone(UTC)
+        now = aware(self.now(), "now()")
+        assert now is not None
+        return now
 
 
-def aware(moment: datetime | None, name: str) -> datetime | None:
+def aware(moment: Any, name: str) -> datetime | None:
     """A moment that was told, in UTC."""
+    if moment is not None and not isinstance(moment, datetime):
+        raise DeclarationError(f"{name}={moment!r} is no datetime", hint=A_MOMENT)
     if moment is not None and moment.tzinfo is None:
         raise DeclarationError(
             f"{name}={moment.isoformat()} has no time zone, so nobody knows which moment is meant",
-            hint="datetime(2026, 3, 1, tzinfo=UTC), say.",
+            hint=A_MOMENT,
         )
-    return moment and moment.astimezone(UTC)
+    return None if moment is None else moment.astimezone(UTC)
 
 
 def _refuse_made(model: type[Any]) -> None:
@@ -181,7 +186,8 @@ def _set_of(model: type[Base], row: Any) -> dict[str, Any]:
     )
 
 
-def _natural_key(model: type[Base], value: Any) -> str:
+def natural_key(model: type[Base], value: Any) -> str:
+    """The natural key as the warehouse has it, a number as its text."""
     try:
         source_id = encode(value)
     except ValueError as error:

@@ -276,5 +276,9 @@ class WorkerDied(StrandlineError):
     """A process that helped to read ended in the middle of it."""
 
 
+class DbtFailed(StrandlineError):
+    """dbt could not be run behind a load, or has said nothing of what it did."""
+
+
 class ExpectationFailed(StrandlineError):
     """Rows are not as a pipeline expects them, so what made them was not merged."""

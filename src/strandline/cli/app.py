@@ -18,6 +18,7 @@ from strandline.cli import asked
 from strandline.cli.advise import advise
 from strandline.cli.check import check
 from strandline.cli.config import config_app, telling_all
+from strandline.cli.dbt import dbt_app
 from strandline.cli.discover import discover
 from strandline.cli.doctor import doctor
 from strandline.cli.fields import fields_app
@@ -53,6 +54,7 @@ database_app = typer.Typer(help="The embedded PostgreSQL of this folder.", no_ar
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(fields_app, name="fields")
 app.add_typer(generate_app, name="generate")
+app.add_typer(dbt_app, name="dbt")
 app.add_typer(config_app, name="config")
 app.add_typer(marks_app, name="marks")
 app.add_typer(migrate_app, name="migrate")

@@ -214,7 +214,7 @@ def status(
     """Read the ledger; empty where strandline has never run. Raises DeclarationError for a pipeline that
     never ran where others did.
     """
-    from strandline.warehouse import expectation, ledger, prune, reject, sweep
+    from strandline.warehouse import expectation, followup, ledger, prune, reject, sweep
 
     with looking(database_url) as there:
         if there is None:
@@ -224,7 +224,9 @@ def status(
         shown = ledger.runs(connection, pipeline=name, limit=runs)
         numbers = [it["run_id"] for it in shown]
         swept = sweep.of_runs(database, connection, numbers)
+        after = followup.of_runs(database, connection, numbers)
         for run in shown:
+            run["dbt"] = [it for it in after if it["run_id"] == run["run_id"]]
             run["sweeps"] = [it for it in swept if it["run_id"] == run["run_id"]]
         return Status(
             shown,

@@ -157,6 +157,7 @@ def _print_run(out: Console, run: Mapping[str, Any]) -> None:
         out.print(table(targets, columns=TARGET_COLUMNS))
     print_sweeps(out, run.get("sweeps") or [])
     print_broken(out, run.get("expectations") or [])
+    print_dbt(out, run.get("dbt") or [])
     if run.get("profile"):
         out.print(table(_shares(run["profile"]), columns=PROFILE_COLUMNS, title="Seconds"))
     for stream in run["streams"]:
@@ -207,6 +208,18 @@ def print_broken(out: Console, expectations: Sequence[Mapping[str, Any]]) -> Non
         out.print(f"{len(expectations) - len(broken)} of {len(expectations)} expectations passed.")
 
 
+def print_dbt(out: Console, results: Sequence[Mapping[str, Any]]) -> None:
+    """What dbt has said: all that is not well, and how much is."""
+    wrong = [it for it in results if it["status"] not in DBT_WELL]
+    if wrong:
+        out.print(table(wrong, columns=DBT_COLUMNS, title="dbt"))
+    if results:
+        out.print(f"dbt: {len(results) - len(wrong)} of {len(results)} models and tests are well.")
+    for it in wrong:
+        if it["hint"]:
+            tell_error(it["message"], it["hint"], kind="DbtFailed")
+
+
 def _used(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
     """Without the columns that would say 0 in every row of an ordinary run."""
     rare = ["resumed", "replayed", "rejected", "released", "unchanged"]
@@ -232,6 +245,15 @@ def counted(counts: Mapping[str, int]) -> str:
     happened = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
     return ", ".join(happened) or "nothing"
 
+
+DBT_WELL = ("success", "pass", "no-op", "reused")
+DBT_COLUMNS = {
+    "node": "model or test",
+    "status": "status",
+    "failures": "rows",
+    "message": "what it says",
+    "seconds": "seconds",
+}
 
 REJECT_COLUMNS = {
     "run_id": "run",

@@ -22,6 +22,7 @@ from strandline.model.mini import History, MiniDimension, outriggers_of
 from strandline.model.prepared import Prepared
 from strandline.model.shrunken import shrunken_of
 from strandline.pipeline import deletion, descent, expectation
+from strandline.pipeline.dbt import Followed
 from strandline.pipeline.deletion import Deletes
 from strandline.pipeline.expectation import Expected, Severity
 from strandline.pipeline.notice import Watched
@@ -134,7 +135,7 @@ class Reading:
 
 
 @dataclass
-class Pipeline(Watched):
+class Pipeline(Watched, Followed):
     """What belongs together in one run.
 
     sales = Pipeline("sales")

@@ -115,6 +115,7 @@ def of_report(report: RunReport) -> Notice | None:
     said = [f"{it.stream}: {str(it.error).removeprefix(f'{it.stream}: ')}" for it in wrong]
     said += [f"{it.stream}: {it.rejected:,} records were rejected" for it in report.streams if it.rejected]
     said += [f"{it.target}: {it.name}: {it.detail or it.status}" for it in broken if not wrong]
+    said += [f"{it.node}: {it.message or it.status}" for it in report.dbt if it.has_failed]
     first = wrong[0] if wrong else None
     return Notice(
         report.pipeline,

@@ -131,6 +131,30 @@ class SweepReport:
 
 
 @dataclass
+class DbtReport:
+    """What dbt has said of a model or a test, or what became of dbt itself."""
+
+    node: str
+    """dbt's unique_id; what was typed, where dbt itself has failed."""
+    status: str
+    """As dbt calls it: success, pass, warn, fail, error, skipped and others."""
+    failures: int | None = None
+    """Rows that a test has found."""
+    message: str | None = None
+    hint: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it is not as dbt wants it; a warning is."""
+        return self.status in ("fail", "error", "runtime error", "partial success")
+
+    def as_row(self) -> dict[str, Any]:
+        """What the ledger keeps of it."""
+        return asdict(self)
+
+
+@dataclass
 class RunReport:
     """What became of a run."""
 
@@ -145,6 +169,8 @@ class RunReport:
     targets: list[TargetReport] = field(default_factory=list)
     expectations: list[ExpectationReport] = field(default_factory=list)
     sweeps: list[SweepReport] = field(default_factory=list)
+    dbt: list[DbtReport] = field(default_factory=list)
+    """What dbt has said behind it."""
     error: str | None = None
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Of a replay that only looks: some of the values that would be others."""
@@ -166,12 +192,14 @@ class RunReport:
         return {"done": EXIT_DONE, "partial": EXIT_PARTIAL}.get(self.status, EXIT_FAILED)
 
     def conclude(self) -> None:
-        """Settle the status by those of the streams; it has failed where what is expected has."""
+        """Settle the status by those of the streams; it has failed where what is expected has, and is partial
+        where dbt has.
+        """
         states = {stream.status for stream in self.streams}
         if any(it.has_failed for it in self.expectations):
             self.status = "failed"
         elif states <= {"done"}:
-            self.status = "done"
+            self.status = "partial" if any(it.has_failed for it in self.dbt) else "done"
         elif states <= {"failed"}:
             self.status = "failed"
         else:

@@ -85,6 +85,10 @@ def run(
         one_run.widen(pipeline.width if width is None else width, opened)
         with one_run.recorded():
             one_run.merge(one_run.read_all(ready))
+            if pipeline.dbt:
+                from strandline.pipeline import followup
+
+                followup.follow(pipeline.dbt, database, connection, one_run.report, one_run.progress)
         if profile:
             one_run.report.profile = one_run.profiles()
         return one_run.report

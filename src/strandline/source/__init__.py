@@ -18,6 +18,7 @@ HOMES = {
     "Contract": "source.contract",
     "Csv": "source.format",
     "Cursor": "source.cursor",
+    "DbtSource": "source.sql.dbt",
     "Download": "source.report",
     "ErrorInBody": "source.refusal",
     "Excel": "source.format",

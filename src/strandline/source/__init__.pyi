@@ -61,6 +61,7 @@ from strandline.source.settled import Settled as Settled
 from strandline.source.signature import HmacSignature as HmacSignature
 from strandline.source.singer import SingerSource as SingerSource
 from strandline.source.sizing import Adaptive as Adaptive
+from strandline.source.sql.dbt import DbtSource as DbtSource
 from strandline.source.sql.source import SqlSource as SqlSource
 from strandline.source.state import State as State
 from strandline.source.stream import Source as Source

@@ -126,6 +126,20 @@ expectation = Table(
     comment="The ledger: what a run has looked at that is expected, also where the merge was rolled back",
 )
 
+dbt_result = Table(
+    "dbt_result",
+    OWN_TABLES,
+    Column("run_id", BigInteger, primary_key=True),
+    Column("step", Integer, primary_key=True, comment="Which of the run's calls of dbt, from 1 on"),
+    _key("node", "dbt's unique_id; what was typed, where dbt itself has failed"),
+    Column("status", Text, nullable=False, comment="success, pass, warn, fail, error, skipped, …"),
+    Column("failures", BigInteger, comment="Rows that a test has found"),
+    Column("message", Text),
+    Column("hint", Text, comment="What to type next"),
+    Column("seconds", Double, nullable=False),
+    comment="The ledger: what dbt has said behind a run",
+)
+
 read_mark = Table(
     "read_mark",
     OWN_TABLES,

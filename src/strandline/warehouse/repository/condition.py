@@ -8,6 +8,7 @@ or, not, hybrids that are made of these, and conditions on custom fields. For al
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Column
@@ -41,10 +42,18 @@ def check(condition: Any, names: Iterable[str]) -> None:
 
 def _ask(element: Any, row: Mapping[str, Any]) -> Any:
     """The value of an expression: None where it is neither true nor false, or empty."""
-    for kind, ask in KINDS.items():
-        if isinstance(element, kind):
-            return ask(element, row)
-    raise _not_understood(element)
+    ask = _asked_by(type(element))
+    if ask is None:
+        raise _not_understood(element)
+    return ask(element, row)
+
+
+def _find(kind: Any) -> Callable[[Any, Mapping[str, Any]], Any] | None:
+    return next((ask for known, ask in KINDS.items() if issubclass(kind, known)), None)
+
+
+# It is looked up for each row.
+_asked_by: Final[Callable[[Any], Callable[[Any, Mapping[str, Any]], Any] | None]] = cache(_find)
 
 
 def _ask_custom(element: CustomCondition, row: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ these there is SQLite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cmp_to_key
@@ -83,11 +83,7 @@ class Memory:
         names = {name: column.name for name, column in columns_of(query.model).items()}
         for condition in query.conditions:
             check(condition, names.values())
-        found = [
-            row
-            for row in self._rows(query.model)
-            if all(holds(it, {names[name]: value for name, value in row.items()}) for it in query.conditions)
-        ]
+        found = [row for row in self._rows(query.model) if _is_asked_for(query, row, names)]
         found.sort(key=cmp_to_key(lambda one, other: _order(query, one, other)))
         if query.behind:
             last = dict(zip((it.name for it in query.order), query.behind, strict=True))
@@ -126,8 +122,13 @@ class Memory:
                 f"{dimension.__name__} has columns that are filled from other tables, not in Memory",
                 hint='Try it on SQLite: UnitOfWork(Database("sqlite://")).',
             )
+        members: dict[str, list[Version]] = {}
+        for row in self._rows(dimension):
+            if row["source_system"] == source:
+                members.setdefault(row["source_id"], []).append(row)
         for it in staged:
-            versions = self._of_member(dimension, source, it.source_id)
+            versions = members.setdefault(it.source_id, [])
+            versions.sort(key=lambda row: row["valid_from"])
             known = len(versions)
             for row in tell(dimension, versions, it, lambda: self._opened(dimension, source, it)):  # noqa: B023  # called at once
                 row |= self._stamps(dimension)
@@ -155,10 +156,6 @@ class Memory:
     def _special(self, dimension: type[Dimension]) -> Iterable[Version]:
         for row in special_members(dimension):
             yield {**dict.fromkeys(columns_of(dimension)), **self._stamps(dimension, is_new=True), **row}
-
-    def _of_member(self, dimension: type[Dimension], source: str, source_id: str) -> list[Version]:
-        rows = (row for row in self._rows(dimension) if _member(row) == (source, source_id))
-        return sorted(rows, key=lambda row: row["valid_from"])
 
     def _opened(self, dimension: type[Dimension], source: str, staged: Staged) -> Version:
         """A new version, as far as it does not depend on what is said."""
@@ -216,6 +213,11 @@ def _pointing(
         is_waiting = reference.remembers and row[missing_column(name)] == called
         if row[name] in keys or is_waiting:
             yield row
+
+
+def _is_asked_for(query: Query, row: Row, names: Mapping[str, str]) -> bool:
+    called = {names[name]: value for name, value in row.items()}
+    return all(holds(it, called) for it in query.conditions)
 
 
 def _member(row: Row) -> tuple[str, str]:

@@ -231,10 +231,11 @@ def seen(contract: type[Record], what: Callable[[dict[str, Any]], Any], **fields
 
 
 def test_the_same_seed_gives_the_same_whatever_else_is_loaded(tmp_path: Path) -> None:
-    before = [example_records(contract, 20, seed=3) for contract in ODD]
-    assert before != [example_records(contract, 20, seed=4) for contract in ODD]
+    chosen = (Numbers, Texts)
+    before = [example_records(contract, 10, seed=3) for contract in chosen]
+    assert before != [example_records(contract, 10, seed=4) for contract in chosen]
     load(_module_of_constants(tmp_path))
-    assert before == [example_records(contract, 20, seed=3) for contract in ODD]
+    assert before == [example_records(contract, 10, seed=3) for contract in chosen]
 
 
 def _module_of_constants(folder: Path) -> Path:

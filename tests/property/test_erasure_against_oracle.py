@@ -69,6 +69,9 @@ def _erase(bed: Bed, key: str, it: Erasure) -> bool:
 @example([[Change("a", 1)], Erasure("a"), [Change("a", 2), Change("a", 0)]])
 @example([[Change("a", 1)], Erasure("a", 2), [Change("a", 2, segment="x"), Change("a", 3)], Erasure("a", 0)])
 @example([[Change("a", 1, is_deleted=True)], Erasure("a", 1), [Change("a", 2)], Erasure("a", 0)])
+@example([[Change("A", 0, is_deleted=True, turn=2), Change("A", 0, turn=1)], Erasure("A", 2)])
+@example([[Change("A", 0, turn=1)], [Change("A", 0, is_deleted=True, turn=2)], Erasure("A")])
+@example([[Change("A", 3, turn=1), Change("A", 3, is_deleted=True, turn=2), Change("A", 0)], Erasure("A", 2)])
 @cases(8)
 def test_what_is_erased_is_as_if_it_had_never_been_sent(bed: Bed, steps: list[Step]) -> None:
     prefix, sent, left, erased = bed.begin(), list[Sent](), list[Sent](), list[Erasure]()

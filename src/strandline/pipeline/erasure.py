@@ -204,6 +204,7 @@ class _Case:
         left = self._leftovers()
         self._take_out(left)
         self._rebuild()
+        extent.note_member(self.connection, left, self.meant, readings=self.readings, of=self.dimensions)
         for table, rows in left.remove(self.database, self.connection).items():
             self._count(table, rows)
         if self.former is not None:
@@ -294,14 +295,13 @@ class _Case:
             for _ in load.stage_entries(target, said):
                 pass
             load.taken_again = 0
-            mapped = target.sync.mapper.mapped
             left.note(
                 self.connection,
                 target.sync.model,
                 target.staged,
-                source_system=self.stream.source_name,
+                source_system=self.meant.source_name,
                 source_id=self.meant.source_id,
-                sources={name: it.source for name, it in mapped.items() if it.source is not None},
+                sources={name: it.source for name, it in target.sync.mapper.mapped.items() if it.source},
             )
             staging.empty(self.database, self.connection, target.staged)
         return left

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from strandline.errors import DeclarationError
 from strandline.model.column import Attribute, role
 from strandline.model.custom import Custom
 from strandline.model.dimension import Dimension
 from strandline.model.path import nearest
 from strandline.pipeline import mention
-from strandline.pipeline.definition import Pipeline, Sync
+from strandline.pipeline.definition import Pipeline, Reading, Sync
+from strandline.warehouse import erasure
+from strandline.warehouse.erasure import Meant
+from strandline.warehouse.leftover import Leftovers
 
 
 def choose(pipelines: Iterable[Pipeline], source: str) -> str:
@@ -70,3 +75,24 @@ def _referring(pipelines: Iterable[Pipeline], syncs: Sequence[Sync]) -> list[Syn
     }
     found = {(it.stream.qualified_name, it.target): it for it in every}
     return [it for (name, _), it in found.items() if name in naming]
+
+
+def note_member(
+    connection: Connection,
+    left: Leftovers,
+    meant: Meant,
+    /,
+    *,
+    readings: Iterable[Reading],
+    of: Iterable[type[Dimension]],
+) -> None:
+    """Let the member go as well where it is known by its key only, as one of whom a record has withdrawn
+    another at its own instant, and no record that is left says that it is there.
+    """
+    theirs = [it for it in readings if it.stream.source_name == meant.source_name]
+    for dimension in () if meant.only_pii else of:
+        logs = [it.raw for it in theirs if dimension in (sync.model for sync in it.syncs)]
+        if not any(erasure.is_said_to_be_there(connection, it, meant.source_id) for it in logs):
+            left.note_member(
+                connection, dimension, source_system=meant.source_name, source_id=meant.source_id
+            )

@@ -100,6 +100,12 @@ class Meant:
         return and_(entry.operation != raw.ERASED, or_(mine, entry.raw_id.in_(self.raw_ids)))
 
 
+def is_said_to_be_there(connection: Connection, log: Table, source_id: str) -> bool:
+    """Whether any record says that the member is there."""
+    says_so = and_(log.c.source_id == source_id, log.c.operation.in_([raw.UPSERT, raw.RETURN]))
+    return connection.execute(select(literal(1)).where(says_so).limit(1)).first() is not None
+
+
 def entries(connection: Connection, meant: Meant) -> Sequence[Any]:
     """What is to be erased: raw_id, payload, and run and page of its request."""
     entry = meant.log.c

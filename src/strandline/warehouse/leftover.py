@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, Table, delete, exists, not_, or_, select
+from sqlalchemy import Column, Connection, Select, Table, delete, exists, false, not_, or_, select
 
 from strandline.model.base import models_below
 from strandline.model.bridge import Bridge
@@ -93,6 +93,14 @@ class Leftovers:
             self._add(connection, self.combinations, combination, select(table.c[name]).where(*theirs))
         for name, of in model.bridges().items():
             self._add(connection, self.groups, of, select(table.c[name]).where(*theirs))
+
+    def note_member(
+        self, connection: Connection, dimension: type[Dimension], *, source_system: str, source_id: str
+    ) -> None:
+        """Note the member itself, where it is known by its key only."""
+        table = dimension.table().c
+        mine = (table.source_system == source_system, table.source_id == source_id, table.is_inferred)
+        self._add(connection, self.members, dimension, select(dimension.durable_key_column()).where(*mine))
 
     def _add(self, connection: Connection, noted: dict[Any, set[int]], model: Any, keys: Select[Any]) -> None:
         found = {it for it in connection.scalars(keys.distinct()) if it is not None and it > 0}
@@ -185,7 +193,7 @@ def _remove_members(
     ]
     number = dimension.key_column()
     unneeded = select(member.c[number.name]).where(
-        durable.in_(list(keys)), member.c.is_inferred, not_(or_(*needed))
+        durable.in_(list(keys)), member.c.is_inferred, not_(or_(false(), *needed))
     )
     rows = connection.execute(delete(table).where(number.in_(unneeded))).rowcount
     removed[table] = removed.get(table, 0) + rows

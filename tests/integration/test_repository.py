@@ -1,11 +1,10 @@
 """Repositories: the same in PostgreSQL, in SQLite and in memory."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from tests.pier import START, DimPier, FactMoorage, HarbourNote, add, minutes, pier, prepare, unit
+from tests.pier import START, DimPier, FactMoorage, HarbourNote, add, minutes, pier, unit
 
 from strandline.errors import (
     DeclarationError,
@@ -19,18 +18,6 @@ from strandline.errors import (
 from strandline.model import DimDate
 from strandline.warehouse import Memory, Repository, UnitOfWork
 from strandline.warehouse.database import Database
-
-
-@pytest.fixture(params=["postgresql", "sqlite", "memory"])
-def store(request: pytest.FixtureRequest) -> Iterator[Database | Memory]:
-    """A place for rows, of each kind."""
-    if request.param == "memory":
-        yield Memory()
-        return
-    found = request.getfixturevalue("warehouse") if request.param == "postgresql" else Database("sqlite://")
-    prepare(found)
-    yield found
-    found.close()
 
 
 def test_a_member_that_is_added_is_there_as_of_its_moment(store: Database | Memory) -> None:

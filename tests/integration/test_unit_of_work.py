@@ -40,18 +40,6 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
         found.close()
 
 
-@pytest.fixture(params=["postgresql", "sqlite", "memory"])
-def store(request: pytest.FixtureRequest) -> Iterator[Database | Memory]:
-    """A place for rows, of each kind."""
-    if request.param == "memory":
-        yield Memory()
-        return
-    found = request.getfixturevalue("warehouse") if request.param == "postgresql" else Database("sqlite://")
-    prepare(found)
-    yield found
-    found.close()
-
-
 def test_the_end_of_the_block_keeps_and_an_error_in_it_does_not(store: Database | Memory) -> None:
     class Broken(Exception):
         """Something else."""

@@ -46,7 +46,7 @@ Carrying = tuple[Shape, int, Sequence[Counted]]
 
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
-_KINDS: Final[dict[type, str]] = {
+KINDS: Final[dict[type, str]] = {
     str: "text",
     int: "integer",
     float: "number",
@@ -56,6 +56,7 @@ _KINDS: Final[dict[type, str]] = {
     list: "list",
     type(None): "null",
 }
+"""What a value that JSON can say is called."""
 
 
 @dataclass
@@ -163,7 +164,7 @@ class Census:
             tally.see(at)
             tally.filled += any(value is not None for value in values)
             for value in values:
-                tally.types.add(_KINDS[type(value)])
+                tally.types.add(KINDS[type(value)])
                 tally.show(value)
 
     def _named_values(self, decoded: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -182,7 +183,7 @@ class Census:
     ) -> None:
         paths: dict[str, set[str]] = {}
         for path, kind in self.unknown(shape):
-            paths.setdefault(path, set()).add(_KINDS.get(kind, kind.__name__))
+            paths.setdefault(path, set()).add(KINDS.get(kind, kind.__name__))
         for path, kinds in paths.items():
             if path not in found:
                 is_personal = any(map(looks_personal, path.split("."))) or self._named.get(

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 
+from strandline.source.census import KINDS
 from strandline.source.personal import looks_personal, may_be_shown
 from strandline.source.profile import form
 
-KINDS: Final[dict[type, str]] = {
-    str: "text",
-    int: "integer",
-    float: "number",
-    Decimal: "number",
-    bool: "boolean",
-    dict: "object",
-    list: "list",
-    type(None): "null",
-}
 DEEPEST: Final = 8
 MOST_NAMES: Final = 200
 """An object with more names than that has values for names: a mapping."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,8 +85,16 @@ def _begun(records: Generator[bytes, None, None]) -> Cut:
         first.append(payload)
         size += len(payload)
         if size >= EAGER:
-            return Cut(first, {}, records)
+            return Cut([], {}, _all(deque(first), records))
     return Cut(first, {})
+
+
+def _all(first: deque[bytes], records: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    """What has been read already, each given away for good, and then the rest."""
+    with closing(records):
+        while first:
+            yield first.popleft()
+        yield from records
 
 
 def _is_container(format_: Format) -> bool:

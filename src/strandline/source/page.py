@@ -70,7 +70,7 @@ class Cut:
     records: list[bytes]
     found: Mapping[Path, Any]
     rest: Generator[bytes, None, None] | None = None
-    """Further records, of a body that is too large to be cut at once."""
+    """All records instead, of a body that is too large to be cut at once."""
 
 
 def keys(path: Path) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from strandline.source import lenient
 from strandline.source.lenient import Truncated, Unreadable, after_space
 from strandline.source.page import BOM
 
-BLOCK: Final = 1024 * 1024
+BLOCK: Final = 256 * 1024
 TRIES: Final = 8
 """For a place between two elements: the last ones that look like it may be within one."""
 SHOWN: Final = 4096

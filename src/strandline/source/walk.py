@@ -18,8 +18,10 @@ from strandline.source.tally import Tally
 
 MOST_RECORDS: Final = 50_000
 """Of one page; an answer with more becomes several."""
-MOST_BYTES: Final = 4 * 1024 * 1024
-"""Of the payloads of one page, where an answer is too large to be held."""
+PART_RECORDS: Final = 2_500
+"""Of one page, where an answer is too large to be held."""
+PART_BYTES: Final = 4 * 1024 * 1024
+"""Of its payloads."""
 
 
 def walk(
@@ -55,7 +57,8 @@ def walk(
         held, seen, earlier = fetched.content.records, Seen(fetched.content.records), 0
         try:
             for more in _rest(client, fetched):
-                yield from _pages(fetched, held, number=number, earlier=earlier, is_part=True)
+                if held:
+                    yield from _pages(fetched, held, number=number, earlier=earlier, is_part=True)
                 earlier += len(held)
                 seen.add(more)
                 held = more
@@ -81,7 +84,7 @@ def _next(steps: Walk, answer: Answer) -> Request | None:
 
 
 def _rest(client: Client, fetched: Fetched[Cut]) -> Iterator[list[bytes]]:
-    """What follows the records of a body that is too large to be held, in parts."""
+    """The records of a body that is too large to be held, in parts."""
     if fetched.content.rest is None:
         return
     with closing(fetched.content.rest) as rest:
@@ -90,7 +93,7 @@ def _rest(client: Client, fetched: Fetched[Cut]) -> Iterator[list[bytes]]:
             for payload in rest:
                 part.append(payload)
                 size += len(payload)
-                if len(part) >= MOST_RECORDS or size >= MOST_BYTES:
+                if len(part) >= PART_RECORDS or size >= PART_BYTES:
                     yield part
                     part, size = [], 0
         except (lenient.Truncated, lenient.Unreadable) as error:

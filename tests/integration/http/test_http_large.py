@@ -34,7 +34,7 @@ from strandline.source import (
 )
 from strandline.source.formatted import EAGER
 from strandline.source.spool import IN_MEMORY
-from strandline.source.walk import MOST_BYTES, MOST_RECORDS
+from strandline.source.walk import PART_BYTES, PART_RECORDS
 from strandline.testing.server import ReceivedRequest, Response, ScriptedApi, Truncated
 
 COUNT = 60_000
@@ -104,8 +104,8 @@ def test_a_large_body_is_read_whole_and_in_pages(
     assert ids(pages) == list(range(COUNT))
     assert open_files() == before
     assert {page.number for page in pages} == {1}
-    assert max(len(page.records) for page in pages) <= MOST_RECORDS
-    assert all(sum(map(len, page.records)) < MOST_BYTES + 4096 for page in pages[-2:])
+    assert max(len(page.records) for page in pages) <= PART_RECORDS
+    assert all(sum(map(len, page.records)) < PART_BYTES + 4096 for page in pages[-2:])
     first = 1
     for page in pages:
         assert page.request == f"GET {api.url}/export, rows {first} to {first + len(page.records) - 1}"

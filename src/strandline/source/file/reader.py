@@ -41,7 +41,7 @@ class Reader:
 
     settles: ClassVar[int] = 4_000
     """A state goes with the pages about every so many rows; more seldom where it has many files' names."""
-    page_rows: ClassVar[int] = 5_000
+    page_rows: ClassVar[int] = 2_500
 
     place: Place
     format: Format

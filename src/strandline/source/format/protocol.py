@@ -105,7 +105,8 @@ class Chained(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Some of it."""
         got: bytes | memoryview = self._start[: len(buffer)] or self._file.read(len(buffer))
-        self._start = self._start[len(buffer) :]
+        # An empty slice would hold all of it.
+        self._start = self._start[len(buffer) :] or memoryview(b"")
         cast("memoryview", buffer)[: len(got)] = got
         return len(got)
 

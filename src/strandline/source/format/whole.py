@@ -11,7 +11,7 @@ from strandline.source import piecemeal
 from strandline.source.format.protocol import Chained, read_up_to
 from strandline.source.page import Path, keys, split
 
-AT_ONCE: Final = 8 * 1024 * 1024
+AT_ONCE: Final = 1024 * 1024
 """Bytes; less is cut in one go."""
 
 
@@ -19,7 +19,7 @@ AT_ONCE: Final = 8 * 1024 * 1024
 class Json:
     """One JSON value: `Json("data.items")` where the array stands there, `Json()` where it is all.
 
-    A body of more than some megabytes is cut piece by piece, as it is read.
+    A body of more than a megabyte is cut piece by piece, as it is read.
     """
 
     at: Path = None
@@ -34,5 +34,7 @@ class Json:
         start = read_up_to(file, AT_ONCE)
         if len(start) < AT_ONCE:
             yield from split(start, self.at).records
-        else:
-            yield from piecemeal.elements(io.BufferedReader(Chained(start, file)), keys(self.at))
+            return
+        whole = io.BufferedReader(Chained(start, file))
+        del start  # it would be held to the end
+        yield from piecemeal.elements(whole, keys(self.at))

@@ -109,13 +109,13 @@ def _bare(url: httpx.URL) -> str:
 
 
 class _HideHeaders(logging.Filter):
-    """httpcore logs the headers of each answer, cookies included, and what it could not read of one; its
-    lines are kept without them.
+    """httpcore logs the headers of each answer, cookies included, what it could not read of one, and what a
+    SOCKS proxy is told; its lines are kept without them.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         told = record.getMessage()
-        for beginning in (" return_value=(", " exception="):
+        for beginning in (" return_value=(", " exception=", " auth="):
             told, found, _ = told.partition(beginning)
             if found:
                 record.msg, record.args = told, None
@@ -127,8 +127,8 @@ _hide_headers = _HideHeaders()
 
 
 def guard_httpx_log() -> None:
-    """From now on the log lines of httpx and httpcore hold no query and no header; doing it again changes
-    nothing.
+    """From now on the log lines of httpx and httpcore hold no query, no header and no password; doing it
+    again changes nothing.
     """
     logging.getLogger("httpx").addFilter(_hide_urls)
     # Filters are not inherited by the loggers below.

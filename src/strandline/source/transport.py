@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -71,11 +73,27 @@ def way_of(settings: SourceSettings, *, verify: bool | ssl.SSLContext, source: s
 def _proxy(settings: SourceSettings, prefix: str) -> httpx.Proxy | None:
     given = getattr(settings, "proxy", None)
     if not given:
+        _check_environment()
         return None
     url = given.get_secret_value() if isinstance(given, SecretStr) else str(given)
-    # Never shown: it may have a password in any part.
+    _check_proxy(url, f"{prefix}PROXY")
+    return httpx.Proxy(url)
+
+
+def _check_environment() -> None:
+    """Whether httpx can take the environment's proxies, which it does where no other is given."""
+    known = getproxies()
+    if "*" in (it.strip() for it in known.get("no", "").split(",")):
+        return
+    for name in ("http", "https", "all"):
+        if url := known.get(name):
+            _check_proxy(url if "://" in url else f"http://{url}", f"{name.upper()}_PROXY")
+
+
+def _check_proxy(url: str, variable: str) -> None:
+    """Raises DeclarationError, which never shows it: it may have a password in any part."""
     wrong = DeclarationError(
-        f"{prefix}PROXY is no address of a proxy",
+        f"{variable} is no address of a proxy",
         hint="It looks like http://user:password@proxy.example.com:3128; also https, socks5 and socks5h.",
     )
     try:
@@ -85,22 +103,30 @@ def _proxy(settings: SourceSettings, prefix: str) -> httpx.Proxy | None:
     if parsed.scheme not in _SCHEMES or not parsed.host:
         raise wrong
     if parsed.scheme.startswith("socks"):
-        _check_socks(prefix)
-    return httpx.Proxy(url)
+        _check_socks(variable)
 
 
-def _check_socks(prefix: str) -> None:
+def _check_socks(variable: str) -> None:
     try:
         import_module("socksio")  # httpx loads it
     except ImportError as error:
         raise DeclarationError(
-            f"{prefix}PROXY: a SOCKS proxy needs a package more", hint='pip install "strandline[socks]"'
+            f"{variable}: a SOCKS proxy needs a package more", hint='pip install "strandline[socks]"'
         ) from error
+
+
+def socks_errors() -> tuple[type[Exception], ...]:
+    """What is raised where a SOCKS proxy answers as none does, which httpx passes on as it is."""
+    loaded = sys.modules.get("socksio")
+    return () if loaded is None else (loaded.ProtocolError,)
 
 
 def _secrets_of_proxies(proxy: httpx.Proxy | None) -> list[str]:
     """Those of the environment's proxies too, which httpx takes where no other is given."""
-    known = [httpx.URL(it) for it in getproxies().values() if "://" in it and "@" in it]
+    known = list[httpx.URL]()
+    for url in getproxies().values():
+        with suppress(httpx.InvalidURL):  # which is told where it would be used
+            known.append(httpx.URL(url if "://" in url else f"http://{url}"))
     pairs = [(it.username, it.password) for it in known]
     if proxy is not None and proxy.raw_auth is not None:
         pairs.append((proxy.raw_auth[0].decode(), proxy.raw_auth[1].decode()))

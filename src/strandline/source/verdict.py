@@ -46,7 +46,7 @@ class Judge:
         if code in _REJECTED:
             raise CredentialsRejected(f"{where}: {answer} to {self._credentials}", hint=self._hint)
         if code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
-            raise refused_by_proxy(where)
+            raise refused_by_proxy(where, by_http=True)
         if code in _WORTH_ANOTHER_TRY or code >= 500:
             raise Transient(answer, retry_after=asked_wait(response), rate_limited=code == 429)
         if not response.is_success:
@@ -117,9 +117,10 @@ def asked_wait(response: httpx.Response) -> timedelta | None:
     return asked
 
 
-def refused_by_proxy(where: str) -> CredentialsRejected:
-    """What a 407 means."""
+def refused_by_proxy(where: str, *, by_http: bool) -> CredentialsRejected:
+    """What a 407 means, and the like of it from a SOCKS proxy."""
+    said = "407 Proxy Authentication Required" if by_http else "the SOCKS proxy says no"
     return CredentialsRejected(
-        f"{where}: 407 Proxy Authentication Required to the proxy's user and password",
+        f"{where}: {said} to the proxy's user and password",
         hint="Correct them: PROXY among the source's settings, or HTTPS_PROXY and its like.",
     )

@@ -17,7 +17,11 @@ from strandline.source.certificate import LateContext
 from strandline.source.redaction import Redaction
 from strandline.source.retry import Transient
 from strandline.source.spool import Body
+from strandline.source.transport import socks_errors
 from strandline.source.verdict import Judge, refused_by_proxy
+
+_REFUSED_BY_PROXY = ("407", "Invalid username/password", "Requested ")
+"""How what httpx says begins: by HTTP, and by SOCKS where the password is wrong or there is none."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,14 @@ class Wire:
             raise Transient(f"answer cut short: {self._redaction.scrub(str(error))}") from error
         except httpx.ProxyError as error:
             # From nothing: the error behind it has the proxy's own text, which may be what it was sent.
-            if str(error).startswith("407"):
-                raise refused_by_proxy(where) from None
+            if (said := str(error)).startswith(_REFUSED_BY_PROXY):
+                raise refused_by_proxy(where, by_http=said[:1] == "4") from None
             raise Transient(f"the proxy: {self._redaction.scrub(str(error))}") from None
         except httpx.TransportError as error:
             said = self._redaction.scrub(str(error)) or type(error).__name__
             raise Transient(f"connection broken: {said}") from error
+        except socks_errors() as error:
+            raise Transient("the proxy: it does not answer as a SOCKS proxy does") from error
         except httpx.DecodingError as error:
             raise Transient(f"answer cannot be decompressed: {self._redaction.scrub(str(error))}") from error
 

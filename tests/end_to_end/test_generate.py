@@ -1,19 +1,16 @@
 """`strandline generate source` as a user types it: what it writes is tried as the user would try it."""
 
+import ast
 import os
-import subprocess
-import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.end_to_end.generated import ROOT, generate, pass_own_test, ruff, typed
 
-from strandline.testing.project import Outcome, Project
+from strandline.testing.project import Project
 from strandline.testing.server import Html, Response, ScriptedApi
 
-ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "samples"
 DOCUMENTS = Path(os.environ.get("STRANDLINE_TEST_DOCUMENTS", ROOT.parent / "shared" / "data" / "openapi"))
 
@@ -21,45 +18,6 @@ DOCUMENTS = Path(os.environ.get("STRANDLINE_TEST_DOCUMENTS", ROOT.parent / "shar
 @pytest.fixture
 def project(tmp_path: Path, program: Path) -> Project:
     return Project(tmp_path, environment={}, program=program)
-
-
-def python(folder: Path, *words: str) -> Outcome:
-    """Another program of this environment, in the folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
-
-
-def ruff(folder: Path) -> None:
-    """The rules of this project; in a project of somebody else `source` and `model` are their own modules."""
-    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
-    common = ("--isolated", "--no-cache", "--line-length", "110", "--target-version", "py311")
-    chosen = ("--select", ",".join(rules["select"]), "--ignore", ",".join(rules["ignore"]))
-    checked = python(folder, "ruff", "check", *common, *chosen)
-    formatted = python(folder, "ruff", "format", "--diff", *common)
-
-    assert (checked.code, formatted.code) == (0, 0), checked.stdout + formatted.stdout + formatted.stderr
-
-
-def pass_own_test(folder: Path) -> None:
-    """Its own test."""
-    told = python(folder, "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".")
-
-    assert told.code == 0, told.stdout
-
-
-def typed(folder: Path) -> None:
-    told = python(folder, "mypy", "--strict", "--cache-dir", str(folder.parent / ".mypy"), ".")
-
-    assert told.code == 0, told.stdout
-
-
-def generate(project: Project, *words: str) -> dict[str, Any]:
-    made = project.strandline("generate", "source", *words, "--json")
-    assert made.code == 0
-    found: dict[str, Any] = made.document
-    return found
 
 
 BY_DAY = ("repository_issues", "stock_export", "stock_levels", "tickets")
@@ -136,6 +94,41 @@ def test_a_source_of_an_address_runs_as_it_is(project: Project, api: ScriptedApi
     assert made.strandline("check", "tracker").code in (0, 3)
     (read,) = made.strandline("status", "--json").document["runs"][0]["streams"]
     assert (read["records"], read["mark_after"]) == (3, "datetime:2026-03-07T17:22:03+00:00")
+
+
+def only_one_page(source: Path) -> None:
+    """Take the paginator out: the server here has one answer, whatever is asked."""
+    module = ast.parse(source.read_text())
+    for it in ast.walk(module):
+        if isinstance(it, ast.Call):
+            it.keywords = [one for one in it.keywords if one.arg != "paginator"]
+    source.write_text(ast.unparse(module))
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        pytest.param(it, id=it.stem, marks=() if it.stem == "charges" else pytest.mark.nightly)
+        for it in sorted(SAMPLES.glob("*.json"))
+    ],
+)
+@pytest.mark.parametrize("kind", ["dimension", "fact"])
+def test_every_sampled_record_becomes_a_row(
+    project: Project, api: ScriptedApi, database_url: str, sample: Path, kind: str
+) -> None:
+    """From an address, so that the source runs as it is; what is sent becomes a row, and the check finds no
+    error.
+    """
+    body = sample.read_bytes()
+    api.respond("/records", body)
+    facts = ("--fact", "records") if kind == "fact" else ()
+    generate(project, "north", "--from", f"{api.url}/records", "--stream", "records", *facts)
+    folder, environment = project.folder / "north", {"STRANDLINE_DATABASE_URL": database_url}
+    made = Project(folder, environment=environment, program=Path(project.program[0]))
+    only_one_page(folder / "source.py")
+
+    assert made.strandline("check", "north", "--offline").code == 0
+    assert made.strandline("run", "north").code == 0
 
 
 def test_files_are_read_by_a_source_of_files(project: Project, database_url: str) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from strandline.cli import output, profiling
+from strandline.cli import known_dimensions, output, profiling
 from strandline.errors import DeclarationError
-from strandline.pipeline.draft import code, document, draft, project
+from strandline.pipeline.draft import code, document, draft, project, reference
 from strandline.pipeline.draft.draft import SourceDraft, StreamDraft
+from strandline.pipeline.draft.source_code import SourceModule
+from strandline.pipeline.draft.star import Choice, Stars
 from strandline.source.profile import profile, sample
 from strandline.source.profile.profile import Profile
 from strandline.source.redaction import ALWAYS
@@ -20,61 +23,117 @@ LIMIT: Final = 10_000
 MOST_TOLD: Final = 20
 
 
-def generate(
-    name: str, begin: str, *, out: Path | None, streams: Sequence[str], headers: Sequence[str]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Asked:
+    """What the user wants."""
+
+    name: str
+    begin: Sequence[str]
+    """Samples, or a document."""
+    streams: Sequence[str]
+    headers: Sequence[str]
+    facts: Sequence[str]
+    references: Sequence[str]
+    app: str | None
+
+
+def generate(asked: Asked, *, out: Path | None) -> dict[str, Any]:
     """Write the files, and tell what is in them."""
-    folder = out or Path(name)
-    project.check_name(name)
-    project.check_folder(folder, name)
-    received = profiling.receive(begin, headers=headers)
-    found: Profile | None = None
-    content = document.load(received)
-    if content is not None:
-        made = document.read(content, name=name, streams=streams, where=received.where)
-    else:
-        if len(streams) > 1:
-            raise DeclarationError("--stream: a sample is of one stream", hint="Give one name, or none.")
-        found = profile.of_sample(sample.decode(received, limit=LIMIT), limit=LIMIT)
-        made = _of_sample(name, found, begin, called=streams[0] if streams else None, headers=headers)
-    files = project.files(made)
+    folder = out or Path(asked.name)
+    project.check_name(asked.name)
+    project.check_folder(folder, asked.name)
+    references = reference.parse(asked.references)
+    made, profiles = _drafted(asked)
+    known = known_dimensions.of_app(asked.app) if asked.app else ()
+    module = SourceModule(made)
+    stars = Stars(module, Choice(asked.facts, references, known))
+    files = project.files(module, stars)
     project.write(files, folder)
-    return _told(made, folder, list(files), found, files["source.py"] + files["model.py"])
+    return _told(made, folder, files, profiles) | {"suggested": _suggested(made, stars, asked.facts)}
 
 
-def _of_sample(
-    name: str, found: Profile, begin: str, *, called: str | None, headers: Sequence[str]
-) -> SourceDraft:
-    stream = draft.of_profile(found, name=called)
-    made = SourceDraft(name, [stream])
-    assert found.sample is not None
-    if begin.startswith(("http://", "https://")):
-        _place(made, stream, begin, headers)
-    elif found.format == "JSON":
-        made.auth_note = (
-            "a saved answer tells of no credentials; where the API wants some, return them from auth()"
+def _drafted(asked: Asked) -> tuple[SourceDraft, list[Profile]]:
+    """The source, of a document or of samples."""
+    received = [profiling.receive(it, headers=asked.headers) for it in asked.begin]
+    contents = [document.load(it) for it in received]
+    if len(contents) == 1 and contents[0] is not None:
+        made = document.read(contents[0], name=asked.name, streams=asked.streams, where=received[0].where)
+        return made, []
+    one = next((it.where for it, content in zip(received, contents, strict=True) if content), None)
+    if one is not None:
+        raise DeclarationError(
+            f"--from {one}: is a document, and a document stands alone",
+            hint="Leave the samples out, and name streams of the document with --stream.",
         )
-        stream.path, stream.path_note = f"/{stream.name}", "the path is a guess"
-    else:
-        made.is_file = True
+    if len(asked.streams) not in (0, len(received)):
+        raise DeclarationError(
+            f"--stream: {len(asked.streams)} names for {len(received)} samples",
+            hint="A sample is of one stream: give a name for each --from, in their order, or none.",
+        )
+    profiles = [profile.of_sample(sample.decode(it, limit=LIMIT), limit=LIMIT) for it in received]
+    names: Sequence[str | None] = asked.streams or [None] * len(profiles)
+    made = SourceDraft(asked.name, [])
+    for found, begin, called in zip(profiles, asked.begin, names, strict=True):
+        _add(made, draft.of_profile(found, name=called), found, begin, headers=asked.headers)
+    return made, profiles
+
+
+def _add(
+    made: SourceDraft, stream: StreamDraft, found: Profile, begin: str, *, headers: Sequence[str]
+) -> None:
+    """One more stream, of a sample."""
+    assert found.sample is not None
+    if any(it.name == stream.name for it in made.streams):
+        raise DeclarationError(
+            f"--from {begin}: another sample is called {stream.name}, too",
+            hint="Name the streams with --stream, one for each --from, in their order.",
+        )
+    is_file = found.format != "JSON"
+    if made.streams and made.is_file != is_file:
+        raise DeclarationError(
+            f"--from {begin}: answers of an API and files with rows are read by sources of different kinds",
+            hint="Generate a source of each.",
+        )
+    made.is_file = is_file
+    made.streams.append(stream)
+    _locate(made, stream, found, begin, headers=headers)
+    if stream.cursor is not None and not made.is_file:
+        stream.since_param = "updated_since"
+        stream.since_note = "that changes are asked for by 'updated_since' is a guess"
+
+
+def _locate(
+    made: SourceDraft, stream: StreamDraft, found: Profile, begin: str, *, headers: Sequence[str]
+) -> None:
+    """Where the stream is asked for."""
+    assert found.sample is not None
+    is_address = begin.startswith(("http://", "https://"))
+    if is_address and made.is_file:
+        raise DeclarationError(
+            f"{begin}: answers {found.format}", hint="Save it into a file, and generate from that."
+        )
+    if is_address:
+        _place(made, stream, begin, headers)
+    elif made.is_file:
         suffix = Path(found.sample.received.name).suffix
         stream.path = f"{stream.name}*{suffix}"
         stream.path_note = "which files belong to it is a guess"
         stream.file_format = _format(found.sample)
-    if not made.is_file and found.format != "JSON":
-        raise DeclarationError(
-            f"{begin}: answers {found.format}", hint="Save it into a file, and generate from that."
-        )
-    if stream.cursor is not None and not made.is_file:
-        stream.since_param = "updated_since"
-        stream.since_note = "that changes are asked for by 'updated_since' is a guess"
-    return made
+    else:
+        told = "a saved answer tells of no credentials; where the API wants some, return them from auth()"
+        made.auth_note = "" if made.auth else told
+        stream.path, stream.path_note = f"/{stream.name}", "the path is a guess"
 
 
 def _place(made: SourceDraft, stream: StreamDraft, begin: str, headers: Sequence[str]) -> None:
     """Address, parameters and credentials, without what is secret."""
     parts = urlsplit(begin)
-    made.base_url, stream.path = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path or "/"
+    base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    if made.base_url not in (None, base):
+        raise DeclarationError(
+            f"{base}: the other samples are of {made.base_url}", hint="Generate a source of each."
+        )
+    made.base_url, stream.path = base, parts.path or "/"
     for name in list(stream.params):
         if name.lower() in ALWAYS:
             made.auth = f"query:{name}"
@@ -106,14 +165,21 @@ def _delimiter(letter: str) -> str:
     return '"\\t"' if letter == "\t" else f'"{letter}"'
 
 
+def _suggested(made: SourceDraft, stars: Stars, facts: Sequence[str]) -> dict[str, Any]:
+    """Streams that were written as dimensions and may be facts, and why."""
+    found = {it.name: stars.kinds[it.name] for it in made.streams if it.name not in facts}
+    return {name: it.as_dict() for name, it in found.items() if it is not None}
+
+
 def _told(
-    made: SourceDraft, folder: Path, files: list[str], found: Profile | None, text: str
+    made: SourceDraft, folder: Path, files: Mapping[str, str], profiles: Sequence[Profile]
 ) -> dict[str, Any]:
-    personal = [it.what for it in found.personal] if found else []
+    personal = [it.what for found in profiles for it in found.personal]
+    text = files["source.py"] + files["model.py"]
     return {
         "source": made.name,
         "folder": str(folder),
-        "files": files,
+        "files": list(files),
         "streams": [
             {
                 "stream": it.name,
@@ -169,6 +235,9 @@ def print_generated(told: dict[str, Any], *, as_json: bool) -> None:
             f"\n{folder}/samples may point at persons ({', '.join(told['personal'][:MOST_TOLD])}):"
             " change it before you share it.\n"
         )
+    for stream, it in told["suggested"].items():
+        say(f"\n{stream} is written as a dimension, and may be a fact ({it['sure']}): {it['why']}.\n")
+        say(f"  for a fact, remove {folder} and type the same with: --fact {stream}\n")
     say("\nNext:\n")
     if told["unsure"]:
         say(f"  look at what is unsure, {told['unsure']} times: grep -A1 'unsure:' {folder}/*.py\n")

@@ -32,6 +32,8 @@ class StreamDraft:
     cursor_finding: Finding | None
     samples: Sequence[Mapping[str, Any]]
     """Records that the contract must accept."""
+    seen: Sequence[Mapping[str, Any]] = ()
+    """All records that were looked at, where there are real ones."""
     doc: str = ""
     path: str = ""
     path_note: str = ""
@@ -89,6 +91,7 @@ def of_profile(found: Profile, *, name: str | None) -> StreamDraft:
         cursor=cursor.what if cursor else None,
         cursor_finding=cursor or found.cursor,
         samples=list(found.records[:MOST_SAMPLED]),
+        seen=found.records,
     )
     if len(found.records) < FEW:
         many = "1 record was" if len(found.records) == 1 else f"{len(found.records)} records were"

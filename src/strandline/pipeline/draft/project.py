@@ -13,9 +13,9 @@ import msgspec
 from strandline.errors import DeclarationError, StrandlineError
 from strandline.pipeline.draft import code, star
 from strandline.pipeline.draft.code import Names
-from strandline.pipeline.draft.draft import SourceDraft
+from strandline.pipeline.draft.column import Drafted
 from strandline.pipeline.draft.source_code import SourceModule
-from strandline.pipeline.draft.star import Star
+from strandline.pipeline.draft.star import Stars
 from strandline.source.offer import words_of
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -33,10 +33,10 @@ TEST: Final = '''\
 @pytest.mark.parametrize(("name", "payload"), [(it, payload) for it in STREAMS for payload in lines(it)])
 def test_a_sampled_record_satisfies_its_contract_and_becomes_a_row(name: str, payload: bytes) -> None:
     """It has a natural key, and a value for each column that needs one."""
-    stream, dimension = STREAMS[name]
+    stream, model = STREAMS[name]
 
     assert stream.natural_key(stream.parse(payload))
-    assert dimension.from_api_response(payload, stream=stream)
+    assert model.from_api_response(payload, stream=stream)
 '''
 
 
@@ -81,10 +81,9 @@ def paths(name: str) -> list[str]:
     return ["source.py", "model.py", "pipeline.py", f"test_{name}.py", "samples"]
 
 
-def files(draft: SourceDraft) -> dict[str, str]:
+def files(module: SourceModule, stars: Stars) -> dict[str, str]:
     """All files, by their paths in the folder."""
-    module = SourceModule(draft)
-    made = star.stars(module)
+    draft, made = module.draft, stars.made()
     samples = {f"samples/{it.name}.jsonl": _lines(it.samples) for it in draft.streams}
     return {
         "source.py": module.text(),
@@ -99,7 +98,7 @@ def _lines(records: Sequence[Mapping[str, Any]]) -> str:
     return "".join(f"{_encode(it).decode()}\n" for it in records)
 
 
-def _pipeline(module: SourceModule, made: Sequence[Star]) -> str:
+def _pipeline(module: SourceModule, made: Sequence[Drafted]) -> str:
     name, names = module.draft.name, Names()
     names.add("model", *(it.mapper for it in made))
     names.add("source", module.class_name)
@@ -120,27 +119,29 @@ def _pipeline(module: SourceModule, made: Sequence[Star]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _test(module: SourceModule, made: Sequence[Star]) -> str:
+def _test(module: SourceModule, made: Sequence[Drafted]) -> str:
     names = Names()
     names.add("pathlib", "Path")
-    names.add("model", *(it.dimension for it in made))
+    names.add("model", *(it.model for it in made))
     names.add("source", module.class_name)
-    names.add("strandline", "Dimension")
+    bases = sorted({it.base for it in made})
+    names.add("strandline", *bases)
     names.add("strandline.source", "Stream")
     doc = (
         f"The contracts and mappers of {module.draft.name}, tried on the records that they were written from"
     )
     rows = [line for it in made for line in _row(f"{module.class_name}.{it.stream.name}", it)]
-    table = ["STREAMS: dict[str, tuple[Stream, type[Dimension]]] = {", *rows, "}"]
+    models = " | ".join(f"type[{it}]" for it in bases)
+    table = [f"STREAMS: dict[str, tuple[Stream, {models}]] = {{", *rows, "}"]
     imports = "\n".join(names.lines()).replace("\n\nfrom strandline", "\n\nimport pytest\nfrom strandline", 1)
     return "\n".join([code.docstring(doc), "", imports, "", *table, HELPER, "", TEST])
 
 
-def _row(stream: str, star: Star) -> list[str]:
-    whole = f'    "{star.stream.name}": ({stream}, {star.dimension}),'
+def _row(stream: str, drafted: Drafted) -> list[str]:
+    whole = f'    "{drafted.stream.name}": ({stream}, {drafted.model}),'
     if len(whole) <= code.WIDTH:
         return [whole]
-    return [f'    "{star.stream.name}": (', f"        {stream},", f"        {star.dimension},", "    ),"]
+    return [f'    "{drafted.stream.name}": (', f"        {stream},", f"        {drafted.model},", "    ),"]
 
 
 def write(made: Mapping[str, str], folder: Path) -> None:

@@ -222,6 +222,13 @@ def test_a_file_that_is_replaced_while_it_is_read_is_noticed(tmp_path: Path) -> 
     assert len(numbers(read(tmp_path, since))) == 60_001
 
 
+@pytest.mark.parametrize("pattern", ["", "/etc/*.csv", "prices**.csv"])
+def test_a_pattern_that_means_no_files_of_the_folder_is_told(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(DeclarationError, match="a pattern is relative to the root") as it:
+        read(tmp_path, pattern=pattern)
+    assert '"**/*.csv"' in str(it.value.hint)
+
+
 @pytest.fixture
 def cloud() -> Iterator[Any]:
     """A file system that is on no disk."""

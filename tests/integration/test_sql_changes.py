@@ -235,6 +235,6 @@ def test_a_state_that_is_none_is_told(warehouse: Database) -> None:
 def test_only_postgresql_knows_of_changes() -> None:
     with (
         pytest.raises(DeclarationError, match="asked of sqlite"),
-        Shop(settings=ShopSettings(url=SecretStr("sqlite://"))) as opened,
+        Shop(settings=ShopSettings(url=SecretStr("sqlite:///erp.db"))) as opened,
     ):
         list(Shop.articles.read(opened, None))

@@ -14,6 +14,7 @@ from strandline.warehouse.database import Database
 def test_a_database_is_read_by_as_many_at_once_as_want_to(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:
+    Path(tmp_path, "erp.db").touch()
     url = f"sqlite:///{tmp_path}/erp.db"
     if kind == "postgresql":
         warehouse: Database = request.getfixturevalue("warehouse")

@@ -7,7 +7,7 @@ is its stamp: one that differs means that the file has been written to, or repla
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ftplib import Error, error_perm  # which are no OSError
@@ -61,7 +61,13 @@ class LocalFolder:
         if not self._folder.is_dir():
             raise FileNotFoundError(f"there is no folder {self._folder}")
         names = (it.relative_to(self._folder).as_posix() for it in self._folder.glob(pattern) if it.is_file())
-        return [self.look(name) for name in sorted(names)]
+        return [found for name in sorted(names) if (found := self._look_again(name)) is not None]
+
+    def _look_again(self, name: str) -> Found | None:
+        """The file, unless it has been moved away or renamed meanwhile."""
+        with suppress(FileNotFoundError):
+            return self.look(name)
+        return None
 
     def look(self, name: str) -> Found:
         """The file as it is now."""
@@ -135,6 +141,17 @@ class RemoteFolder:
         stamp = " ".join(str(info[it]) for it in ("size", *VERSIONS) if info.get(it) is not None)
         is_known = isinstance(changed, datetime) and changed.tzinfo is not None
         return Found(name, int(info["size"] or 0), stamp, changed if is_known else None)
+
+
+def check_pattern(pattern: str, *, where: str) -> None:
+    """Raises DeclarationError for one that means no files below the folder."""
+    parts = pattern.split("/")
+    if pattern and parts[0] and not any("**" in it and it != "**" for it in parts):
+        return
+    raise DeclarationError(
+        f"{where}: files({pattern!r}): a pattern is relative to the root, and ** in it stands for folders",
+        hint='As in "prices/*.csv", or "**/*.csv" for those in folders, too.',
+    )
 
 
 def place_of(root: str, options: Mapping[str, Any]) -> Place:

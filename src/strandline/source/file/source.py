@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from strandline.errors import CredentialsRejected, DeclarationError, SourceUnavailable
 from strandline.source.file.ledger import NewBy
-from strandline.source.file.place import Place, place_of
+from strandline.source.file.place import Place, check_pattern, place_of
 from strandline.source.file.reader import Reader
 from strandline.source.format import Format
 from strandline.source.page import Pages
@@ -52,6 +52,7 @@ class FileSource(Source):
         A file that is cut short, or changed while it is read, is not taken for read; when the others have
         been, the stream fails and names it.
         """
+        check_pattern(pattern, where=type(self).__name__)
         asked_by = reading.get()
         reader = Reader(
             self.place,

@@ -42,5 +42,7 @@ def _refuse_part(last: bytes) -> None:
     """An end in the middle of a value means that the rest is missing."""
     try:
         lenient.check_whole(last)
+    except lenient.Truncated as error:
+        raise lenient.Truncated(f"its last line breaks off: {error}") from None
     except lenient.Unreadable:  # whole, and no JSON: that is for its contract to say
         return

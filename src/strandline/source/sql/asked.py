@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, TextClause, column, select, table, text
+from sqlalchemy.exc import ArgumentError
 
+from strandline.errors import DeclarationError
 from strandline.source.sql.column import Column, of_query, of_table
 from strandline.source.sql.selection import ROW
 
@@ -72,7 +74,14 @@ class Query:
 
     @cached_property
     def _text(self) -> TextClause:
-        return text(str(self.statement).strip().rstrip(";")).bindparams(**self.parameters)
+        given = text(str(self.statement).strip().rstrip(";"))
+        try:
+            return given.bindparams(**self.parameters)
+        except ArgumentError as error:
+            raise DeclarationError(
+                f"query({self.shown!r}, parameters=…): {error.args[0]}",
+                hint="Each of the parameters stands as :name in the query.",
+            ) from error
 
     @property
     def shown(self) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, func, literal, make_url, select, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
 from sqlalchemy.pool import QueuePool
 
 from strandline.errors import CredentialsRejected, DeclarationError, SourceUnavailable, UnexpectedResponse
@@ -44,6 +45,8 @@ REFUSED: Final = re.compile(
 )
 PASSING: Final = ("08", "40", "53", "55", "57")
 """Classes of SQLSTATE: no connection, a conflict, no resources, in use, stopped."""
+
+_HINT: Final = "Correct the name or the query where the stream is declared."
 
 
 class Session:
@@ -103,10 +106,33 @@ class Session:
     def _connected(self, where: str, **options: Any) -> Iterator[Connection]:
         options |= {"postgresql_readonly": True} if self.is_postgresql else {}
         try:
-            with self.engine.connect().execution_options(**options) as connection:
+            with self._open(where).execution_options(**options) as connection:
                 yield connection
         except DBAPIError as error:
-            raise self._named(error, where) from error
+            raise self._named(error, where, hint=_HINT) from error
+        except StatementError as error:  # which no database has seen
+            raise DeclarationError(
+                f"{where}: {self.scrub(_first(error.orig))}",
+                hint="Each :name in SQL is one of the parameters; a colon that means none is written \\:.",
+            ) from error
+
+    def _open(self, where: str) -> Connection:
+        if self.url.get_backend_name() == "sqlite":
+            self._check_file(where)
+        try:
+            return self.engine.connect()
+        except DBAPIError as error:
+            hint = f"Correct {self._setting}, then run again."
+            raise self._named(error, where, hint=hint) from error
+
+    def _check_file(self, where: str) -> None:
+        """SQLite would make a file that is not there, and a URI says itself whether it may."""
+        name = str(self.url.database)
+        if not name.startswith("file:") and not Path(name).exists():
+            raise SourceUnavailable(
+                f"{where}: there is no file {self.scrub(name)}",
+                hint=f"Check {self._setting}, then run again.",
+            )
 
     def _settle(self, connection: Connection) -> None:
         if self.is_postgresql:
@@ -133,7 +159,7 @@ class Session:
                 hint="Install the package that brings its dialect, or correct the URL.",
             ) from error
 
-    def _named(self, error: DBAPIError, where: str) -> Exception:
+    def _named(self, error: DBAPIError, where: str, *, hint: str) -> Exception:
         said = self.scrub(" ".join(str(error.orig).split()))
         state = str(getattr(error.orig, "sqlstate", None) or "")
         what = f"{where}: {said}"
@@ -145,7 +171,12 @@ class Session:
             return Transient(
                 said, hint=f"Check {self._setting}, and that the database is up, then run again."
             )
-        return UnexpectedResponse(what, hint="Correct the name or the query where the stream is declared.")
+        return UnexpectedResponse(what, hint=hint)
+
+
+def _first(error: BaseException | None) -> str:
+    """What SQLAlchemy says, without the page where it says more."""
+    return str(error.args[0]) if error is not None and error.args else str(error)
 
 
 def _parse(url: str, setting: str) -> URL:
@@ -158,6 +189,11 @@ def _parse(url: str, setting: str) -> URL:
             hint="It looks like postgresql://user:password@host:5432/database, special characters of the"
             " password written as %40 for @, %2F for /, %3A for :.",
         ) from error
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise DeclarationError(
+            f"{setting}: {parsed} is a database in memory, in which there is nothing",
+            hint="Name its file: sqlite:///erp.db, or with its whole path sqlite:////var/data/erp.db.",
+        )
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
 
 

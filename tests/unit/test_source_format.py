@@ -142,6 +142,7 @@ def test_any_bytes_are_read_or_refused(body: bytes, declared: Format) -> None:
     [
         (Csv(), b"<!DOCTYPE html><html></html>", "no CSV but a page of markup"),
         (Csv(), b' {"error": "expired"}', "no CSV but a JSON object"),
+        (Csv(), b'[{"error": "expired"}]', "no CSV but a JSON array"),
         (Csv(), b"", "no header"),
         (Csv(), b"id,id\n", "names 'id' twice"),
         (JsonLines(), b"<html>", "no JSON lines but a page of markup"),

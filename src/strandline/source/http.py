@@ -99,7 +99,7 @@ class HttpSource(Source, KeepsCredentials):
             as_texts(params),
             body=as_json(body) if form is None else as_texts(form),
             is_form=form is not None,
-            headers=headers or {},
+            headers=as_texts(headers),
             hosts=tuple(hosts),
         )
         chosen = paginator or SinglePage()
@@ -157,7 +157,7 @@ class HttpSource(Source, KeepsCredentials):
         asked_by = reading.get()
         name = asked_by.qualified_name if asked_by else self.name
         graphql.check(query, where=name)
-        content = {"query": query, "variables": as_json(variables or {})}
+        content = {"query": query, "variables": as_json(variables or {}, "variables")}
         return walk(
             self.client,
             Request("POST", path, body=content),

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
 from typing import Any, Protocol
+from uuid import UUID
 
 import httpx
+from pydantic import SecretBytes, SecretStr
 
 from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.source.page import Path, keys
@@ -143,33 +147,59 @@ def sees_records(paginator: Paginator) -> bool:
     return bool(getattr(paginator, "sees_records", True))
 
 
-def as_text(value: Value) -> str:
-    """The value as it stands in a query or a form: times in UTC with a Z, truth values as true and false."""
+def as_texts(values: Mapping[str, Value] | None) -> dict[str, str]:
+    """Those that are there, as they stand in a query, a form or a header; None is left out.
+
+    Raises DeclarationError for what is none of the types that a parameter has.
+    """
+    return {name: _as_text(value, name) for name, value in (values or {}).items() if value is not None}
+
+
+def _as_text(value: object, name: str) -> str:
+    """Times in UTC with a Z, truth values as true and false."""
     match value:
+        case Enum():
+            return _as_text(value.value, name)
         case bool():
             return "true" if value else "false"
         case datetime() if value.tzinfo is not None:
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case date():
             return value.isoformat()
-    return str(value)
+        case str() | int() | float() | Decimal() | UUID():
+            return str(value)
+    raise _unfit(value, name, what="a parameter is a text, a number, a truth value or a time")
 
 
-def as_texts(values: Mapping[str, Value] | None) -> dict[str, str]:
-    """Those that are there; None is left out."""
-    return {name: as_text(value) for name, value in (values or {}).items() if value is not None}
-
-
-def as_json(value: object) -> Any:
-    """The value with every time in it as the text that a query would have, for a body."""
+def as_json(value: object, name: str = "body") -> Any:
+    """The value with every time in it as the text that a query would have, for a body. Raises
+    DeclarationError for what JSON has no way to write.
+    """
     match value:
+        case Enum():
+            return as_json(value.value, name)
         case Mapping():
-            return {name: as_json(it) for name, it in value.items()}
+            return {key: as_json(it, f"{name}.{key}") for key, it in value.items()}
         case list() | tuple():
-            return [as_json(it) for it in value]
-        case date():
-            return as_text(value)
-    return value
+            return [as_json(it, f"{name}.{place}") for place, it in enumerate(value)]
+        case date() | UUID():
+            return _as_text(value, name)
+        case bytes() if name == "body":  # which is sent as it is
+            return value
+        case None | str() | int() | float():
+            return value
+    raise _unfit(value, name, what="a body has texts, numbers, truth values, times, lists and objects")
+
+
+def _unfit(value: object, name: str, *, what: str) -> DeclarationError:
+    hint = None
+    if isinstance(value, SecretStr | SecretBytes):
+        hint = "What is secret is for the source's auth to send, as by ApiKey(token, query=…)."
+    elif isinstance(value, list | tuple | set) and not name.startswith("body"):
+        hint = "Join them as the API wants it, or write them into the path: '/orders?status=new&status=paid'."
+    elif isinstance(value, Decimal):
+        hint = "Say as what the API wants it: str(…), int(…) or float(…)."
+    return DeclarationError(f"{name!r} is a {type(value).__name__}, and {what}", hint=hint)
 
 
 def _with(body: object, place: tuple[str, ...], value: object, param: InBody) -> object:

@@ -3,10 +3,15 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
+from strandline.errors import DeclarationError
 from strandline.source import (
     Cursor,
     LinkHeader,
@@ -18,7 +23,7 @@ from strandline.source import (
     TokenInBody,
     TokenInHeader,
 )
-from strandline.source.request import Paginator
+from strandline.source.request import Paginator, as_json
 from strandline.testing.dataset import Style
 from strandline.testing.server import (
     ReceivedRequest,
@@ -101,6 +106,49 @@ def test_parameters_go_as_text_and_none_is_left_out(api: ScriptedApi, open_crm: 
     )
 
     assert api.requests[0].query == {"fixed": "1", "b": "true", "c": "5", "d": "2026-01-02", "e": "ä&b"}
+
+
+class Colour(Enum):
+    """As many declare a choice."""
+
+    RED = "red"
+
+
+def test_a_choice_and_a_number_go_as_what_they_are(api: ScriptedApi, open_crm: Callable[..., Any]) -> None:
+    api.respond("/search", b"[]")
+    sent: dict[str, Any] = {"a": Colour.RED, "b": Decimal("1.10"), "c": UUID(int=7)}
+    crm = open_crm()
+
+    list(crm.pages("/search", params=sent, headers={"X-Colour": Colour.RED, "X-None": None}))
+    assert api.requests[0].query == {"a": "red", "b": "1.10", "c": str(UUID(int=7))}
+    assert api.requests[0].headers["x-colour"] == "red"
+    asked = as_json({"a": Colour.RED, "b": [UUID(int=7), date(2026, 1, 2)], "c": None})
+    assert asked == {"a": "red", "b": [str(UUID(int=7)), "2026-01-02"], "c": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "hint"),
+    [
+        (["new", "paid"], "list", "status=new&status=paid"),
+        (SecretStr("canary"), "SecretStr", "auth to send"),
+        (b"new", "bytes", "None"),
+    ],
+)
+def test_what_no_parameter_can_be_is_told(
+    open_crm: Callable[..., Any], value: object, kind: str, hint: str
+) -> None:
+    """A secret would go as asterisks, and a list as Python writes one."""
+    crm = open_crm()
+    for given in ("params", "form", "headers"):
+        with pytest.raises(DeclarationError, match=f"'status' is a {kind}, and a parameter is") as it:
+            list(crm.pages("/search", **{given: {"status": value}}))
+        assert hint in str(it.value.hint)
+
+
+@pytest.mark.parametrize("value", [SecretStr("canary"), b"new", Decimal("1.10"), {"new"}])
+def test_what_no_body_can_have_is_told_with_its_place(open_crm: Callable[..., Any], value: object) -> None:
+    with pytest.raises(DeclarationError, match=r"'body\.where\.0' is a \w+, and a body has"):
+        list(open_crm().pages("/search", body={"where": [value]}))
 
 
 def test_since_reaches_the_source_and_filters(

@@ -77,8 +77,9 @@ def refuse_other(start: bytes, *, name: str) -> None:
     text = start[:_LEADING].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise Unreadable(f"it is no {name} but a page of markup")
-    if name == "CSV" and text[:1] == b"{" and text[1:].lstrip()[:1] == b'"':
-        raise Unreadable(f"it is no {name} but a JSON object")
+    first, then = text[:1], text[1:].lstrip()[:1]
+    if name == "CSV" and ((first == b"{" and then == b'"') or (first == b"[" and then in (b"{", b"]"))):
+        raise Unreadable(f"it is no {name} but a JSON {'object' if first == b'{' else 'array'}")
 
 
 def as_null(texts: Collection[str]) -> dict[str, None]:

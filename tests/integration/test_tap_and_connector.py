@@ -23,7 +23,7 @@ from tests.dockyard import (
     tapped,
 )
 
-from strandline.errors import ProgramFailed, SourceUnavailable, UnexpectedResponse
+from strandline.errors import DeclarationError, ProgramFailed, SourceUnavailable, UnexpectedResponse
 from strandline.source import FileVault, SingerSource, offer
 from strandline.source import airbyte as source_airbyte
 from strandline.source import singer as source_singer
@@ -158,7 +158,7 @@ def told_key(notes: Path) -> str:
         ('{"no": "type"}', "a line that is no message"),
         ('{"type": "RECORD", "stream": "ships"}', "a RECORD that cannot be read"),
         ('{"type": "BATCH", "stream": "ships"}', "a BATCH that cannot be read"),
-        ('{"type": "RECORD", "stream": "boats", "record": {}}', "records of ships and of boats"),
+        ('{"type": "RECORD", "stream": "rafts", "record": {}}', "records of ships and of rafts"),
     ],
 )
 def test_a_line_of_a_tap_that_makes_no_sense_is_in_the_error(notes: Path, line: str, says: str) -> None:
@@ -167,6 +167,27 @@ def test_a_line_of_a_tap_that_makes_no_sense_is_in_the_error(notes: Path, line: 
     with pytest.raises(UnexpectedResponse, match=says) as refused:
         next(pages)
     assert repr(line) in refused.value.message
+
+
+def test_what_a_tap_sends_of_streams_that_it_was_not_asked_for_is_left_out(notes: Path) -> None:
+    """It stands in the catalog under another name; a name that is in no catalog is one of ours."""
+    boat = '{"type": "RECORD", "stream": "boats", "record": {"id": 7}}'
+    (page,) = read(tapped(notes, boat, singer('{"id":1}'), boat))
+    assert page.records == [b'{"id":1}']
+    (page,) = read(tapped(notes, boat))
+    assert page.records == []
+    (page,) = read(tapped(notes, '{"type": "RECORD", "stream": "fleet", "record": {"id": 1}}'))
+    assert page.records == [b'{"id": 1}']
+
+
+@pytest.mark.parametrize("command", ["tap 'half", ""])
+def test_a_command_that_is_none_is_told(notes: Path, command: str) -> None:
+    known = tapped(notes, singer("{}"))
+    made = type("Tapped", (Tapped,), {"command": command})
+    source = made(settings=known.settings.model_copy(update={"command": None}))
+    with pytest.raises(DeclarationError, match=r"Tapped: (its command is no command|which program)") as it:
+        read(source)
+    assert "STRANDLINE_TAPPED__COMMAND" in str(it.value.hint)
 
 
 def test_a_connector_that_says_why_it_fails_fails_for_that(notes: Path) -> None:

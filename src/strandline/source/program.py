@@ -108,11 +108,18 @@ class ProgramSource(Source, ABC):
 
     @property
     def _command(self) -> list[str]:
-        command = shlex.split(self.settings.command or self.command)
+        said = f"set {env_prefix(self.name)}COMMAND."
+        try:
+            command = shlex.split(self.settings.command or self.command)
+        except ValueError as error:
+            raise DeclarationError(
+                f"{type(self).__name__}: its command is no command: {error}",
+                hint=f"Correct command in the class, or {said}",
+            ) from error
         if not command:
             raise DeclarationError(
                 f"{type(self).__name__}: which program reads it?",
-                hint=f'Write command = "…" in the class, or set {env_prefix(self.name)}COMMAND.',
+                hint=f'Write command = "…" in the class, or {said}',
             )
         return command
 

@@ -93,14 +93,17 @@ class SingerSource(ProgramSource):
         ]
 
     def _sent(self, stream: str, since: str | None, metadata: Mapping[str, Any]) -> Iterator[bytes | State]:
-        files = {"--config": self.config(), self.catalog_option: self._selection(stream, metadata)}
+        wanted = self._entry(stream)
+        files = {"--config": self.config(), self.catalog_option: self._selection(wanted, metadata)}
         if since is not None:
             files[self.state_option] = since.encode()
-        sent_by: str | None = None
+        sent_by, unasked = None, self._others(wanted)
         with self.running(files=files) as process:
             for line in process.lines():
                 message = self._message(line)
                 if message.type == "RECORD" and (record := bytes(message.record)):
+                    if message.stream in unasked:  # some taps select nothing, or whole families of streams
+                        continue
                     if sent_by not in (None, message.stream):
                         raise self.unreadable(line, f"records of {sent_by} and of {message.stream}")
                     sent_by = message.stream
@@ -132,16 +135,31 @@ class SingerSource(ProgramSource):
             msgspec.Raw(value or b""),
         )
 
-    def _selection(self, stream: str, metadata: Mapping[str, Any]) -> bytes:
+    def _selection(self, wanted: Mapping[str, Any], metadata: Mapping[str, Any]) -> bytes:
         """The catalog with one stream selected, all of its fields, and nothing else."""
+        known = self.catalog()["streams"]
+        selected = [_selected(it, metadata) if it is wanted else _deselected(it) for it in known]
+        return to_json({"streams": selected})
+
+    def _others(self, wanted: Mapping[str, Any]) -> set[str | None]:
+        """The names of all other streams, as their records may have them."""
+        others = [it for it in self.catalog()["streams"] if it is not wanted]
+        return {name for it in others for name in _names(it)} - set(_names(wanted))
+
+    def _entry(self, stream: str) -> Mapping[str, Any]:
+        """What the catalog has of the stream."""
         known = self.catalog()["streams"]
         wanted = [it for it in known if stream == it.get("tap_stream_id")]
         wanted = wanted or [it for it in known if stream == it.get("stream")]
         if len(wanted) != 1:
             names = [str(it.get("tap_stream_id") or it["stream"]) for it in known]
             raise unknown(f"{self._where}: the tap", stream, names)
-        selected = [_selected(it, metadata) if it is wanted[0] else _deselected(it) for it in known]
-        return to_json({"streams": selected})
+        found: Mapping[str, Any] = wanted[0]
+        return found
+
+
+def _names(entry: Mapping[str, Any]) -> list[str | None]:
+    return [it for it in (entry.get("tap_stream_id"), entry.get("stream")) if it]
 
 
 def _keys(entry: Mapping[str, Any]) -> list[str]:

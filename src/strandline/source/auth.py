@@ -119,6 +119,11 @@ class Bearer(Credentials):
         yield request
 
 
-def secret_of(value: SecretStr | str) -> SecretStr:
-    """The value, wrapped so that nothing shows it."""
+def secret_of(value: SecretStr | str | None) -> SecretStr:
+    """The value, wrapped so that nothing shows it. Raises DeclarationError where a setting was not set."""
+    if value is None:
+        raise DeclarationError(
+            "the credentials lack a secret: it is None",
+            hint="Declare its setting without a default, token: SecretStr: who has not set it is told.",
+        )
     return value if isinstance(value, SecretStr) else SecretStr(value)

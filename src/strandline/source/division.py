@@ -24,13 +24,27 @@ class Partitions(Division):
 
     def of(self, source: object, *, where: str) -> list[str]:
         """Those that there are now, each once. Raises DeclarationError for one that is no text."""
-        found = list(dict.fromkeys(self.values(source)))
+        values: object = self.values(source)
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise self._refused(values, where)
+        found = list(dict.fromkeys(values))
         for it in found:
-            if not it or "\0" in it or any("\ud800" <= letter <= "\udfff" for letter in it):
-                raise DeclarationError(
-                    f"{where}: {it!r} names no partition", hint=f"Let {self.values.__name__} return texts."
-                )
+            if not _is_name(it):
+                raise self._refused(it, where)
         return found
+
+    def _refused(self, value: object, where: str) -> DeclarationError:
+        return DeclarationError(
+            f"{where}: {value!r} names no partition",
+            hint=f"Let {self.values.__name__} return a list of texts, numbers as str(…).",
+        )
+
+
+def _is_name(it: object) -> bool:
+    """Whether a mark can be called so."""
+    if not isinstance(it, str) or not it or "\0" in it:
+        return False
+    return not any("\ud800" <= letter <= "\udfff" for letter in it)
 
 
 def name_of(stream: str, partition: str | None) -> str:

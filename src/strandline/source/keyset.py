@@ -13,7 +13,7 @@ from strandline.errors import DeclarationError, PaginationLoop, UnexpectedRespon
 from strandline.source.page import Path
 from strandline.source.request import Answer, Param, Request, Walk
 from strandline.source.selector import value_at
-from strandline.source.sizing import Size, Sizing
+from strandline.source.sizing import Size, Sizing, check_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class Keyset:
     has_more: Path = None
 
     def __post_init__(self) -> None:
+        check_size(self.limit, where=repr(self))
         if (self.key is None) != (self.key_param is None):
             raise DeclarationError(f"{self!r}: key and key_param go together")
         if self.key is None and not isinstance(self.limit, int):

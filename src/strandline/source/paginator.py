@@ -19,7 +19,7 @@ from strandline.source import link
 from strandline.source.overlap import overlapping
 from strandline.source.page import Path
 from strandline.source.request import Answer, Param, Request, Walk
-from strandline.source.sizing import Size, Sizing
+from strandline.source.sizing import Size, Sizing, check_size
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ class PageNumber:
     total_pages: Path = None
     has_more: Path = None
     short_page_ends: bool = False
+
+    def __post_init__(self) -> None:
+        check_size(self.size, where=repr(self))
 
     @property
     def wanted(self) -> Sequence[Path]:
@@ -99,6 +102,7 @@ class Offset:
     short_page_ends: bool = False
 
     def __post_init__(self) -> None:
+        check_size(self.limit, where=repr(self))
         limit = self.limit if isinstance(self.limit, int) else 0
         if self.overlap and (not 0 < self.overlap < limit or self.short_page_ends):
             raise DeclarationError(

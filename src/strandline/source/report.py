@@ -52,6 +52,10 @@ class Submit:
     times: int = 3
     """How often the same is ordered, where the source throws it away before it is fetched."""
 
+    def __post_init__(self) -> None:
+        if self.times < 1:
+            raise DeclarationError(f"{self!r}: it is ordered once at least")
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -78,6 +82,12 @@ class Ready:
     def __post_init__(self) -> None:
         if (self.status is None) != (not self.done):
             raise DeclarationError(f"{self!r}: status and done go together", hint='done=["COMPLETED"]')
+        if any(isinstance(it, str) for it in (self.done, self.failed, self.expired)):
+            raise DeclarationError(
+                f"{self!r}: done, failed and expired are lists of what it may say", hint='done=["COMPLETED"]'
+            )
+        if min(self.wait, self.wait_max, self.deadline) <= timedelta(0):
+            raise DeclarationError(f"{self!r}: it is asked again after a while, and not for ever")
 
 
 @dataclass(frozen=True)

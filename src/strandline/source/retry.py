@@ -15,7 +15,7 @@ from typing import TypeVar
 import tenacity
 
 from strandline import log
-from strandline.errors import QuotaExhausted, RateLimited, SourceUnavailable
+from strandline.errors import DeclarationError, QuotaExhausted, RateLimited, SourceUnavailable
 from strandline.source import prefetch
 
 T = TypeVar("T")
@@ -34,6 +34,11 @@ class Retry:
     """
     wait_initial: timedelta = timedelta(seconds=0.5)
     wait_max: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        times = (self.budget, self.retry_after_cap, self.wait_initial, self.wait_max)
+        if self.attempts < 1 or min(times) < timedelta(0):
+            raise DeclarationError(f"{self!r}: attempts are 1 or more, and no time is negative")
 
 
 class Transient(Exception):

@@ -121,6 +121,8 @@ class HmacSignature(Credentials):
         return told[name].encode()
 
     def _check(self) -> None:
+        if not self._parts:
+            raise DeclarationError("HmacSignature(parts=()): nothing would be signed")
         for part in self._parts:
             _known(part, PARTS, "a part of parts")
         try:

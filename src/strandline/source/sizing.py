@@ -44,6 +44,12 @@ Size = int | Adaptive | None
 """Records of a page; None lets the API decide."""
 
 
+def check_size(size: Size, *, where: str) -> None:
+    """Raises DeclarationError for pages of none, which would look like the end."""
+    if isinstance(size, int) and size < 1:
+        raise DeclarationError(f"{where}: a page has at least one record")
+
+
 class TooMuch(Exception):
     """The API could not answer for so many records; never leaves the source layer."""
 

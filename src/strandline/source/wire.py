@@ -10,7 +10,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
-from strandline.errors import SourceUnavailable
+from strandline.errors import CredentialsRejected, DeclarationError, SourceUnavailable
 from strandline.source import encoding, lenient, spool
 from strandline.source.address import named
 from strandline.source.certificate import LateContext
@@ -100,9 +100,13 @@ class Wire:
             raise Transient(f"answer cut short: {self._redaction.scrub(str(error))}") from error
         except httpx.ProxyError as error:
             # From nothing: the error behind it has the proxy's own text, which may be what it was sent.
-            if (said := str(error)).startswith(_REFUSED_BY_PROXY):
-                raise refused_by_proxy(where, by_http=said[:1] == "4") from None
-            raise Transient(f"the proxy: {self._redaction.scrub(str(error))}") from None
+            raise self._stopped_by_proxy(str(error), where) from None
+        except httpx.LocalProtocolError as error:
+            raise DeclarationError(
+                f"{where}: nobody can send such a request: {self._redaction.scrub(str(error))}",
+                hint="What goes into a header, a token perhaps, is not empty behind its kind, and has neither"
+                " a line's end nor a space around it.",
+            ) from None  # it has the value
         except httpx.TransportError as error:
             said = self._redaction.scrub(str(error)) or type(error).__name__
             raise Transient(f"connection broken: {said}") from error
@@ -110,6 +114,11 @@ class Wire:
             raise Transient("the proxy: it does not answer as a SOCKS proxy does") from error
         except httpx.DecodingError as error:
             raise Transient(f"answer cannot be decompressed: {self._redaction.scrub(str(error))}") from error
+
+    def _stopped_by_proxy(self, said: str, where: str) -> CredentialsRejected | Transient:
+        if said.startswith(_REFUSED_BY_PROXY):
+            return refused_by_proxy(where, by_http=said[:1] == "4")
+        return Transient(f"the proxy: {self._redaction.scrub(said)}")
 
     def _unconnected(self, error: httpx.ConnectError, where: str) -> SourceUnavailable | Transient:
         if isinstance(_root_cause(error), ssl.SSLError):

@@ -68,7 +68,7 @@ def exported(file: Path) -> dict[str, str | None]:
     """The marks in a file of `marks export`. Raises DeclarationError where it is none."""
     name = "stdin" if str(file) == "-" else str(file)
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         marks = json.loads(text)["marks"]
         if not all(isinstance(it, str) for it in [*marks, *marks.values()]):
             raise TypeError("its marks are no texts")

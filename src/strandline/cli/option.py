@@ -107,7 +107,7 @@ def user() -> str:
     """Who types; in a container nobody may know."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
+    except (ImportError, KeyError, OSError):  # Python 3.11 asks for an account where Windows has none
         return "unknown"
 
 

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from queue import Empty, Queue
 from typing import Final
 
 from strandline.errors import SourceUnavailable
@@ -28,11 +29,16 @@ BLINK: Final = 0.2
 PATIENCE: Final = 5.0
 """Seconds that a process gets to end by itself."""
 
+AHEAD: Final = 2
+"""So many contents are read ahead where a thread reads them."""
+
 LAST_WORDS: Final = 10
 """So many lines of what it said last stand in an error."""
 
 LINE_LETTERS: Final = 2_000
 """So much of a line on its stderr is passed on."""
+
+KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 _running: set[Process] = set()
 
@@ -93,13 +99,11 @@ class Process:
 
     def _content(self) -> Iterator[bytes]:
         assert self._process.stdout is not None
-        output = self._process.stdout.fileno()
-        waiting = select.poll()
-        waiting.register(output, select.POLLIN | select.POLLHUP)
+        ask = reading(self._process.stdout.fileno())
         asked_at = time.monotonic()
         while True:
-            if waiting.poll(BLINK * 1000):
-                content = os.read(output, READ_BYTES)
+            content = ask()
+            if content is not None:
                 if not content:
                     return
                 yield content
@@ -139,9 +143,9 @@ class Process:
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            self._signal(KILL)
             self._process.wait()
-        self._signal(signal.SIGKILL)  # what it has started and left
+        self._signal(KILL)  # what it has started and left
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._listener.join(PATIENCE)
@@ -149,13 +153,48 @@ class Process:
 
     def kill(self) -> None:
         """End it at once."""
-        self._signal(signal.SIGKILL)
+        self._signal(KILL)
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(
             ProcessLookupError, PermissionError
         ):  # macOS says that it may not, of a group of zombies
-            os.killpg(self._process.pid, number)
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, number)
+            else:  # on Windows it has no group, and one end is like the other
+                self._process.terminate()
+
+
+def reading(pipe: int) -> Callable[[], bytes | None]:
+    """What gives the next content of a pipe, b"" at its end, and None where nothing comes for a blink."""
+    if hasattr(select, "poll"):
+        waiting = select.poll()
+        waiting.register(pipe, select.POLLIN | select.POLLHUP)
+        return lambda: os.read(pipe, READ_BYTES) if waiting.poll(BLINK * 1000) else None
+    return _read_beside(pipe)
+
+
+def _read_beside(pipe: int) -> Callable[[], bytes | None]:
+    """The same on Windows, where nobody can ask a pipe whether it has anything: by a thread that waits."""
+    contents: Queue[bytes] = Queue(AHEAD)
+
+    def read() -> None:
+        content = b"?"
+        while content:
+            try:
+                content = os.read(pipe, READ_BYTES)
+            except OSError:
+                content = b""  # it was closed
+            contents.put(content)
+
+    def ask() -> bytes | None:
+        try:
+            return contents.get(timeout=BLINK)
+        except Empty:
+            return None
+
+    threading.Thread(target=read, name="strandline-stdout", daemon=True).start()
+    return ask
 
 
 @atexit.register

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_core import to_json
 
+from strandline import disk
 from strandline.errors import DeclarationError, ProgramFailed, UnexpectedResponse
 from strandline.log import say
 from strandline.source.offer import Offered
@@ -87,7 +88,9 @@ class ProgramSource(Source, ABC):
             command = [*self._command, *arguments]
             for option, content in files.items():
                 path = Path(folder, option.lstrip("-") + ".json")
-                with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
+                with open(
+                    os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL | disk.BINARY, 0o600), "wb"
+                ) as file:
                     file.write(content)
                 command += [option, str(path)]
             process = self._start(command)

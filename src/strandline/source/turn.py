@@ -9,7 +9,6 @@ next run that has a file of its own there.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import struct
@@ -23,10 +22,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from strandline import log
+from strandline import disk, log
 from strandline.settings import Settings
 
 _NUMBERS: Final = struct.Struct("<dddd")
+_FLAGS: Final = os.O_RDWR | disk.BINARY | disk.NO_LINK
 LEFT_FOR: Final = 30 * 24 * 3600
 """Seconds; a file that nobody has written to for so long is of a source that is read no more."""
 
@@ -66,10 +66,10 @@ class Board:
             handle = self._open()
             try:
                 if handle is not None:
-                    self._own = _decode(os.pread(handle, _NUMBERS.size, 0)) or Turns()
+                    self._own = _decode(disk.read_all(handle, _NUMBERS.size)) or Turns()
                 yield self._own
                 if handle is not None:
-                    os.pwrite(handle, _encode(self._own), 0)
+                    disk.write_all(handle, _encode(self._own))
             finally:
                 if handle is not None:
                     os.close(handle)
@@ -97,18 +97,23 @@ def file_for(name: str, *, told_apart_by: Iterable[str]) -> Path:
     """
     settings = Settings.load()
     is_given = "home" in settings.model_fields_set
-    own = settings.home if is_given else Path(tempfile.gettempdir(), f"strandline-{os.getuid()}")
+    own = settings.home if is_given else Path(tempfile.gettempdir(), _of_this_user())
     digest = blake2b(digest_size=3)
     for it in told_apart_by:
         digest.update(f"{len(it)}:{it}".encode("utf-8", "surrogatepass"))
     return own / "rates" / f"{name}-{digest.hexdigest()}"
 
 
+def _of_this_user() -> str:
+    """Windows has a folder for temporary files for each user."""
+    return f"strandline-{os.getuid()}" if hasattr(os, "getuid") else "strandline"
+
+
 def _locked(file: Path) -> int:
     """The file, open, and nobody else's."""
     while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        handle = os.open(file, _FLAGS | os.O_CREAT, 0o600)
+        disk.lock(handle)
         if os.fstat(handle).st_nlink:
             return handle
         os.close(handle)  # it was deleted before it could be locked: there is another one, or none
@@ -122,10 +127,9 @@ def _delete_left(folder: Path) -> None:
 
 
 def _delete(file: Path) -> None:
-    handle = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    handle = os.open(file, _FLAGS)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_left(os.fstat(handle)):  # still
+        if disk.try_lock(handle) and _is_left(os.fstat(handle)):  # still
             file.unlink()
     finally:
         os.close(handle)

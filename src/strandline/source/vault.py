@@ -8,7 +8,6 @@ files under STRANDLINE_HOME.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from urllib.parse import quote
 import msgspec
 from pydantic import SecretStr
 
+from strandline import disk
 from strandline.errors import DeclarationError, SettingsMissing, VaultUnavailable
 from strandline.settings import Settings
 from strandline.source import prefetch
@@ -64,7 +64,7 @@ class FileVault:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self._path(name, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            wait_for(lambda: _try_lock(handle), what=f"{self._path(name)}")
+            wait_for(lambda: disk.try_lock(handle), what=f"{self._path(name)}")
             yield
         finally:
             os.close(handle)
@@ -82,13 +82,13 @@ class FileVault:
         with self._named_errors(name):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             new = self._path(name, ".new")
-            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | disk.BINARY, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(sealed)
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._path(name))
-            _sync_folder(self.folder)
+            disk.settle(self.folder)
 
     def remove(self, name: str) -> None:
         """Keep it no longer."""
@@ -131,22 +131,6 @@ def wait_for(take: TryLock, *, what: str) -> None:
                 hint="Wait until that run has ended, then run again.",
             )
         prefetch.pause(POLL_SECONDS)
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class _Envelope(msgspec.Struct):

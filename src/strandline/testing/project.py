@@ -60,10 +60,10 @@ class Project:
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Change a module as at an editor; raises ValueError when `old` does not stand in it exactly once."""
-        text = (self.folder / name).read_text()
+        text = (self.folder / name).read_text(encoding="utf-8")
         if text.count(old) != 1:
             raise ValueError(f"{name}: {old!r} stands in it {text.count(old)} times, not once")
-        (self.folder / name).write_text(text.replace(old, new))
+        (self.folder / name).write_text(text.replace(old, new), encoding="utf-8")
 
     def strandline(self, *words: str) -> Outcome:
         """Run `strandline …` to its end."""

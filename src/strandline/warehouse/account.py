@@ -6,7 +6,6 @@ gives the server the one capability that lets it through; the permissions of the
 """
 
 import os
-import pwd
 import shutil
 import sys
 from collections.abc import Sequence
@@ -56,6 +55,8 @@ def of_server(*folders: Path) -> Account | None:
     for folder in folders:
         if folder.exists() and folder.stat().st_uid != 0:
             return Account(folder.stat().st_uid, folder.stat().st_gid)
+    import pwd  # there is none on Windows
+
     nobody = pwd.getpwnam("nobody")
     return Account(nobody.pw_uid, nobody.pw_gid)
 

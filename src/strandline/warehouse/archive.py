@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from xxhash import xxh3_64
 
+from strandline import disk
 from strandline.errors import DeclarationError, WarehouseError
 from strandline.warehouse import raw
 from strandline.warehouse.prune import Chosen, Cut
@@ -109,13 +110,13 @@ def _write(pyarrow: Any, cut: Cut, entries: Iterable[Any], *, folder: Path, mont
                 told += len(group)
                 for it in group:
                     _count(digest, it.raw_id, it.payload_hash)
-        _flush(unnamed)
+        disk.settle(unnamed)
         _read_back(pyarrow, unnamed, entries=told, digest=digest.hexdigest())
         final = folder / f"{name}-{month}-{first}-{last}-{digest.hexdigest()}.parquet"
         unnamed.replace(final)
     finally:
         unnamed.unlink(missing_ok=True)
-    _flush(folder)
+    disk.settle(folder)
     return Archive(final, told)
 
 
@@ -151,15 +152,6 @@ def _type(pyarrow: Any, column: Column[Any]) -> Any:
 def _count(digest: Any, raw_id: int, payload_hash: bytes) -> None:
     digest.update(raw_id.to_bytes(8, "big"))
     digest.update(payload_hash)
-
-
-def _flush(path: Path) -> None:
-    """See to it that a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read_back(pyarrow: Any, path: Path, *, entries: int, digest: str) -> None:

@@ -11,10 +11,8 @@ account could else lead its hand with a link. Cluster is PostgreSQL's word for a
 """
 
 import contextlib
-import fcntl
 import importlib.util
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -27,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from strandline import disk
 from strandline.errors import WarehouseUnreachable
 from strandline.warehouse import account
 from strandline.warehouse.account import Account
@@ -70,11 +69,7 @@ def binaries() -> Path:
 
 def lock(file: IO[bytes]) -> bool:
     """Take the lock of an open file, or say that somebody else has it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return disk.try_lock(file.fileno())
 
 
 @dataclass(frozen=True)
@@ -188,6 +183,8 @@ class Cluster:
         self.log.unlink()
 
     def _say_who_may_connect(self) -> None:
+        import pwd  # there is none on Windows
+
         names = {"root"}
         with contextlib.suppress(KeyError):  # the folder's owner has no name; root still may
             names.add(pwd.getpwuid(self.folder.stat().st_uid).pw_name)

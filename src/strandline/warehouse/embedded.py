@@ -12,7 +12,7 @@ the system and keeps one lock for all users of a machine. What this one promises
   asks the kernel who is calling (peer authentication): the folder's owner and root, nobody else.
 - **Root works too**, although PostgreSQL refuses to run as root: `account` says as whom it then runs.
 
-It needs Unix sockets, file locks and users, so it is for Linux and macOS.
+It needs Unix sockets and users, so it is for Linux and macOS.
 """
 
 import contextlib
@@ -28,6 +28,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
+from strandline.errors import WarehouseUnreachable
 from strandline.warehouse import cluster
 from strandline.warehouse.cluster import Cluster
 
@@ -68,8 +69,14 @@ class Server:
 def start(folder: Path, *, settings: Mapping[str, str] | None = None) -> Server:
     """Start the server of this folder, or find it running; its database `strandline` exists afterwards.
 
-    `settings` are PostgreSQL's own and hold for this start only: a server that runs already keeps its.
+    `settings` are PostgreSQL's own and hold for this start only: a server that runs already keeps its. Raises
+    WarehouseUnreachable where there can be none, as on Windows.
     """
+    if not hasattr(os, "geteuid"):
+        raise WarehouseUnreachable(
+            "embedded PostgreSQL: it needs Unix sockets and Unix users, which this system has not",
+            hint="Give --database-url of a PostgreSQL of yours.",
+        )
     place = Cluster(folder.absolute())
     with _locked(place):
         server = _find(place) or _await_living(place) or _start(place, settings or {})

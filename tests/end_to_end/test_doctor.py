@@ -30,7 +30,17 @@ def test_a_project_that_is_well_is_told_so(project: Project) -> None:
 
     assert project.strandline("run", "gauges").code == 0
     after = project.strandline("doctor", "--json")
-    checks = ["versions", "settings", "database", "server", "permissions", "clock", "connections", "tables"]
+    checks = [
+        "versions",
+        "settings",
+        "database",
+        "server",
+        "permissions",
+        "clock",
+        "connections",
+        "tables",
+        "locks",
+    ]
     assert list(dict.fromkeys(it["check"] for it in after.document["findings"])) == checks
     assert {it["severity"] for it in after.document["findings"]} <= {"ok", "info"}
     assert after.document["exit_code"] == 0

@@ -82,7 +82,8 @@ def test_the_owner_migrates_the_loader_loads_and_the_reader_reads(marina: Marina
     marina.become("deploy")
     marina.type("migrate", "revision", "-m", "the beginning")
     marina.type("migrate", "upgrade")
-    marina.grant()
+    assert marina.refuses("UPDATE strandline.alembic_version SET version_num = 'x'", "etl")
+    assert marina.refuses("DELETE FROM strandline.migration_step", "etl")
     marina.become("etl")
     report = marina.type("run", "yacht", "--json").document
     assert [it["target"] for it in report["targets"]] == ["DimRenter", "FactRent"]
@@ -170,6 +171,57 @@ yacht = Pipeline''',
     marina.type("run", "yacht")
     assert len(marina.do("SELECT * FROM warehouse.dim_berth_current WHERE berth_key > 0", "report")) == 2
     assert marina.refuses("DELETE FROM warehouse.dim_berth", "report")
+
+
+CORRECTIONS = """
+    SELECT DISTINCT table_name || '.' || column_name FROM information_schema.column_privileges
+    WHERE grantee = 'marina_loader' AND privilege_type = 'UPDATE' AND table_schema = 'raw' ORDER BY 1
+"""
+
+
+def test_a_stream_that_is_added_later_is_replayed_without_another_grant(marina: Marina) -> None:
+    marina.begin()
+    marina.grant()
+    before = marina.ask(CORRECTIONS)
+    marina.edit(
+        "class DimRenter(",
+        '''class Other(Yacht):
+    """The same, by another name."""
+
+    @stream(Customer, key="id", effective_at="since", tie_break="since")
+    def renters(self) -> Pages:
+        """Every line of the file."""
+        yield lines()
+
+
+class DimRenter(''',
+    )
+    text = (marina.project.folder / "pipeline.py").read_text() + "yacht.sync(Other.renters, YachtRenter)\n"
+    (marina.project.folder / "pipeline.py").write_text(text)
+    marina.become("deploy")
+    marina.type("migrate", "revision", "-m", "others")
+    marina.type("migrate", "upgrade")
+    marina.become("etl")
+    new = [it for (it,) in marina.ask(CORRECTIONS) if (it,) not in before]
+    assert new == [f"other_renters.{it}" for it in ("effective_at", "source_id", "tie_break")]
+    marina.type("run", "yacht")
+    marina.type("replay", "yacht")
+    assert marina.type("doctor").stdout.splitlines()[-1] == "All is well."
+    assert marina.refuses("UPDATE raw.other_renters SET payload = '{}'", "etl")
+
+
+def test_doctor_names_the_tables_on_which_rights_are_missing(marina: Marina) -> None:
+    marina.begin()
+    marina.grant()
+    marina.do("REVOKE UPDATE (source_id) ON raw.yacht_rents FROM marina_loader")
+    marina.do("REVOKE INSERT ON warehouse.dim_renter FROM marina_loader")
+    marina.become("etl")
+    found = [it for it in marina.type("doctor", "--json", code=1).document["findings"] if it["remedy"]]
+    assert [(it["severity"], it["message"]) for it in found] == [
+        ("warning", "schema raw: a replay may not correct keys and times of yacht_rents"),
+        ("error", "schema warehouse: dim_renter may not be read and written"),
+    ]
+    assert "strandline grants --apply" in found[0]["remedy"]
 
 
 def test_without_migrations_the_owner_runs(marina: Marina) -> None:

@@ -91,8 +91,7 @@ def _database(database: Database, found: Found) -> Iterator[Finding]:
         yield from _tables(database, connection, found.pipelines)
         with connection.begin():
             streams = [it.stream.qualified_name for pipeline in found.pipelines for it in pipeline.readings]
-            yield from health.runs(database, connection, streams)
-            yield from health.waiting(connection)
+            yield from health.locks(database, connection, streams)
 
 
 def _tables(database: Database, connection: Connection, pipelines: list[Any]) -> Iterator[Finding]:

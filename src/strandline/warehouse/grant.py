@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from strandline.errors import DeclarationError
 from strandline.model.base import ANALYTICS, OWN, RAW, STAGING, WAREHOUSE
-from strandline.warehouse import managed, state
+from strandline.warehouse import managed, raw, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
@@ -27,10 +27,6 @@ COUNTERS: Final = "USAGE, SELECT, UPDATE"
 LOADED: Final = {RAW: "SELECT, INSERT", WAREHOUSE: ROWS, ANALYTICS: ROWS, OWN: ROWS}
 """What the loader may do with tables; the stages are its own."""
 READ: Final = (WAREHOUSE, ANALYTICS)
-CORRECTED: Final = ("source_id", "effective_at", "tie_break")
-"""What a replay sets right in a raw log: what it has read from the payload, and never that."""
-OF_MIGRATIONS: Final = (managed.VERSION_TABLE, "migration_step")
-"""Tables that runs only look at."""
 LONGEST: Final = 63
 """Bytes of a name."""
 
@@ -123,7 +119,7 @@ class _Writer:
         self.quote = database.engine.dialect.identifier_preparer.quote
         self.owner, self.loader, self.reader = (self.quote(roles[it]) for it in PARTS)
         self.database = self.quote(str(here.database))
-        found = connection.execute(RELATIONS, {**self._asked, "corrected": list(CORRECTED)})
+        found = connection.execute(RELATIONS, {**self._asked, "corrected": list(raw.CORRECTED)})
         self.relations = found.all()
 
     @property
@@ -196,7 +192,7 @@ class _Writer:
             if it.schema == self.layers[RAW] and it.kind == "TABLE" and it.corrected:
                 columns = ", ".join(map(self.quote, it.corrected))
                 yield f"GRANT UPDATE ({columns}) ON {self._named(it)} TO {self.loader}"
-            elif it.schema == self.layers[OWN] and it.name in OF_MIGRATIONS:
+            elif it.schema == self.layers[OWN] and it.name in managed.OF_MIGRATIONS:
                 yield f"REVOKE INSERT, UPDATE, DELETE ON {self._named(it)} FROM {self.loader}"
 
     def _let_read(self) -> Iterator[str]:

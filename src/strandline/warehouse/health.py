@@ -6,7 +6,7 @@ Everything is only looked at. Each finding says how bad it is, and what to type 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, select, text
 
 from strandline.model.base import RAW, STAGING
-from strandline.warehouse import ledger, lock, state
+from strandline.warehouse import ledger, lock, raw, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.lock import Holder
 
@@ -27,6 +27,8 @@ CLOCK_WARNING: Final = timedelta(seconds=2)
 CLOCK_ERROR: Final = timedelta(minutes=1)
 FULL_WARNING: Final = 0.8
 FULL_ERROR: Final = 0.95
+SHOWN: Final = 5
+"""So many tables are named."""
 STILL: Final = timedelta(hours=1)
 """A session that has done nothing for so long while it holds a lock may have lost its process."""
 FORGOTTEN: Final = timedelta(minutes=10)
@@ -44,13 +46,21 @@ RIGHTS: Final = text("""
     SELECT name, n.oid IS NOT NULL AS is_there,
            coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS may_use,
            coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS may_create,
-           (SELECT count(*) FROM pg_class c
+           ARRAY(SELECT c.relname::text FROM pg_class c
             WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
               AND c.relname NOT IN ('alembic_version', 'migration_step')
               AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
                        AND (name = :raw OR has_table_privilege(c.oid, 'UPDATE')
                                            AND has_table_privilege(c.oid, 'DELETE')))
-           ) AS closed
+            ORDER BY 1
+           ) AS closed,
+           ARRAY(SELECT c.relname::text FROM pg_class c
+            WHERE name = :raw AND c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND EXISTS (
+                SELECT FROM pg_attribute a
+                WHERE a.attrelid = c.oid AND NOT a.attisdropped AND a.attname = ANY(:corrected)
+                  AND NOT has_column_privilege(c.oid, a.attnum, 'UPDATE'))
+            ORDER BY 1
+           ) AS uncorrected
     FROM unnest(CAST(:names AS text[])) AS name LEFT JOIN pg_namespace n ON n.nspname = name
 """)
 
@@ -122,7 +132,11 @@ def rights(database: Database, connection: Connection, *, is_migrated: bool) -> 
     here = connection.execute(DATABASE_RIGHTS).one()
     schemas = database.schemas.model_dump()
     staging = schemas[STAGING]
-    asked = {"names": list(dict.fromkeys(schemas.values())), "raw": schemas[RAW]}
+    asked = {
+        "names": list(dict.fromkeys(schemas.values())),
+        "raw": schemas[RAW],
+        "corrected": list(raw.CORRECTED),
+    }
     for it in connection.execute(RIGHTS, asked):
         makes = it.name == staging or not is_migrated
         yield _rights_in(it, here, makes=makes)
@@ -155,10 +169,22 @@ def _rights_in(it: Row[Any], here: Row[Any], *, makes: bool) -> Finding:
         )
     if it.closed:
         return refused(
-            f"schema {it.name}: {it.closed} of its tables may not be read and written",
+            f"schema {it.name}: {_listed(it.closed)} may not be read and written",
             f"GRANT ALL ON ALL TABLES IN SCHEMA {it.name} TO {here.user};",
         )
+    if it.uncorrected:
+        return Finding(
+            "permissions",
+            "warning",
+            f"schema {it.name}: a replay may not correct keys and times of {_listed(it.uncorrected)}",
+            "Type as their owner: strandline grants --apply, with the --prefix that the roles have.",
+        )
     return Finding("permissions", "ok", f"schema {it.name} may be used")
+
+
+def _listed(names: Sequence[str]) -> str:
+    others = f" and {len(names) - SHOWN} others" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{others}"
 
 
 def clock(connection: Connection) -> Finding:
@@ -192,6 +218,12 @@ def connections(connection: Connection) -> Finding:
         " then raise max_connections, or read with a smaller --width."
     )
     return Finding("connections", "error" if share >= FULL_ERROR else "warning", told, remedy)
+
+
+def locks(database: Database, connection: Connection, streams: Iterable[str]) -> Iterator[Finding]:
+    """Who holds what, and who waits for whom."""
+    found = [*runs(database, connection, streams), *waiting(connection)]
+    yield from found or [Finding("locks", "ok", "nobody holds a stream, and nobody waits")]
 
 
 def runs(database: Database, connection: Connection, streams: Iterable[str]) -> Iterator[Finding]:

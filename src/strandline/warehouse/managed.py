@@ -21,6 +21,8 @@ from strandline.warehouse.database import Database
 
 CONFIGURATION: Final = "alembic.ini"
 VERSION_TABLE: Final = "alembic_version"
+OF_MIGRATIONS: Final = (VERSION_TABLE, "migration_step")
+"""Tables that runs only look at."""
 OURS: Final = "strandline.pipeline.migration"
 """What an environment of ours imports in its env.py."""
 

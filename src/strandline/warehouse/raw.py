@@ -59,6 +59,9 @@ FACTS: Final = "facts"
 
 ERASED_PAYLOAD: Final = b'{"erased": true}'
 
+CORRECTED: Final = ("source_id", "effective_at", "tie_break")
+"""What a replay sets right: what it has read from the payload, and never that."""
+
 CURSOR_TYPES: Final[dict[type, TypeEngine[Any]]] = {
     datetime: DateTime(timezone=True),
     date: Date(),

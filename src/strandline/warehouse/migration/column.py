@@ -12,6 +12,7 @@ from sqlalchemy.types import TypeEngine
 from strandline.errors import SchemaOutOfDate
 from strandline.warehouse.migration import batch, bookkeeping, catalog
 from strandline.warehouse.migration.comment import comment_on
+from strandline.warehouse.migration.rights import let_correct
 from strandline.warehouse.migration.rule import require
 from strandline.warehouse.migration.work import DIALECT, Place, Work, current, quote
 from strandline.warehouse.spelling import spelled
@@ -73,7 +74,7 @@ def _declare(work: Work, at: Place, column: Column[Any], *, given: str | None, d
         becomes = f"SET DEFAULT {default}" if default else "DROP DEFAULT"
         statements.append(f"{alter} ALTER COLUMN {name} {becomes}")
     statements += [comment_on(at, column.comment, column=column.name)] if column.comment else []
-    work.short(*statements, on=at)
+    work.short(*statements, *let_correct(work, at), on=at)
 
 
 def _default(column: Column[Any]) -> str | None:

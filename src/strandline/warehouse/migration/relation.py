@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateTable
 from strandline.errors import SchemaOutOfDate
 from strandline.warehouse.migration import catalog, rule
 from strandline.warehouse.migration.comment import comment_on
+from strandline.warehouse.migration.rights import let_correct
 from strandline.warehouse.migration.work import DIALECT, Place, Work, current, quote
 from strandline.warehouse.spelling import spelled
 
@@ -48,7 +49,7 @@ def create_table(
         statements += [rule.index(named, at, definition) for named, definition in (indexes or {}).items()]
         statements += [comment_on(at, comment)] if comment else []
         statements += [comment_on(at, it.comment, column=it.name) for it in columns if it.comment]
-        work.short(*statements, on=at)
+        work.short(*statements, *let_correct(work, at), on=at)
 
 
 def _is_there(work: Work, at: Place, columns: tuple[Column[Any], ...]) -> bool:

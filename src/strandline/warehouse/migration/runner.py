@@ -17,7 +17,7 @@ from strandline.errors import WarehouseBusy
 from strandline.model.base import OWN
 from strandline.warehouse import ledger, lock, managed
 from strandline.warehouse.database import Database, driver
-from strandline.warehouse.migration import journal
+from strandline.warehouse.migration import journal, rights
 from strandline.warehouse.migration.work import Work, quote, run
 
 LOSING: Final = re.compile(
@@ -46,6 +46,7 @@ def write_down(work: Work) -> None:
     if context.get_starting_revision_argument() in (None, "base"):
         say(f"CREATE SCHEMA IF NOT EXISTS {quote(work.schemas.strandline)};\n")
     context.run_migrations()
+    say(f"{rights.keep_own(work)};\n")
 
 
 def carry_out(work: Work, database: Database) -> None:
@@ -117,6 +118,7 @@ def _watch(work: Work) -> None:
 def _finish(work: Work, connection: Connection) -> None:
     """In the transaction that moves the version."""
     journal.forget(connection, work.revision)
+    run(connection, rights.keep_own(work))
     work.done.append(work.revision)
 
 

@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help compiled demo test test-connectors test-servers nightly mutants check lint types layers coverage bench bench-full bench-peers bench-check format clean
+.PHONY: help compiled demo test test-oldest test-connectors test-servers nightly mutants check lint types layers coverage bench bench-full bench-peers bench-check format clean
 
 VENV := .venv
 STAMP := $(VENV)/.synced
@@ -26,6 +26,9 @@ help: ## Show these commands
 demo: $(STAMP) ## Load a star schema from two sample APIs, twice, and look at it
 	@$(BIN)/strandline demo
 
+# POSTGRES_BIN=/usr/lib/postgresql/15/bin starts the server of these programs and not the embedded one.
+export POSTGRES_BIN
+
 test: compiled ## Run the tests, on real servers
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
@@ -45,6 +48,10 @@ layers: $(STAMP) ## Who may import whom
 nightly: compiled ## Thousands of random histories, with crashes, against a plain loop; and every property on more cases
 	@HISTORIES=$(or $(HISTORIES),5000) $(BIN)/pytest -m nightly -n auto --dist worksteal -q $(ARGS)
 	@CASES=$(or $(CASES),4) $(BIN)/pytest tests/property tests/end_to_end/test_crash.py tests/end_to_end/test_kinto.py -n auto --dist worksteal -q $(ARGS)
+
+# The tests of what depends on SQLAlchemy most; ARGS="tests" runs all.
+test-oldest: compiled ## The tests of models, repositories and migrations with SQLAlchemy 2.0
+	@$(UV) run --frozen --quiet --with 'sqlalchemy<2.1' pytest -n auto --dist worksteal -q $(or $(ARGS),tests/unit tests/integration/test_repository.py tests/integration/test_unit_of_work.py tests/integration/test_migration_kinds.py tests/property/test_repository_against_memory.py)
 
 test-connectors: compiled ## Singer taps and an Airbyte connector that others have written, installed and read
 	@$(BIN)/pytest -m connectors tests/connectors -n 0 -q $(ARGS)

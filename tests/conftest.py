@@ -1,11 +1,13 @@
 """What every test can ask for: the kit that users get, with our own tables in the template."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
-from tests import warm
+from sqlalchemy import URL
+from tests import elsewhere, warm
 
 from strandline.secrecy import KNOWN
 from strandline.testing import create_tables
@@ -15,6 +17,22 @@ pytest_plugins = ["strandline.testing.plugin"]
 
 # For those who want to know whether a test fails, and not with which smallest example: see tests/mutation.
 settings.register_profile("first_failure", phases=[Phase.explicit, Phase.generate])
+
+
+def pytest_report_header() -> str:
+    """Say which programs POSTGRES_BIN names."""
+    given = os.environ.get(elsewhere.VARIABLE)
+    return f"{elsewhere.VARIABLE}={given}: the tests run on that PostgreSQL" if given else ""
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[URL]:
+    """The kit's server, or one of the programs that POSTGRES_BIN names."""
+    if os.environ.get(elsewhere.VARIABLE) and not request.config.getoption("--database-url"):
+        with elsewhere.temporary_server() as url:
+            yield url
+    else:
+        yield request.getfixturevalue("postgres_server")  # that of the plugin
 
 
 @pytest.fixture(autouse=True)

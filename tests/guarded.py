@@ -8,8 +8,9 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import URL
+from tests import elsewhere
 
-from strandline.warehouse import account, cluster
+from strandline.warehouse import account
 
 OWNER, PASSWORD = "app", "canary/p@ss:word"
 
@@ -50,9 +51,9 @@ class Server:
         self._do("pg_ctl", "stop", "-w", "-m", mode)
 
     def _do(self, program: str, *words: str, under: Sequence[str] = ()) -> None:
-        command = [str(cluster.binaries() / program), "-D", str(self.data), *words]
+        command = [str(elsewhere.binaries() / program), "-D", str(self.data), *words]
         if self.account:
-            command = self.account.command(command, [self.data, cluster.binaries()])
+            command = self.account.command(command, [self.data, elsewhere.binaries()])
         with (self.folder / "said").open("w") as said:
             subprocess.run(
                 [*under, *command], check=True, stdout=said, stderr=said, stdin=subprocess.DEVNULL, cwd="/"

@@ -246,7 +246,10 @@ KINDS: dict[str, Kind] = {
         "rename_column",
     ),
     "a column that is computed": Kind(
-        plain(), plain(column("double", sa.Integer, sa.Computed("tons * 2"))), NAMED, step="sa.Computed"
+        plain(),
+        plain(column("double", sa.Integer, sa.Computed("tons * 2", persisted=True))),
+        NAMED,
+        step="sa.Computed",
     ),
     "a new view": Kind(plain(), plain(), NAMED, step="create_view", views=([], view("ship_id"))),
     "another view": Kind(

@@ -117,6 +117,30 @@ def test_migrations_that_are_pending_are_told(project: Project, database_url: st
     assert found(told, "permissions")
 
 
+def test_a_migration_that_goes_on_is_told_from_one_that_was_broken_off(
+    project: Project, database_url: str
+) -> None:
+    for words in (("init",), ("revision", "-m", "the beginning"), ("upgrade",)):
+        assert project.strandline("migrate", *words).code == 0
+    database = Database(database_url)
+    columns = "revision, number, is_upgrade, what"
+    step = f"INSERT INTO strandline.migration_step ({columns}) VALUES ('r', {{}}, true, {{}})"
+    with database.begin() as connection:
+        connection.execute(text(step.format(1, "'view v'")))
+        connection.execute(text(step.format(2, "'column c'")))
+    told = project.strandline("doctor", "--json")
+    assert ("error", "revision r was broken off in step 2, column c") in found(told, "migrations")
+
+    with database.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(hashtextextended('strandline:migration', 0))"))
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        connection.commit()
+        told = project.strandline("doctor", "--json")
+    database.close()
+    going = f"revision r is being applied, in step 2, column c (session {pid})"
+    assert found(told, "migrations") == [("info", going)]
+
+
 def test_a_stream_that_is_held_is_told_with_its_session(project: Project, database_url: str) -> None:
     assert project.strandline("run", "gauges").code == 0
     database = Database(database_url)

@@ -210,6 +210,13 @@ class DimRenter(''',
     assert marina.refuses("UPDATE raw.other_renters SET payload = '{}'", "etl")
 
 
+def test_doctor_says_that_a_migration_makes_the_schemas(marina: Marina) -> None:
+    marina.type("migrate", "init")
+    marina.type("migrate", "revision", "-m", "the beginning")
+    messages = [it["message"] for it in marina.type("doctor", "--json", code=1).document["findings"]]
+    assert "schema raw is not there yet; the first migration makes it" in messages
+
+
 def test_doctor_names_the_tables_on_which_rights_are_missing(marina: Marina) -> None:
     marina.begin()
     marina.grant()

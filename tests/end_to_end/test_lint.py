@@ -165,6 +165,17 @@ def test_what_lets_pass_in_another_form_is_refused(project: Project, ignored: st
     assert told in outcome.error
 
 
+def test_a_rule_that_is_not_there_is_told_among_all_that_is_wrong_with_settings(project: Project) -> None:
+    (project.folder / "config.yaml").write_text("workers: x\ncheck:\n  rules:\n    float-mony: off\n")
+    told = project.strandline("config", "check")
+    assert told.code == 2
+    assert "config.yaml:1:10: workers: " in told.error
+    wrong = (
+        "config.yaml:4:17: check.rules.float-mony: there is no rule of that name; did you mean float-money?"
+    )
+    assert wrong in told.error
+
+
 def test_a_rule_that_is_not_there_is_told_with_the_nearest(project: Project) -> None:
     outcome = project.strandline("check", "--offline", "--only", "generic-names")
 

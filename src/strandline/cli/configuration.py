@@ -20,7 +20,7 @@ from strandline.pipeline import discovery
 from strandline.settings import Settings, own, reading, secret, surroundings
 from strandline.settings.layer import variable
 from strandline.settings.problem import Path as Names
-from strandline.settings.problem import Problem, dotted, of_error
+from strandline.settings.problem import Problem, dotted, near, of_error
 from strandline.settings.reading import Reading
 from strandline.settings.surroundings import Surroundings
 from strandline.source.settings import read as read_source
@@ -59,6 +59,7 @@ def look(flags: Mapping[str, Any], *, name: str | None = None) -> Found:
     mine = own.read(around, {flag: value for flag, value in flags.items() if value is not None})
     made, problems = mine.made()
     found = Found(around, [mine], [*around.problems, *problems], settings=made)
+    found.problems += _unknown_rules(mine)
     app = made.app if made else str(mine.values.get("app", Settings.model_fields["app"].default))
     try:
         pipelines = _pipelines(app)
@@ -75,6 +76,23 @@ def look(flags: Mapping[str, Any], *, name: str | None = None) -> Found:
     for its in found.readings[1:]:
         found.problems += reading.unknown_variables(its.cls, around, prefix=its.prefix)
     return found
+
+
+def _unknown_rules(mine: Reading[Settings]) -> Iterator[Problem]:
+    """Rules of `strandline check` that somebody chooses, and that there are not."""
+    chosen = mine.given(("check", "rules"))
+    if not chosen or not isinstance(chosen, Mapping):
+        return
+    from strandline.pipeline.lint import catalog
+
+    for name in chosen:
+        if name not in catalog.ALL:
+            path = ("check", "rules", name)
+            meant = near(name, catalog.ALL)
+            rest = f"; did you mean {meant}?" if meant else "; strandline check --rules lists all"
+            layer = mine.layer_of(path)
+            where = layer.place(path) if layer else None
+            yield Problem(dotted(path), f"{dotted(path)}: there is no rule of that name{rest}", where)
 
 
 def _pipelines(app: str) -> Mapping[str, Any]:

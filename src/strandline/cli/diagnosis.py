@@ -14,7 +14,7 @@ from strandline.cli.configuration import Found
 from strandline.errors import SchemaOutOfDate, StrandlineError
 from strandline.settings import Settings
 from strandline.settings.problem import in_reading_order
-from strandline.warehouse import health, schema
+from strandline.warehouse import health, lock, schema
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.health import Finding
@@ -118,9 +118,15 @@ def _migrations(database: Database, pipelines: list[Any]) -> Iterator[Finding]:
 
     state = migration.status(Path.cwd(), database, migration.needed(pipelines))
     upgrade = "Type: strandline migrate upgrade"
-    for half in state.half_applied:
-        told = f"revision {half['revision']} was broken off in step {half['number']}, {half['what']}"
-        yield Finding("migrations", "error", told, upgrade)
+    with database.connect() as connection, connection.begin():
+        applying = lock.holders(connection, [lock.MIGRATION]).get(lock.MIGRATION)
+    for half in state.half_applied[-1:]:
+        where = f"in step {half['number']}, {half['what']}"
+        if applying is not None:
+            told = f"revision {half['revision']} is being applied, {where} (session {applying.pid})"
+            yield Finding("migrations", "info", told)
+            return
+        yield Finding("migrations", "error", f"revision {half['revision']} was broken off {where}", upgrade)
     for it in state.pending:
         told = f"behind by {it['revision']}: {it['message']}"
         losses = "; it loses data, so read it first" if it["loses"] else ""

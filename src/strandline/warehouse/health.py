@@ -138,8 +138,11 @@ def rights(database: Database, connection: Connection, *, is_migrated: bool) -> 
         "corrected": list(raw.CORRECTED),
     }
     for it in connection.execute(RIGHTS, asked):
-        makes = it.name == staging or not is_migrated
-        yield _rights_in(it, here, makes=makes)
+        if is_migrated and not it.is_there:
+            told = f"schema {it.name} is not there yet; the first migration makes it"
+            yield Finding("permissions", "info", told)
+            continue
+        yield _rights_in(it, here, makes=it.name == staging or not is_migrated)
     if not here.may_have_temporary:
         told = "no temporary tables may be made, which every merge does"
         remedy = f"Type in psql as its owner: GRANT TEMPORARY ON DATABASE {here.database} TO {here.user};"

@@ -3,6 +3,8 @@
 PostgreSQL refuses to run as root, so root hands it to the owner of its folder, or to `nobody`. That account
 often cannot pass the folders on the way (/root, a fresh temporary folder: mode 0700). On Linux `setpriv` then
 gives the server the one capability that lets it through; the permissions of the folders stay as they are.
+PostgreSQL's programs also ask `access` whether they may run each other, which looks at capabilities only
+where a securebit says so.
 """
 
 import os
@@ -14,6 +16,8 @@ from pathlib import Path
 
 # Bits of CapPrm in /proc/self/status. The first only reads, so it comes first; Docker gives only the second.
 CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
+SETPCAP = 8
+"""The bit of who may set securebits."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Account:
         if not all(self.can_reach(path) for path in reaching):
             capability = _capability()
             words = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}", *words]
+            # What is executed has no other capability than that, with this bit as without.
+            words = ["--securebits=+no_setuid_fixup", *words] if _permitted() >> SETPCAP & 1 else words
         return ["setpriv", *words]
 
 
@@ -67,6 +73,10 @@ def can_use_setpriv() -> bool:
 
 
 def _capability() -> str:
-    status = Path("/proc/self/status").read_text()
-    permitted = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapPrm"))
+    permitted = _permitted()
     return next((name for name, bit in CAPABILITIES.items() if permitted >> bit & 1), "dac_override")
+
+
+def _permitted() -> int:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapPrm"))

@@ -24,6 +24,7 @@ from strandline.cli.doctor import doctor
 from strandline.cli.fields import fields_app
 from strandline.cli.generate import generate_app
 from strandline.cli.grants import grants
+from strandline.cli.init import init
 from strandline.cli.marks import marks_app
 from strandline.cli.migrate import migrate_app
 from strandline.cli.option import (
@@ -267,6 +268,7 @@ for command in (
     erase,
     erasures,
     grants,
+    init,
     plan,
     profile,
     prune,

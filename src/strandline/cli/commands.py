@@ -36,32 +36,10 @@ def read_settings(
 @contextmanager
 def warehouse(settings: Settings) -> Iterator[Any]:
     """The database of the settings; without a URL the embedded one, started when it does not run."""
-    from strandline.warehouse.database import Database
+    from strandline.warehouse.opened import open_warehouse
 
-    given = settings.database_url
-    # An empty one is a mistake, say a secret that is not set; nobody would look into the folder's own.
-    database = Database(
-        _start_embedded(settings.home) if given is None else given,
-        settings.schemas,
-        migrations=_migrations(Path.cwd()),
-    )
-    try:
+    with open_warehouse(settings) as database:
         yield database
-    finally:
-        database.close()
-
-
-def _migrations(folder: Path) -> Path | None:
-    """The folder, if the tables of its warehouse are made by migrations."""
-    from strandline.warehouse.managed import Folder
-
-    return folder if Folder(folder).is_ours else None
-
-
-def _start_embedded(home: Path) -> str:
-    from strandline.warehouse import embedded
-
-    return embedded.start(home).url
 
 
 @contextmanager

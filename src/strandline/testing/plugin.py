@@ -1,6 +1,7 @@
 """The pytest plugin: a warehouse per test, in an embedded PostgreSQL or in that of `--database-url`.
 
 warehouse           a Database with the tables that `warehouse_schema` makes, for this test alone
+empty_warehouse     a Database of this test's own with nothing in it, not even tables: for migrations
 database_url        its URL, for programs that are started
 warehouse_schema    override it in your conftest.py: it gets a Database and creates what your tests need, once
 postgres_server     the URL of the session's server
@@ -81,6 +82,15 @@ def warehouse(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def empty_warehouse(postgres_server: URL) -> Iterator[Database]:
+    """A database of this test's own in which nothing is, for what makes its tables itself."""
+    with postgres.copy(postgres_server, "template0") as url:
+        database = Database(url)
+        yield database
+        database.close()
 
 
 def _given(url: str) -> URL:

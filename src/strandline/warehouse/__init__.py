@@ -11,6 +11,7 @@ HOMES = {
     "Repository": "warehouse.repository.protocol",
     "UnitOfWork": "warehouse.repository.unit",
     "create_tables": "warehouse.creation",
+    "open_warehouse": "warehouse.opened",
 }
 
 __all__ = sorted(HOMES)  # noqa: PLE0605

@@ -2,6 +2,7 @@
 
 from strandline.warehouse.creation import create_tables as create_tables
 from strandline.warehouse.database import Database as Database
+from strandline.warehouse.opened import open_warehouse as open_warehouse
 from strandline.warehouse.repository.memory import Memory as Memory
 from strandline.warehouse.repository.page import Page as Page
 from strandline.warehouse.repository.protocol import DimensionRepository as DimensionRepository

@@ -23,7 +23,7 @@ FOLDER: Final = "migrations"
 INI: Final = """\
 # Where the migrations of this project are; where the database is, strandline knows.
 [alembic]
-script_location = %(here)s/migrations
+script_location = %(here)s/{scripts}
 prepend_sys_path = .
 path_separator = os
 file_template = %%(year)d_%%(month).2d_%%(day).2d_%%(rev)s_%%(slug)s
@@ -106,19 +106,21 @@ def need(folder: Path) -> ScriptDirectory:
     return found
 
 
-def create(folder: Path) -> list[Path]:
-    """Write an environment of ours; its files. Raises DeclarationError where one is there already."""
+def create(folder: Path, *, scripts: str = FOLDER) -> list[Path]:
+    """Write an environment of ours, with its revisions in that folder of it; its files. Raises
+    DeclarationError where one is there already.
+    """
     files = {
-        folder / CONFIGURATION: INI,
-        folder / FOLDER / "env.py": ENV,
-        folder / FOLDER / "script.py.mako": TEMPLATE,
-        folder / FOLDER / "versions" / ".gitkeep": "",
+        folder / CONFIGURATION: INI.format(scripts=scripts),
+        folder / scripts / "env.py": ENV,
+        folder / scripts / "script.py.mako": TEMPLATE,
+        folder / scripts / "versions" / ".gitkeep": "",
     }
     if there := [it for it in files if it.exists()]:
         raise DeclarationError(
             f"{there[0]} is there already", hint="Keep it, or move it away and type the same again."
         )
-    (folder / FOLDER / "versions").mkdir(parents=True, exist_ok=True)
+    (folder / scripts / "versions").mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         file.write_text(content, encoding="utf-8")
     return list(files)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from strandline.cli import known_dimensions, output, profiling
+from strandline.cli import known_dimensions, output, placed, profiling
 from strandline.errors import DeclarationError
 from strandline.pipeline.draft import code, document, draft, project, reference
 from strandline.pipeline.draft.draft import SourceDraft, StreamDraft
 from strandline.pipeline.draft.source_code import SourceModule
 from strandline.pipeline.draft.star import Choice, Stars
+from strandline.scaffold import placing
 from strandline.source.profile import profile, sample
 from strandline.source.profile.profile import Profile
 from strandline.source.redaction import ALWAYS
@@ -40,16 +41,23 @@ class Asked:
 def generate(asked: Asked, *, out: Path | None) -> dict[str, Any]:
     """Write the files, and tell what is in them."""
     folder = out or Path(asked.name)
+    place = placing.find(Path.cwd()) if out is None else None
     project.check_name(asked.name)
-    project.check_folder(folder, asked.name)
+    if place is None:
+        project.check_folder(folder, asked.name)
+    else:
+        place.check(asked.name)
     references = reference.parse(asked.references)
     made, profiles = _drafted(asked)
     known = known_dimensions.of_app(asked.app) if asked.app else ()
     module = SourceModule(made)
     stars = Stars(module, Choice(asked.facts, references, known))
     files = project.files(module, stars)
-    project.write(files, folder)
-    return _told(made, folder, files, profiles) | {"suggested": _suggested(made, stars, asked.facts)}
+    told = _told(made, folder, files, profiles) | {"suggested": _suggested(made, stars, asked.facts)}
+    if place is None:
+        project.write(files, folder)
+        return told
+    return told | {"folder": "."} | asdict(place.write(files, asked.name))
 
 
 def _drafted(asked: Asked) -> tuple[SourceDraft, list[Profile]]:
@@ -223,22 +231,31 @@ def print_generated(told: dict[str, Any], *, as_json: bool) -> None:
     say, folder, name = sys.stdout.write, told["folder"], told["source"]
     shown = [it for it in told["files"] if not it.startswith("samples/")]
     many = "1 stream" if len(told["streams"]) == 1 else f"{len(told['streams'])} streams"
-    say(f"{folder}: {', '.join(shown)} and samples are written, with {many}\n\n")
+    if "changed" in told:
+        say("\n".join([*placed.head(told), "", ""]))
+    else:
+        say(f"{folder}: {', '.join(shown)} and samples are written, with {many}\n\n")
     rows = [{**it, "paginator": (it["paginator"] or "").partition("(")[0]} for it in told["streams"]]
     paper.console().print(output.table(rows, columns=COLUMNS))
     if told["left_out"]:
         more = len(told["left_out"]) - MOST_TOLD
         listed = ", ".join(told["left_out"][:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
         say(f"\nLeft out, for they hang on records of others (--stream writes one): {listed}\n")
+    is_placed = "changed" in told
     if told["personal"]:
+        samples = placed.samples(name) if is_placed else f"{folder}/samples"
         say(
-            f"\n{folder}/samples may point at persons ({', '.join(told['personal'][:MOST_TOLD])}):"
+            f"\n{samples} may point at persons ({', '.join(told['personal'][:MOST_TOLD])}):"
             " change it before you share it.\n"
         )
     for stream, it in told["suggested"].items():
         say(f"\n{stream} is written as a dimension, and may be a fact ({it['sure']}): {it['why']}.\n")
-        say(f"  for a fact, remove {folder} and type the same with: --fact {stream}\n")
+        remove = placed.undo(told) if is_placed else f"remove {folder}"
+        say(f"  for a fact, {remove} and type the same with: --fact {stream}\n")
     say("\nNext:\n")
+    if is_placed:
+        say("".join(f"  {it}\n" for it in placed.steps(told)))
+        return
     if told["unsure"]:
         say(f"  look at what is unsure, {told['unsure']} times: grep -A1 'unsure:' {folder}/*.py\n")
     say(f"  try it on the sample: cd {folder} && pytest\n")

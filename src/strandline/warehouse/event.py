@@ -32,10 +32,8 @@ from sqlalchemy import (
     Text,
     and_,
     case,
-    delete,
     false,
     func,
-    insert,
     literal,
     not_,
     or_,
@@ -148,17 +146,12 @@ def open_batch(
     members = first.find(connection, dimension=dimension, staged=staged) if is_first else None
     if members is not None:
         return replace(batch, event=first.events(staged), first=members, is_single=not has_late)
-    event.create(connection)
     single = None if has_late else _take_single(connection, batch, is_first=is_first, records=records)
     if single is None:
-        _take(connection, _events(dimension, staged, source_system, is_single=False, has_late=has_late))
+        found = _events(dimension, staged, source_system, is_single=False, has_late=has_late)
+        temporary.fill(connection, event_table(), found)
     connection.execute(text("ANALYZE scd_event"))
     return single or replace(batch, is_single=False)
-
-
-def _take(connection: Connection, found: Select[Any]) -> int:
-    taking = insert(event_table()).from_select(list(found.selected_columns.keys()), found)
-    return connection.execute(taking, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _take_single(connection: Connection, batch: Batch, *, is_first: bool, records: int) -> Batch | None:
@@ -171,10 +164,10 @@ def _take_single(connection: Connection, batch: Batch, *, is_first: bool, record
     if is_first and said.has_several(connection, staged):
         return None
     found = _events(batch.dimension, staged, batch.source_system, is_single=True, has_late=False)
-    events = _take(connection, found)
+    events = temporary.fill(connection, event_table(), found)
     if is_first:
         return batch
-    theirs = staged.c.source_id.in_(select(event_table().c.source_id))
+    theirs = staged.c.source_id.in_(select(batch.event.c.source_id))
     if events * said.FEW <= records:
         few = said.keep_few(connection, staged, theirs)
         single, has_several = replace(batch, said=few), said.has_several(connection, few)
@@ -182,7 +175,7 @@ def _take_single(connection: Connection, batch: Batch, *, is_first: bool, record
         single, has_several = batch, said.has_several(connection, staged, theirs)
     if not has_several:
         return single
-    connection.execute(delete(event_table()))
+    event_table().drop(connection)
     return None
 
 
@@ -206,6 +199,7 @@ def _events(
         c.current_version,
         c.was_inferred,
         c.is_rebuilt,
+        literal(None, BigInteger).label("kept_key"),
     )
     return found.where(or_(c.changed, c.overwrites, c.is_rebuilt)) if is_single else found
 

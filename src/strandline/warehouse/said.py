@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, func, select
 
 from strandline.warehouse import temporary
 
@@ -26,8 +26,7 @@ def said_table(staged: Table) -> Table:
 def keep_few(connection: Connection, staged: Table, wanted: ColumnElement[bool]) -> Table:
     """The staged records for which this holds, in a table of their own."""
     few = said_table(staged)
-    few.create(connection)
-    connection.execute(insert(few).from_select([it.name for it in staged.c], select(*staged.c).where(wanted)))
+    temporary.fill(connection, few, select(*staged.c).where(wanted))
     return few
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, MetaData, Table, Text, text
+from sqlalchemy import Column, Connection, Insert, MetaData, Select, Table, Text, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from strandline.warehouse.dialect import is_sqlite
 
@@ -24,6 +26,34 @@ def table(name: str, *columns: Column[Any], on_commit: str = "DROP") -> Table:
 def members(name: str, *more: Column[Any], on_commit: str = "DROP") -> Table:
     """A temporary table of members by their natural keys, and of what is known of each."""
     return table(name, Column("source_id", Text, primary_key=True), *more, on_commit=on_commit)
+
+
+class _Filled(Insert):
+    """A temporary table that is made of what is found, and not only filled with it: for that PostgreSQL reads
+    and joins with several processes, which it never does for an INSERT.
+    """
+
+    inherit_cache = True
+
+
+@compiles(_Filled)
+def _make_of(element: _Filled, compiler: SQLCompiler, **options: Any) -> str:
+    assert element.select is not None
+    name = compiler.preparer.format_table(element.table)
+    return f"CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {compiler.process(element.select, **options)}"
+
+
+def fill(connection: Connection, made: Table, found: Select[Any]) -> int:
+    """Make the table, with what is found for all of its columns; how many rows it has."""
+    names = found.selected_columns.keys()
+    if names != made.columns.keys():
+        raise ValueError(f"{made.name} has the columns {made.columns.keys()}, and found are {names}")
+    if is_sqlite(connection):
+        made.create(connection)
+        filled = Insert(made).from_select(list(names), found)
+    else:
+        filled = _Filled(made).from_select(list(names), found)
+    return connection.execute(filled, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def drop_all(connection: Connection) -> None:

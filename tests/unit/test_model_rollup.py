@@ -61,6 +61,23 @@ def test_a_moment_outside_the_calendar_has_no_period() -> None:
     assert TRIMESTER_OF(None) == -2
 
 
+def test_a_calendar_that_becomes_another_has_other_periods() -> None:
+    class DimLongDate(Calendar):
+        """At first a month."""
+
+        span = Span(date(2026, 2, 1), date(2026, 2, 28))
+
+    class DimLongMonth(CalendarRollup, of=DimLongDate, attributes=("year_month",)):
+        """Months of it."""
+
+    march = datetime(2026, 3, 5, tzinfo=UTC)
+    with pytest.raises(ValueError, match="lies outside"):
+        DimLongMonth.finder(zone="UTC")(march)
+
+    DimLongDate.cover(Span(date(2026, 2, 1), date(2026, 3, 31)))
+    assert DimLongMonth.finder(zone="UTC")(march) == 20260301
+
+
 def test_days_that_are_alike_and_apart_are_no_period() -> None:
     class DimAnyMarch(CalendarRollup, of=DimDate, attributes=("month_name",)):
         """Months without their year."""

@@ -11,14 +11,29 @@ import inspect
 import json
 import linecache
 import sys
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from typing import Any, get_args
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from xxhash import xxh3_128_hexdigest
 
 from strandline.model.conversion import Conversion
+
+
+def _once(work: Callable[[type[Any]], str]) -> Callable[[type[Any]], str]:
+    """The same, done once for each class, as long as there is the class."""
+    known = WeakKeyDictionary[type[Any], str]()
+
+    @wraps(work)
+    def look(cls: type[Any]) -> str:
+        if cls not in known:
+            known[cls] = work(cls)
+        return known[cls]
+
+    return look
 
 
 def mapper_version(conversion: Conversion) -> str:
@@ -59,6 +74,7 @@ def _classes(annotation: Any) -> list[type[BaseModel]]:
     return [named for part in get_args(annotation) for named in _classes(part)]
 
 
+@_once
 def _written(mapper: type[Any]) -> str:
     """The class as it is written; nothing where its source is not to be had, as in a console."""
     try:
@@ -96,6 +112,7 @@ def _first_line(node: ast.ClassDef) -> int:
     return min([node.lineno, *(it.lineno for it in node.decorator_list)])
 
 
+@_once
 def _schema(contract: type[BaseModel]) -> str:
     try:
         return json.dumps(contract.model_json_schema(), sort_keys=True, default=str)

@@ -7,9 +7,10 @@ The columns are those of the calendar, and the key is the first day of the perio
 the calendar is widened. Kimball & Ross, The Data Warehouse Toolkit (3rd ed.), chapter 4.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Date, Integer, String
@@ -104,11 +105,7 @@ class CalendarRollup(Prepared):
         """A function from a moment to the key of its period in the zone; ValueError outside the calendar."""
         tz = ZoneInfo(zone)
         day_of = cls.base.finder(zone=zone)
-        key_of = {
-            day: date_key(first)
-            for first, last, _ in cls.periods()
-            for day in (first + timedelta(days=it) for it in range((last - first).days + 1))
-        }
+        key_of = cls._keys()
 
         def find(moment: datetime | date | None) -> int:
             if moment is None:
@@ -117,6 +114,26 @@ class CalendarRollup(Prepared):
             return key_of[day] if day in cls.base.span else day_of(day)
 
         return find
+
+    @classmethod
+    def _keys(cls) -> Mapping[date, int]:
+        """The key of the period of each day; to look at all days takes longer than a small run."""
+        declared, known = cls.declaration(), _KEYS.get(cls)
+        if known is None or known[0] != declared:
+            known = (
+                declared,
+                {
+                    day: date_key(first)
+                    for first, last, _ in cls.periods()
+                    for day in (first + timedelta(days=it) for it in range((last - first).days + 1))
+                },
+            )
+            _KEYS[cls] = known
+        return known[1]
+
+
+_KEYS: WeakKeyDictionary[type[CalendarRollup], tuple[str, Mapping[date, int]]] = WeakKeyDictionary()
+"""Of which declaration the keys are, and the keys."""
 
 
 def _word(type_: Any, word: str) -> str | None:

@@ -9,7 +9,6 @@ import sysconfig
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 from xxhash import xxh3_128_hexdigest
@@ -41,24 +40,19 @@ def _code(named: frozenset[str]) -> list[str]:
     own = {it.partition(".")[0] for it in named}
     found = {}
     for name, module in list(sys.modules.items()):
-        file, package = _file(module), name.partition(".")[0]
-        if file is not None and package != OURS and (package in own or not _is_installed(file)):
-            found[str(file)] = xxh3_128_hexdigest(file.read_bytes())
+        package, file = name.partition(".")[0], getattr(module, "__file__", None)
+        if package == OURS or not isinstance(file, str):
+            continue
+        # As texts, for most of what is loaded is installed, and paths of all of it take a tenth of a second.
+        if (package in own or not file.startswith(_installed())) and Path(file).is_file():
+            found[file] = xxh3_128_hexdigest(Path(file).read_bytes())
     return [it for pair in sorted(found.items()) for it in pair]
-
-
-def _file(module: ModuleType) -> Path | None:
-    file = getattr(module, "__file__", None)
-    return Path(file) if isinstance(file, str) and Path(file).is_file() else None
-
-
-def _is_installed(file: Path) -> bool:
-    return any(file.is_relative_to(it) for it in _installed())
 
 
 @cache
 def _installed() -> tuple[str, ...]:
-    """Where Python and what was installed lie."""
+    """Where Python and what was installed lie, each folder with what ends its name."""
     paths = sysconfig.get_paths()
     folders = [paths[it] for it in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return (*folders, *site.getsitepackages(), site.getusersitepackages())
+    folders += [*site.getsitepackages(), site.getusersitepackages()]
+    return tuple(str(Path(it) / "_")[:-1] for it in folders)

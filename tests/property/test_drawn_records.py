@@ -314,6 +314,14 @@ def test_examples_are_the_same_by_their_seed_and_have_a_key_each() -> None:
     assert example_records(Stall.things, 0) == []
 
 
+def test_examples_may_be_drawn_for_examples() -> None:
+    def shops(depth: int) -> list[str]:
+        inner = st.builds(lambda: "+".join(shops(depth - 1))) if depth else st.just("x")
+        return [it["shop"] for it in example_records(Stall.things, 1, shop=inner, number=1)]
+
+    assert shops(3) == ["x"]
+
+
 def test_fields_may_be_given_as_python_has_them() -> None:
     moment = datetime.fromisoformat("2026-03-01T09:30:00+01:00")
     inner = Cat(kind="cat", lives=9)

@@ -4,6 +4,7 @@ Every test has a database of its own and may commit. Measured on two cores: a co
 300 ms on a disk; so the server's folder lies in memory where the machine has enough of it.
 """
 
+import atexit
 import itertools
 import os
 import shutil
@@ -12,9 +13,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 
 from strandline.warehouse import cluster, embedded
 
@@ -101,9 +103,16 @@ def _database(server: URL, name: str, template: str = "template0") -> Iterator[N
 
 @contextmanager
 def _administer(server: URL) -> Iterator[Connection]:
-    engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    with _administration(server).connect() as connection:
         yield connection
+
+
+@cache
+def _administration(server: URL) -> Engine:
+    """One connection for all copies, for to connect anew takes as long as to copy."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+    atexit.register(engine.dispose)
+    return engine
 
 
 def embedded_version() -> str:

@@ -7,12 +7,13 @@ api.serve("/customers", example_records(Crm.customers, 500))
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -44,6 +45,9 @@ HOPELESS: Final = 200
 AT_ONCE: Final = 20
 ROUNDS: Final = 10
 """So often as many records as are wanted are drawn, until so many are not alike."""
+
+NESTED: Final = 32
+"""So deep may examples be drawn for examples."""
 
 
 class SeededProvider(HypothesisProvider):
@@ -117,8 +121,19 @@ def _try(strategy: SearchStrategy[T], take: Callable[[T], None], *, most: int, s
     def draw() -> None:
         seeded(seed)(quiet(given(strategy)(collect)))()
 
-    with ThreadPoolExecutor(1) as apart:
-        apart.submit(draw).result()
+    _apart().submit(draw).result()
+
+
+@cache
+def _apart() -> ThreadPoolExecutor:
+    """Threads that stay, for in each new one Hypothesis looks through all that the process holds; one is
+    enough, unless what is drawn draws examples itself.
+    """
+    return ThreadPoolExecutor(NESTED, thread_name_prefix="strandline-examples")
+
+
+if hasattr(os, "register_at_fork"):  # a fork has none of them
+    os.register_at_fork(after_in_child=_apart.cache_clear)
 
 
 @st.composite

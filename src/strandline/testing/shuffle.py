@@ -6,7 +6,7 @@ not say when they took effect: then the moment of reading is that moment. These 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from random import Random
 from typing import Any, Final
@@ -79,6 +79,40 @@ def only(order: Order, kept: Iterable[int]) -> Order:
     left = frozenset(kept)
     some = (tuple(it for it in run if it in left) for run in order)
     return tuple(it for it in some if it)
+
+
+def smallest(order: Order, differs: Callable[[Order], bool]) -> Order:
+    """An order of fewer records in fewer runs that differs too, of which nothing more can be left out."""
+    found = _joined(_thinned(order, differs), differs)
+    return found if found == order else smallest(found, differs)
+
+
+def _thinned(order: Order, differs: Callable[[Order], bool]) -> Order:
+    """Without what it does not need: a half at a time, then a quarter, and at last one record."""
+    numbers = sorted(it for run in order for it in run)
+    size = len(numbers) // 2
+    while size:
+        at = 0
+        while at < len(numbers):
+            fewer = [*numbers[:at], *numbers[at + size :]]
+            if fewer and differs(only(order, fewer)):
+                order, numbers = only(order, fewer), fewer
+            else:
+                at += size
+        size //= 2
+    return order
+
+
+def _joined(order: Order, differs: Callable[[Order], bool]) -> Order:
+    """With runs in one that need not be two."""
+    at = 0
+    while at < len(order) - 1:
+        fewer = (*order[:at], order[at] + order[at + 1], *order[at + 2 :])
+        if differs(fewer):
+            order = fewer
+        else:
+            at += 1
+    return order
 
 
 def _held(mixed: list[int], pins: Iterable[Sequence[int]]) -> list[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from itertools import count
 from typing import Final
 
 from strandline.pipeline.definition import Pipeline
@@ -17,7 +18,7 @@ from strandline.testing import pure
 from strandline.testing.deal import ANY_NUMBER, Given, Hand, Records
 from strandline.testing.difference import differences, listed
 from strandline.testing.emptying import empty
-from strandline.testing.shuffle import Order, at_once, only
+from strandline.testing.shuffle import Order, at_once, only, smallest
 from strandline.testing.star import Star, star_of
 from strandline.warehouse.database import Database
 
@@ -56,6 +57,7 @@ class Trial:
         self._serve = serve
         self._sources = sources
         self._is_loaded = False
+        self._found: dict[Order, Star] = {}
 
     def check_mappers(self) -> None:
         """Fail where a contract or mapper makes something else of one record another time."""
@@ -99,23 +101,22 @@ class Trial:
 
     def compare(self, loading: Loading, orders: Iterable[Order], *, words: str) -> None:
         """Fail with the first of the orders that makes a difference, made smaller."""
-        expected = self.dealt(at_once(len(self.hand.cards)))
+        expected = self._expected(at_once(len(self.hand.cards)))
         for number, order in enumerate(orders, 1):
             if loading(order) != expected:
                 raise AssertionError(self._told(loading, self._shrunk(loading, order), words.format(number)))
 
     def _shrunk(self, loading: Loading, order: Order) -> Order:
-        left, is_smaller = PATIENCE, True
-        while is_smaller:
-            is_smaller = False
-            for candidate in _smaller(order):
-                left -= 1
-                if left < 0:
-                    return order
-                if self.dealt(self._plain(candidate)) != loading(candidate):
-                    order, is_smaller = candidate, True
-                    break
-        return order
+        """The order with fewer records and runs that makes a difference too, as far as patience goes."""
+        tries = count(1)
+        return smallest(order, lambda it: next(tries) <= PATIENCE and self._expected(it) != loading(it))
+
+    def _expected(self, order: Order) -> Star:
+        """What the same records make at once, past the sources; they are loaded for it once."""
+        plain = self._plain(order)
+        if plain not in self._found:
+            self._found[plain] = self.dealt(plain)
+        return self._found[plain]
 
     def _plain(self, order: Order) -> Order:
         """The same records at once, as they were given."""
@@ -123,7 +124,7 @@ class Trial:
 
     def _told(self, loading: Loading, order: Order, words: str) -> str:
         plain, cards = self._plain(order), self.hand.cards
-        found = differences(self.dealt(plain), loading(order), only=ONLY_IN_ONE, both=IN_BOTH)
+        found = differences(self._expected(order), loading(order), only=ONLY_IN_ONE, both=IN_BOTH)
         records = [
             f"  #{it} {cards[it].stream.qualified_name} {_shown(cards[it].payload)}" for it in sum(plain, ())
         ]
@@ -149,18 +150,6 @@ def refuse_failure(report: RunReport) -> None:
     wrong = [f"{it.stream}: {it.error}" for it in report.streams if it.status == "failed"]
     if wrong:
         raise AssertionError(f"{report.pipeline}: a {report.kind} has failed\n{listed(wrong)}")
-
-
-def _smaller(order: Order) -> Iterable[Order]:
-    """Orders without a half, a quarter … one of the records, then with one run less."""
-    numbers = sorted(it for some in order for it in some)
-    size = len(numbers) // 2
-    while size:
-        for first in range(0, len(numbers), size):
-            yield only(order, [*numbers[:first], *numbers[first + size :]])
-        size //= 2
-    for at in range(len(order) - 1):
-        yield (*order[:at], order[at] + order[at + 1], *order[at + 2 :])
 
 
 def _words(order: Order) -> str:

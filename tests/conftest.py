@@ -1,6 +1,7 @@
 """What every test can ask for: the kit that users get, with our own tables in the template."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +16,17 @@ from strandline.warehouse.database import Database
 
 pytest_plugins = ["strandline.testing.plugin"]
 
+# What pytest makes of our modules and of Hypothesis is kept: it takes each process seconds to make it again.
+KEEPS_NOTHING = sys.dont_write_bytecode
+sys.dont_write_bytecode = False
+
 # For those who want to know whether a test fails, and not with which smallest example: see tests/mutation.
 settings.register_profile("first_failure", phases=[Phase.explicit, Phase.generate])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A module of a test's own may be edited twice in a second, which Python would not notice."""
+    sys.dont_write_bytecode = KEEPS_NOTHING
 
 
 def pytest_report_header() -> str:

@@ -6,10 +6,9 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import strandline
 
@@ -24,6 +23,7 @@ RUN_BY_ITSELF = {"crash.py", "crm.py", "fleet.py"} | {
 }
 """Modules of users' projects, which no test imports."""
 PATCHES = {("monkeypatch", verb) for verb in ("setattr", "delattr", "setitem", "delitem")}
+LOGS = {"warn", "say", "detail", "fail"}
 CATCHES_ALL = [PACKAGE / "cli" / "option.py", PACKAGE / "pipeline" / "notice.py"]
 """The edge of the command line, and who calls a user's hooks."""
 
@@ -86,12 +86,39 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-every_file = pytest.mark.parametrize("path", OURS, ids=name)
-every_module = pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=name)
+def every(paths: Sequence[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """A rule is one test for all of these files, and tells each that breaks it."""
+
+    def as_one_test(rule: Callable[[Path], None]) -> Callable[[], None]:
+        def test() -> None:
+            broken = [f"{name(path)}: {error}" for path in paths if (error := breach(rule, path))]
+            assert not broken, "\n".join(broken)
+
+        test.__name__, test.__doc__ = rule.__name__, rule.__doc__
+        return test
+
+    return as_one_test
+
+
+def breach(rule: Callable[[Path], None], path: Path) -> str:
+    try:
+        rule(path)
+    except AssertionError as error:
+        return str(error) or "breaks the rule"
+    return ""
+
+
+every_file = every(OURS)
+every_module = every(sorted(PACKAGE.rglob("*.py")))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def nodes(path: Path) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(path.read_text()))
+    return ast.walk(tree(path))
 
 
 def test_imports_go_down_and_never_in_circles() -> None:
@@ -126,7 +153,7 @@ def test_the_changelog_knows_the_version() -> None:
 
 @every_file
 def test_every_file_opens_with_a_sentence_that_says_what_it_is(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    docstring = ast.get_docstring(tree(path))
     assert docstring, "no docstring"
     sentence = docstring.partition("\n\n")[0]
 
@@ -177,11 +204,15 @@ def test_nothing_is_mocked_or_patched(path: Path) -> None:
             assert (node.value.id, node.attr) not in PATCHES
 
 
-@pytest.mark.parametrize("path", OURS, ids=str)
+@every_file
 def test_the_log_says_what_happened_in_words_of_our_own(path: Path) -> None:
     """They are not masked: what comes from elsewhere is a fact beside them, or is scrubbed first."""
-    for call in (it for it in ast.walk(ast.parse(path.read_text())) if isinstance(it, ast.Call)):
-        if re.fullmatch(r"log\.(warn|say|detail|fail)", ast.unparse(call.func)):
+    for call in (it for it in nodes(path) if isinstance(it, ast.Call)):
+        if (
+            isinstance(call.func, ast.Attribute)
+            and call.func.attr in LOGS
+            and ast.unparse(call.func.value) == "log"
+        ):
             said = ast.unparse(call.args[0])
             assert isinstance(call.args[0], ast.Constant) or said.startswith("KNOWN.scrub("), said
 

@@ -24,14 +24,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+import pytest
 from tests.interpreter import interpret
 
 ROOT: Final = Path(__file__).parents[1]
 INTERPRETER: Final = "strandline-interpreter"
-"""The name of the other program: see `interpreter.py`."""
+"""The name of another program: see `interpreter.py`."""
+
+PYTEST: Final = "pytest"
+"""The tests of a user's project, for those that try what such tests find."""
 
 LOADED: Final = (
     "psycopg.types.json",
+    "pytest",
     "rich.progress",
     "rich.table",
     "sqlalchemy.dialects.postgresql.psycopg",
@@ -46,6 +51,12 @@ LOADED: Final = (
     "strandline.pipeline.pruning",
     "strandline.pipeline.replay",
     "strandline.source",
+    "strandline.testing.crash",
+    "strandline.testing.idempotence",
+    "strandline.testing.order",
+    "strandline.testing.postgres",
+    "strandline.testing.record",
+    "strandline.testing.server",
 )
 
 # What is typed: it hands over what it was given, passes signals on, and ends as the command does.
@@ -74,7 +85,7 @@ os._exit(code)
 
 @contextmanager
 def program(folder: Path) -> Iterator[Path]:
-    """The path of a `strandline` in that folder, until the end of the block; beside it is INTERPRETER."""
+    """The path of a `strandline` in that folder, until the end of the block; beside it are the others."""
     with tempfile.TemporaryDirectory(prefix="strandline-warm-") as short:
         address = f"{short}/socket"  # of which macOS takes 104 bytes
         forge = subprocess.Popen(
@@ -86,7 +97,7 @@ def program(folder: Path) -> Iterator[Path]:
         )
         assert forge.stdout is not None
         assert forge.stdout.readline()
-        for name in ("strandline", INTERPRETER):
+        for name in ("strandline", INTERPRETER, PYTEST):
             typed = folder / name
             typed.write_text(PROGRAM.format(python=sys.executable, address=address))
             typed.chmod(0o755)
@@ -184,10 +195,15 @@ class Forge:
 
 
 def run(program: Path) -> None:
-    """Be one of the two programs; modules are looked for where it would look for them itself."""
+    """Be one of the programs; modules are looked for where it would look for them itself."""
     if program.name == INTERPRETER:
         sys.path[0] = ""
         interpret()
+    elif program.name == PYTEST:
+        sys.path[0] = str(program.parent)
+        # What is loaded stays as it is, and pytest would warn of it in every summary.
+        sys.argv[1:1] = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        sys.exit(pytest.console_main())
     else:
         from strandline.cli.app import main
 

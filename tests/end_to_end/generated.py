@@ -1,11 +1,17 @@
 """What a generated project has to stand: the rules of this project, mypy, and its own test."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.warm import PYTEST
 
 from strandline.testing.project import Outcome, Project
 
@@ -14,9 +20,11 @@ ROOT = Path(__file__).parents[2]
 
 def python(folder: Path, *words: str) -> Outcome:
     """Another program of this environment, in the folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+    return type_in(folder, sys.executable, "-m", *words)
+
+
+def type_in(folder: Path, *words: str) -> Outcome:
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
@@ -31,15 +39,24 @@ def ruff(folder: Path) -> None:
     assert (checked.code, formatted.code) == (0, 0), checked.stdout + formatted.stdout + formatted.stderr
 
 
-def pass_own_test(folder: Path) -> None:
-    """Its own test."""
-    told = python(folder, "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".")
+def pass_own_test(project: Project, folder: Path) -> None:
+    """Its own test, by a pytest that stands beside the project's program."""
+    pytest = Path(project.program[0]).with_name(PYTEST)
+    told = type_in(folder, str(pytest), "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".")
 
     assert told.code == 0, told.stdout
 
 
+@cache
+def known_types() -> str:
+    """What mypy knows of all that such a project imports, which it takes ten seconds to read."""
+    folder = tempfile.mkdtemp(prefix="strandline-mypy-")
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
 def typed(folder: Path) -> None:
-    told = python(folder, "mypy", "--strict", "--cache-dir", str(folder.parent / ".mypy"), ".")
+    told = python(folder, "mypy", "--strict", "--cache-dir", known_types(), ".")
 
     assert told.code == 0, told.stdout
 

@@ -35,7 +35,7 @@ def test_what_is_written_of_a_sample_passes_its_test_and_the_rules(project: Proj
     told = generate(project, "north", "--from", str(sample))
 
     ruff(project.folder / "north")
-    pass_own_test(project.folder / "north")
+    pass_own_test(project, project.folder / "north")
     assert told["streams"][0]["sampled"] > 0
 
 
@@ -63,7 +63,7 @@ def test_a_document_of_a_large_api_becomes_a_source(
     told = generate(project, "north", "--from", str(document))
 
     ruff(project.folder / "north")
-    pass_own_test(project.folder / "north")
+    pass_own_test(project, project.folder / "north")
     assert len(told["streams"]) == streams
     others = [it for it in told["streams"] if it["key"] != key and it["key_is"] != "unsure"]
     assert {it["stream"] for it in others} <= {"authorized_connect_apps", "events"}

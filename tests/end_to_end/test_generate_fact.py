@@ -83,7 +83,7 @@ def test_two_dimensions_and_a_fact_are_written_and_run(
     generate(project, "shop", *samples(api), "--fact", "orders")
     folder = project.folder / "shop"
     ruff(folder)
-    pass_own_test(folder)
+    pass_own_test(project, folder)
     typed(folder)
     made = Project(folder, environment=project.environment, program=Path(project.program[0]))
     early = {**ORDERS[0], "id": 90, "customer_id": 99, "updated_at": "2026-11-09T08:00:00Z"}

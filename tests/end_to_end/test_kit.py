@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tests.effort import TIMES
+from tests.warm import PYTEST
 
 from strandline.testing.project import Project
 
@@ -141,11 +143,17 @@ def server(database_url: str) -> str:
     return f"--database-url={database_url}"
 
 
-def run_tests(project: Project, server: str, *words: str) -> str:
+@pytest.fixture
+def pytest_at_once(program: Path) -> list[str]:
+    """The user's pytest, without its start."""
+    return [str(program.with_name(PYTEST))]
+
+
+def run_tests(project: Project, program: Sequence[str], *words: str) -> str:
     """Run the user's tests; what they say."""
     theirs = ("STRANDLINE_", "PYTEST_")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", server, *words],
+        [*program, "-q", "-p", "no:cacheprovider", "--tb=short", *words],
         cwd=project.folder,
         env={name: value for name, value in os.environ.items() if not name.startswith(theirs)},
         capture_output=True,
@@ -164,15 +172,17 @@ def failures(told: str) -> dict[str, str]:
 def test_the_example_has_none_of_the_bugs(project: Project, server: str) -> None:
     project.edit("test_sales.py", "kills=6", f"kills={6 * TIMES}")
 
-    told = run_tests(project, server)
+    told = run_tests(project, [sys.executable, "-m", "pytest"], server)
     assert "4 passed" in told, told
 
 
-def test_a_mapper_that_reads_the_clock_is_found(project: Project, server: str) -> None:
+def test_a_mapper_that_reads_the_clock_is_found(
+    project: Project, pytest_at_once: list[str], server: str
+) -> None:
     """Though the year does not change while the tests run."""
     project.edit("model.py", HONEST, 'return "gold" if datetime.now().year > 2025 else None')
 
-    told = failures(run_tests(project, server, "-k", "running or order"))
+    told = failures(run_tests(project, pytest_at_once, server, "-k", "running or order"))
     assert set(told) == {"test_running_again", "test_order"}
     line = (project.folder / "model.py").read_text().partition("datetime.now")[0].count("\n") + 1
     for it in told.values():
@@ -180,12 +190,12 @@ def test_a_mapper_that_reads_the_clock_is_found(project: Project, server: str) -
         assert f"CrmCustomer reads the clock: datetime.now() (model.py, line {line})" in it
 
 
-def test_a_source_that_skips_ties_is_found(project: Project, server: str) -> None:
+def test_a_source_that_skips_ties_is_found(project: Project, pytest_at_once: list[str], server: str) -> None:
     """By what becomes visible between two runs, and by a crash between two pages."""
     project.edit("source.py", "import date, datetime", "import date, datetime, timedelta")
     project.edit("source.py", SINCE, SINCE.replace(": since,", ": since and since + timedelta(seconds=1),"))
 
-    told = failures(run_tests(project, server, "-k", "appearance or crashes"))
+    told = failures(run_tests(project, pytest_at_once, server, "-k", "appearance or crashes"))
     assert set(told) == {"test_appearance", "test_crashes"}
     assert "sales: it makes a difference how records arrive" in told["test_appearance"]
     assert "fact_order, shop:" in told["test_appearance"]
@@ -194,5 +204,5 @@ def test_a_source_that_skips_ties_is_found(project: Project, server: str) -> Non
     assert spot is not None
 
     project.edit("test_sales.py", "kills=6", f"at={spot[1]!r}")
-    again = failures(run_tests(project, server, "-k", "crashes"))
+    again = failures(run_tests(project, pytest_at_once, server, "-k", "crashes"))
     assert f"killed at {spot[1]}" in again["test_crashes"]

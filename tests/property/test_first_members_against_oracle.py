@@ -3,13 +3,16 @@ and is what a plain loop leaves, then and when others follow.
 """
 
 import json
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from tests.effort import cases
+from tests.memory import Given
 from tests.property.house import Desk, DimGuest, Phone, house
 from tests.property.test_history_against_oracle import (
     START,
@@ -20,8 +23,11 @@ from tests.property.test_history_against_oracle import (
     changes,
     naive_history,
 )
+from tests.workshop import DimTool, Workshop, tool, workshop
 
+from strandline.model.audit import DimAudit
 from strandline.pipeline import run
+from strandline.pipeline.load import Load
 from strandline.warehouse.database import Database
 
 Fresh = Callable[[], AbstractContextManager[Database]]
@@ -38,6 +44,20 @@ def sent(batch: list[Change]) -> list[Sent]:
 
 def written(records: Iterable[dict[str, str]]) -> list[bytes]:
     return [json.dumps(it).encode() for it in records]
+
+
+@contextmanager
+def chunks_of_a_page() -> Iterator[None]:
+    """Each page is stored by itself."""
+    before, Load.chunk_records = Load.chunk_records, 1
+    yield
+    Load.chunk_records = before
+
+
+def rows(database: Database, found: Select[Any]) -> list[Any]:
+    """The first column of what is found."""
+    with database.connect() as connection:
+        return list(connection.scalars(found))
 
 
 def keys(database: Database) -> list[int]:
@@ -84,6 +104,35 @@ def test_a_member_of_two_first_records_has_the_history_of_both(fresh: Fresh) -> 
         with database.connect() as connection:
             durable = connection.scalar(select(func.count(TABLE.c.fellow_durable_key.distinct())))
     assert durable == 2 + len(["unknown", "not applicable"])
+
+
+@given(st.lists(st.sampled_from(["9", "10", "a", "b", "011", "2"]), min_size=2, max_size=12))
+@example(["b", "a", "9", "2", "10"])
+@example(["9", "2", "10", "a", "2"])
+@example(["6", "7", "8", "9", "10", "11", "12", "13", "100", "10"])
+@cases(3)
+def test_whoever_comes_again_in_a_later_chunk_is_one_member_and_each_load_tells_what_it_stored(
+    fresh: Fresh, keys: list[str]
+) -> None:
+    """Some records have two rows of a fact, and others none; the second load begins with what is known."""
+    records: list[Given] = [
+        tool(number, id=key, label=f"v{number}", uses=[{"minutes": 1}] * 2 * (number % 2))
+        for number, key in enumerate(keys)
+    ]
+    news: list[Given] = [tool(number, id="z", label=f"v{number}") for number in range(20, 24)]
+    latest = {it["id"]: it for it in records if isinstance(it, dict)}.values()
+    with fresh() as database, chunks_of_a_page():
+        for batch in (records, [it for pair in zip(latest, news, strict=False) for it in pair]):
+            source = Workshop(batch)
+            assert run(workshop, database, sources={"workshop": source}, workers=0).status == "done"
+        versions = Counter(
+            rows(database, select(DimTool.table().c.source_id).where(DimTool.key_column() > 0))
+        )
+        told = rows(database, select(DimAudit.table().c.records).where(DimAudit.audit_key > 0))
+
+    some = min(len(latest), len(news))
+    assert versions == Counter(keys) + Counter(z=some)
+    assert set(told) == {len(records), some}
 
 
 def test_who_was_inferred_is_completed_by_a_first_load(fresh: Fresh) -> None:

@@ -196,6 +196,7 @@ class Load:
     def stage_entries(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
         """Stage the entries, batch by batch; what of each is refused, for the caller to keep."""
         options = {"yield_per": raw.BATCH}
+        self._novelty.has_repeats = True  # of whom they are may be staged already
         with self.connection.execute(entries, execution_options=options) as found:
             for batch in found.partitions():
                 self._team.take_again(batch, target)
@@ -219,6 +220,11 @@ class Load:
             quarantine.keep(
                 self.connection, stream=name, rejects=rejects, run_id=self.run_id, versions=self.versions
             )
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether anybody may be staged twice."""
+        return self._novelty.has_repeats or self._suppression.is_needed
 
     @cached_property
     def versions(self) -> dict[str, str]:

@@ -78,6 +78,8 @@ def merge(
         counts["rejected"] -= leaving - released  # those were rejects before
     # What was filled before the merge has been told of already.
     merged = {**counts, "filled": 0}
+    if target.sync.has_lines:
+        log = replace(log, staged=None)  # an entry may have several rows there
     _tell(connection, target, log, merged, up_to=load.last_raw_id, run_id=run_id)
     if watch.aggregates and (load.replayed is None or any(merged.values())):
         counts["groups"] = watch.renew(run_id=run_id)
@@ -242,6 +244,8 @@ def _merge_dimension(
         is_first=target.applied == 0,
         has_late=rebuilt > 0,
         records=0 if log.staged is None else log.staged.records,
+        span=log.staged,
+        has_repeats=load.has_repeats,
         dropped=target.dropped,
     )
     if is_laid_over:

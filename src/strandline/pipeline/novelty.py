@@ -5,6 +5,7 @@ their key, or that came before them in the chunk.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Table
 
@@ -19,11 +20,14 @@ class Novelty:
     def __init__(self, connection: Connection, table: Table) -> None:
         self._connection = connection
         self._table = table
-        self._highest_key: str | None = None
+        self._highest: _Reach | None = None
+        self.has_repeats = True
+        """Whether a natural key may have come twice, in this pass or before."""
 
     def begin(self, *, is_log_empty: bool) -> None:
         """The first chunk is to come."""
-        self._highest_key = "" if is_log_empty else None  # every key lies behind ""
+        self.has_repeats = not is_log_empty
+        self._highest = _Reach("", (0, "")) if is_log_empty else None  # every key lies behind ""
 
     def pick(self, chunk: Chunk, known: Mapping[str, bytes | None]) -> list[raw.Entry] | PackedEntries:
         """The entries that are new; the others join those that came again. `known` are hashes of the latest
@@ -36,6 +40,7 @@ class Novelty:
             return entries
         unknown = () if is_none_known else [key for key in keys if key not in known]
         latest = {**known, **raw.latest_hashes(self._connection, self._table, unknown)}
+        self.has_repeats = self.has_repeats or bool(latest) or len(set(keys)) < len(keys)
         hashes = _hashes(entries)
         keyless = [digest for key, digest in zip(keyed, hashes, strict=True) if key is None]
         seen = raw.keyless_hashes(self._connection, self._table, keyless)
@@ -55,11 +60,34 @@ class Novelty:
         return _parted(chunk, new, again)
 
     def _lie_behind(self, keys: Sequence[str]) -> bool:
-        """Whether none of these keys can be in the log: a first read of ascending keys sees none again."""
-        if self._highest_key is None or not keys:
+        """Whether none of these keys can be in the log: a first read of ascending keys sees none again, be it
+        that they ascend as texts or as numbers do, of which a longer one is the higher.
+        """
+        if self._highest is None or not keys:
             return False
-        before, self._highest_key = self._highest_key, max(self._highest_key, *keys)
-        return before < min(keys)
+        before, lowest, highest = self._highest, *_reaches(keys)
+        self._highest = _Reach(max(before.as_text, highest.as_text), max(before.as_number, highest.as_number))
+        return before.as_text < lowest.as_text or before.as_number < lowest.as_number
+
+
+class _Reach(NamedTuple):
+    """One end of some keys, in the one order and in the other."""
+
+    as_text: str
+    as_number: tuple[int, str]
+
+
+def _reaches(keys: Sequence[str]) -> tuple[_Reach, _Reach]:
+    """The lowest and the highest of these keys."""
+    lowest, highest = min(keys), max(keys)
+    if len(set(map(len, keys))) == 1:  # both orders are the same
+        return _Reach(lowest, _sized(lowest)), _Reach(highest, _sized(highest))
+    sized = [_sized(key) for key in keys]
+    return _Reach(lowest, min(sized)), _Reach(highest, max(sized))
+
+
+def _sized(key: str) -> tuple[int, str]:
+    return len(key), key
 
 
 def _hashes(entries: list[raw.Entry] | PackedEntries) -> list[bytes]:

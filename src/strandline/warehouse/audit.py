@@ -83,7 +83,12 @@ def note(connection: Connection, load: Load) -> None:
 
 
 def _records(load: Load) -> ColumnElement[int]:
-    entry = load.log.raw
+    """How many entries the log has there: none is missing where each has been staged, and if one may be, they
+    are counted.
+    """
+    entry, staged = load.log.raw, load.log.staged
+    if staged is not None and staged.is_all(load.log.applied, up_to=load.up_to):
+        return literal(staged.records)
     new = select(func.count()).select_from(entry)
     return new.where(entry.c.raw_id > load.log.applied, entry.c.raw_id <= load.up_to).scalar_subquery()
 

@@ -45,7 +45,7 @@ from sqlalchemy import (
 from strandline.model.dimension import Dimension
 from strandline.warehouse import audit, first, said, temporary
 from strandline.warehouse.first import Members
-from strandline.warehouse.late import LATE_MEMBER
+from strandline.warehouse.late import LATE_MEMBER, Span
 from strandline.warehouse.staging import latest_first
 
 
@@ -133,17 +133,22 @@ def open_batch(
     is_first: bool,
     has_late: bool,
     records: int,
+    span: Span | None = None,
+    has_repeats: bool = True,
     dropped: tuple[str, ...] = (),
 ) -> Batch:
     """Work out the events of what is staged, so many records, into a table that ends with the transaction.
-    `is_first` says that nothing was merged before, `has_late` that there are late members; `dropped` are the
-    columns that the table has and the model has not.
+    `is_first` says that nothing was merged before, and then the `span` is that of what is staged, where a
+    member may have several records if it `has_repeats`; `has_late` that there are late members; `dropped` are
+    the columns that the table has and the model has not.
     """
     event = event_table()
     batch = Batch(
         dimension, staged, staged, event, stream, source_system, run_id, is_single=True, dropped=dropped
     )
-    members = first.find(connection, dimension=dimension, staged=staged) if is_first else None
+    members = None
+    if is_first and span is not None:
+        members = first.find(connection, dimension, staged=staged, span=span, has_repeats=has_repeats)
     if members is not None:
         return replace(batch, event=first.events(staged), first=members, is_single=not has_late)
     single = None if has_late else _take_single(connection, batch, is_first=is_first, records=records)

@@ -29,11 +29,14 @@ from sqlalchemy import (
 )
 
 from strandline.model.dimension import Dimension
+from strandline.warehouse.late import Span
 
 
 @dataclass(frozen=True)
 class Members:
-    """Whose first versions are staged: how many they are, and between which entries of the log they lie."""
+    """Whose first versions are staged: how many they are, and between which entries of the log they lie, with
+    deletions among them.
+    """
 
     count: int
     first_raw_id: int
@@ -46,23 +49,19 @@ class Members:
         return func.row_number().over()
 
 
-def find(connection: Connection, *, dimension: type[Dimension], staged: Table) -> Members | None:
-    """Whose first versions are staged; None where somebody is in the dimension, or is staged twice."""
+def find(
+    connection: Connection, dimension: type[Dimension], *, staged: Table, span: Span, has_repeats: bool
+) -> Members | None:
+    """Whose first versions are staged; None where somebody is in the dimension, or is staged twice, which is
+    looked for where it may have `has_repeats`.
+    """
     anybody = select(literal(1)).where(dimension.key_column() > 0).limit(1)
-    if connection.execute(anybody).first() is not None:
+    if span.records == span.deletions or connection.execute(anybody).first() is not None:
         return None
-    s = staged.c
-    is_there = not_(s.is_deleted)
-    records, members, *found = connection.execute(
-        select(
-            func.count(),
-            func.count(s.source_id.distinct()),
-            func.count().filter(is_there),
-            func.min(s.raw_id).filter(is_there),
-            func.max(s.raw_id).filter(is_there),
-        ).select_from(staged)
-    ).one()
-    return Members(*found) if records == members and found[0] else None
+    members = func.count(staged.c.source_id.distinct())
+    if has_repeats and connection.scalar(select(members)) != span.records:
+        return None
+    return Members(span.records - span.deletions, span.first_raw_id, span.last_raw_id)
 
 
 @cache  # the same query again, so that SQLAlchemy finds the statements that it has compiled for it

@@ -50,11 +50,20 @@ LATE_MEMBER = temporary.members("late_member")
 
 @dataclass(frozen=True)
 class Span:
-    """How many records are staged, and from when to when they took effect."""
+    """How many records are staged, from when to when they took effect, and between which entries they lie."""
 
     first: datetime
     last: datetime
     records: int
+    deletions: int
+    """So many of them."""
+    first_raw_id: int
+    last_raw_id: int
+
+    def is_all(self, after: int, *, up_to: int) -> bool:
+        """Whether every number behind this entry, up to that one, is a staged record's; none has several."""
+        is_between = self.first_raw_id == after + 1 and self.last_raw_id == up_to
+        return is_between and self.records == up_to - after
 
 
 @dataclass(frozen=True)
@@ -155,9 +164,17 @@ def forget_superseded(connection: Connection, *, staged: Table, log: Log) -> Non
 
 def span(connection: Connection, staged: Table) -> Span | None:
     """The span of what is staged; None where nothing is."""
-    moment = staged.c.effective_at
-    first, last, records = connection.execute(select(func.min(moment), func.max(moment), func.count())).one()
-    return None if first is None else Span(first, last, records)
+    moment, raw_id = staged.c.effective_at, staged.c.raw_id
+    found = select(
+        func.min(moment),
+        func.max(moment),
+        func.count(),
+        func.count().filter(staged.c.is_deleted),
+        func.min(raw_id),
+        func.max(raw_id),
+    )
+    row = connection.execute(found).one()
+    return None if row[0] is None else Span(*row)
 
 
 def reached(log: Log, staged: Span | None) -> datetime | None:

@@ -82,8 +82,19 @@ def test_of_many_records_the_unknown_is_counted_in_all_and_the_named_in_a_sample
     found = counted(*({"id": number, **({"rare": 1} if number == 777 else {})} for number in range(1000)))
 
     assert told(found, "rare") == (False, 1000, 1, ["integer"], [1])
-    assert 50 < found["id"].records == found["id"].filled < 100
+    assert 100 < found["id"].records == found["id"].filled < 150
     assert found[""].records == 1000
+
+
+def test_of_a_long_pass_no_more_is_looked_at_where_it_is_stored_in_smaller_pieces() -> None:
+    looked_at = [
+        it for first in range(0, 8000, 1000) for it in sample(range(first, first + 1000), before=first)
+    ]
+
+    assert looked_at[:100] == list(range(100))
+    assert {999, 1999, 7999} < set(looked_at)
+    assert len(looked_at) < 100 + 8 * 12
+    assert sample([7], before=5000) == [7]
 
 
 def test_no_value_of_a_person_is_an_example() -> None:

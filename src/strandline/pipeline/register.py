@@ -32,6 +32,8 @@ class Register:
         self._rows: dict[str, dict[str, Any]] | None = None
         self._first: int | None = None
         """The first entry of this pass."""
+        self._noted = 0
+        """How many entries of it have been noted."""
 
     def note(self, connection: Connection, chunk: Chunk, new: Sequence[raw.Entry]) -> None:
         """Add what these new entries of the chunk carry; the caller owns the transaction."""
@@ -41,7 +43,8 @@ class Register:
             parsed = [it for it in new if it[4] == raw.UPSERT and it[0] not in refused]
         if parsed:
             self._first = self._first or parsed[0][0]
-            self._add(connection, parsed, chunk.unknown, run_id=self._run_id)
+            self._add(connection, parsed, chunk.unknown, run_id=self._run_id, before=self._noted)
+            self._noted += len(parsed)
 
     def note_later(self, connection: Connection, chunk: Chunk) -> None:
         """Add what these entries carry as if they had been parsed by the runs that have read them; the caller
@@ -59,8 +62,10 @@ class Register:
         unknown: Mapping[Shape, Sequence[int]],
         *,
         run_id: int,
+        before: int = 0,
     ) -> None:
-        sampled, carrying = list(map(_counted, sample(parsed))), list(_carrying(unknown, parsed))
+        sampled = list(map(_counted, sample(parsed, before=before)))
+        carrying = list(_carrying(unknown, parsed))
         found = self._census.count(sampled, carrying, records=len(parsed))
         rows = self._known(connection)
         before = rows[WHOLE]["records"] if WHOLE in rows else 0

@@ -78,7 +78,8 @@ def _answer(desk: Desk, order: bytes) -> bytes:
 
 def send(pipe: IO[bytes], message: bytes) -> None:
     """Put a message into the pipe, its length before it."""
-    write(pipe, LENGTH.pack(len(message)) + message)
+    write(pipe, LENGTH.pack(len(message)))
+    write(pipe, message)
 
 
 def write(pipe: IO[bytes], message: bytes) -> None:

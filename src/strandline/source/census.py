@@ -1,7 +1,7 @@
 """A census of records: which fields they carry, of which types and with which values, by path.
 
 What a contract does not name is found in every record, for Pydantic has set it apart already. What it names
-is counted in a sample: the first records of a chunk, every so many of the others and the last. A path has
+is counted in a sample: the first records of a pass, every so many of the others and the last. A path has
 dots between names: one level deep for what the contract names, and at whatever level for what it does not.
 """
 
@@ -25,9 +25,9 @@ from strandline.source.personal import is_declared_personal, looks_personal, may
 WHOLE: Final = ""
 """The path of the record itself: so many were parsed."""
 
-ALL_OF: Final = 50
+ALL_OF: Final = 100
 ONE_IN: Final = 100
-"""Of a chunk the first are looked at, and of the others one in so many."""
+"""Of a pass the first are looked at, and of the others one in so many."""
 
 MOST_EXAMPLES: Final = 3
 LONGEST_PATH: Final = 500
@@ -76,16 +76,18 @@ class Tally:
 
     def see(self, at: datetime) -> None:
         """The field was there at this moment."""
-        self.first_seen = at if self.first_seen is None else min(self.first_seen, at)
-        self.last_seen = at if self.last_seen is None else max(self.last_seen, at)
+        if self.first_seen is None or at < self.first_seen:
+            self.first_seen = at
+        if self.last_seen is None or at > self.last_seen:
+            self.last_seen = at
 
     def show(self, value: Any) -> None:
         """Keep the value as an example, if it may be one."""
         if (
             not self.is_personal
             and len(self.examples) < MOST_EXAMPLES
-            and may_be_shown(value)
             and value not in self.examples
+            and may_be_shown(value)
         ):
             self.examples.append(value)
 
@@ -256,9 +258,10 @@ class Census:
         return is_personal or guessed or is_declared_personal(info)
 
 
-def sample(records: Sequence[Any]) -> list[Any]:
-    """Those that are looked at, the first and the last among them."""
-    return [*records[:ALL_OF], *records[ALL_OF:-1:ONE_IN], *records[max(ALL_OF, len(records) - 1) :]]
+def sample(records: Sequence[Any], *, before: int = 0) -> list[Any]:
+    """Those of a chunk that are looked at, the last among them, where so many came before it in its pass."""
+    first = max(ALL_OF - before, 0)
+    return [*records[:first], *records[first:-1:ONE_IN], *records[max(first, len(records) - 1) :]]
 
 
 def decoded(payload: bytes) -> dict[str, Any]:

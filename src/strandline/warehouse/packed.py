@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cache
 from itertools import accumulate
@@ -41,7 +42,7 @@ class Packed:
         self.raw_ids = array("q", raw_ids)
         self.sizes = array("I", sizes)
         self.pieces = [rows] if rows else []
-        """The rows, one after the other."""
+        """The rows, one after the other, and each within one piece."""
 
     def __len__(self) -> int:
         return len(self.raw_ids)
@@ -54,31 +55,36 @@ class Packed:
 
     def row(self, place: int) -> bytes:
         """The row there."""
-        return self._join()[self._ends[place] - self.sizes[place] : self._ends[place]]
+        begin = self._ends[place] - self.sizes[place]
+        number = bisect(self._begins, begin) - 1
+        at = begin - self._begins[number]
+        return self.pieces[number][at : at + self.sizes[place]]
 
     def only(self, kept: Container[int]) -> Packed:
         """The rows of these entries."""
-        view, found = memoryview(self._join()), [it in kept for it in self.raw_ids]
-        places = [place for place, is_kept in enumerate(found) if is_kept]
-        ends, sizes = self._ends, self.sizes
+        places = [place for place, raw_id in enumerate(self.raw_ids) if raw_id in kept]
         return Packed(
             [self.raw_ids[it] for it in places],
-            [sizes[it] for it in places],
-            b"".join([view[ends[it] - sizes[it] : ends[it]] for it in places]),
+            [self.sizes[it] for it in places],
+            b"".join(map(self.row, places)),
         )
-
-    def _join(self) -> bytes:
-        if len(self.pieces) != 1:
-            self.pieces = [b"".join(self.pieces)]
-        return self.pieces[0]
 
     @property
     def _ends(self) -> Sequence[int]:
+        """Where each row ends."""
         if len(self._known_ends) != len(self.sizes):
             self._known_ends = array("Q", accumulate(self.sizes))
         return self._known_ends
 
+    @property
+    def _begins(self) -> Sequence[int]:
+        """Where each piece begins."""
+        if len(self._known_begins) != len(self.pieces):
+            self._known_begins = array("Q", accumulate(map(len, self.pieces[:-1]), initial=0))
+        return self._known_begins
+
     _known_ends: Sequence[int] = ()
+    _known_begins: Sequence[int] = ()
 
 
 class PackedEntries(Sequence[Entry]):

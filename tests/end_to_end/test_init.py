@@ -149,8 +149,13 @@ def test_a_workspace_passes_its_own_tests_lint_types_and_layers_untouched(projec
 
 
 @pytest.mark.nightly
-def test_the_demo_loads_the_sample_shop_and_its_migrations_are_tested_then(project: Project) -> None:
-    begin(project, "acme")
+def test_the_demo_of_a_wheel_loads_the_sample_shop_and_its_migrations_are_tested(
+    project: Project,
+) -> None:
+    build = [f"{TOOLS}/uv", "build", "--quiet", "--wheel", "--out-dir", str(project.folder), str(ROOT)]
+    subprocess.run(build, check=True)
+    (wheel,) = project.folder.glob("*.whl")
+    files = project.strandline("init", "acme", "--strandline", str(wheel), "--json").document["files"]
     folder = project.folder / "acme"
 
     make(folder, "demo")
@@ -163,6 +168,8 @@ def test_the_demo_loads_the_sample_shop_and_its_migrations_are_tested_then(proje
         "shop.orders": 30_000,
     }
     made.strandline("database", "stop")
+    again = made.strandline("init", "acme", "--directory", "again", "--json").document
+    assert (again["files"], again["strandline"]) == (files, f'{{ path = "{wheel}" }}')
 
 
 LIBRARY = """\

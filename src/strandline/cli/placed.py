@@ -39,5 +39,5 @@ def steps(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"look at what is unsure, {told['unsure']} times: grep -A1 'unsure:' {files}"
     if told["settings"]:
         yield f"set in .env: {', '.join(told['settings'])}"
-    yield "try it on the sample: make check"
+    yield "install it, and try it on the sample: make check"
     yield f'make its tables: strandline migrate revision -m "{source}", then strandline migrate upgrade'

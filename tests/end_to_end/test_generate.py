@@ -110,6 +110,7 @@ def only_one_page(source: Path) -> None:
     [
         pytest.param(it, id=it.stem, marks=() if it.stem == "charges" else pytest.mark.nightly)
         for it in sorted(SAMPLES.glob("*.json"))
+        if it.stem != "orders_relay"  # whose next page is asked for by a POST, in test_generate_bad.py
     ],
 )
 @pytest.mark.parametrize("kind", ["dimension", "fact"])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from strandline.cli.option import AsJson
-from strandline.cli.profile import Headers
+from strandline.cli.profile import Headers, Probe
 
 generate_app = typer.Typer(help="Code to begin with.", no_args_is_help=True)
 
@@ -44,6 +44,7 @@ def source(
         typer.Option("--reference", help="Whom a field of a fact points at, as in customer_id=DimCustomer."),
     ] = None,
     header: Headers = None,
+    probe: Probe = False,
     app: Annotated[
         str | None,
         typer.Option("--app", help="The modules of your pipelines, whose dimensions a fact may refer to."),
@@ -54,7 +55,14 @@ def source(
     from strandline.cli import generating
 
     asked = generating.Asked(
-        name, begin, stream or (), header or (), facts=fact or (), references=reference or (), app=app
+        name,
+        begin,
+        stream or (),
+        header or (),
+        facts=fact or (),
+        references=reference or (),
+        app=app,
+        probe=probe,
     )
     told = generating.generate(asked, out=out)
     generating.print_generated(told, as_json=as_json)

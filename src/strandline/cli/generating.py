@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from strandline.cli import known_dimensions, output, placed, profiling
 from strandline.errors import DeclarationError
-from strandline.pipeline.draft import code, document, draft, project, reference
+from strandline.pipeline.draft import code, document, draft, graphql, project, reference
 from strandline.pipeline.draft.draft import SourceDraft, StreamDraft
 from strandline.pipeline.draft.source_code import SourceModule
 from strandline.pipeline.draft.star import Choice, Stars
 from strandline.scaffold import placing
-from strandline.source.profile import profile, sample
+from strandline.source.profile import keys, profile, sample
 from strandline.source.profile.profile import Profile
 from strandline.source.redaction import ALWAYS
 
@@ -36,6 +36,7 @@ class Asked:
     facts: Sequence[str]
     references: Sequence[str]
     app: str | None
+    probe: bool
 
 
 def generate(asked: Asked, *, out: Path | None) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def _drafted(asked: Asked) -> tuple[SourceDraft, list[Profile]]:
     contents = [document.load(it) for it in received]
     if len(contents) == 1 and contents[0] is not None:
         made = document.read(contents[0], name=asked.name, streams=asked.streams, where=received[0].where)
+        _authorize(made, asked.headers)
         return made, []
     one = next((it.where for it, content in zip(received, contents, strict=True) if content), None)
     if one is not None:
@@ -79,16 +81,19 @@ def _drafted(asked: Asked) -> tuple[SourceDraft, list[Profile]]:
             hint="A sample is of one stream: give a name for each --from, in their order, or none.",
         )
     profiles = [profile.of_sample(sample.decode(it, limit=LIMIT), limit=LIMIT) for it in received]
+    if asked.probe:
+        profiles = [
+            profiling.probed(found, begin, headers=asked.headers)
+            for found, begin in zip(profiles, asked.begin, strict=True)
+        ]
     names: Sequence[str | None] = asked.streams or [None] * len(profiles)
     made = SourceDraft(asked.name, [])
     for found, begin, called in zip(profiles, asked.begin, names, strict=True):
-        _add(made, draft.of_profile(found, name=called), found, begin, headers=asked.headers)
+        _add(made, draft.of_profile(found, name=called), found, begin, asked=asked)
     return made, profiles
 
 
-def _add(
-    made: SourceDraft, stream: StreamDraft, found: Profile, begin: str, *, headers: Sequence[str]
-) -> None:
+def _add(made: SourceDraft, stream: StreamDraft, found: Profile, begin: str, *, asked: Asked) -> None:
     """One more stream, of a sample."""
     assert found.sample is not None
     if any(it.name == stream.name for it in made.streams):
@@ -104,10 +109,26 @@ def _add(
         )
     made.is_file = is_file
     made.streams.append(stream)
-    _locate(made, stream, found, begin, headers=headers)
+    _locate(made, stream, found, begin, headers=asked.headers)
+    if graphql.note(stream, found) and not begin.startswith(("http://", "https://")):
+        stream.path, stream.path_note = "/graphql", "that queries are posted to /graphql is a guess"
     if stream.cursor is not None and not made.is_file:
         stream.since_param = "updated_since"
         stream.since_note = "that changes are asked for by 'updated_since' is a guess"
+        if asked.probe:
+            _probe_since(stream, found, begin, headers=asked.headers)
+
+
+def _probe_since(stream: StreamDraft, found: Profile, begin: str, *, headers: Sequence[str]) -> None:
+    """Ask which parameter asks for changes; where none is known all is read each time."""
+    assert stream.cursor is not None
+    node = found.root.children.get(stream.cursor)
+    kind = "timestamp" if node is None else node.form or keys.unit(node)
+    param = profiling.since_param(begin, kind, headers=headers)
+    if param is not None:
+        stream.since_param, stream.since_note = param, ""
+        return
+    stream.since_note += "; the usual ones were tried, and the address knows none of them"
 
 
 def _locate(
@@ -131,6 +152,11 @@ def _locate(
         told = "a saved answer tells of no credentials; where the API wants some, return them from auth()"
         made.auth_note = "" if made.auth else told
         stream.path, stream.path_note = f"/{stream.name}", "the path is a guess"
+    body = found.sample.body
+    if isinstance(body, dict) and "jsonrpc" in body:
+        stream.path_note = (
+            'an answer of JSON-RPC, which is asked by a POST: self.pages(…, method="POST", json=…)'
+        )
 
 
 def _place(made: SourceDraft, stream: StreamDraft, begin: str, headers: Sequence[str]) -> None:
@@ -148,13 +174,18 @@ def _place(made: SourceDraft, stream: StreamDraft, begin: str, headers: Sequence
             del stream.params[name]
         else:
             stream.params[name] = _literal(stream.params[name])
+    _authorize(made, headers)
+
+
+def _authorize(made: SourceDraft, headers: Sequence[str]) -> None:
+    """Credentials of the kind that the user gave."""
     for it in headers:
         header, _, value = it.partition(":")
         kind = value.strip().partition(" ")[0].lower()
         if header.strip().lower() == "authorization" and kind in ("bearer", "basic"):
-            made.auth = kind
+            made.auth, made.auth_note = kind, ""
         elif header.strip().lower() not in ("accept", "user-agent", "content-type"):
-            made.auth = f"header:{header.strip()}"
+            made.auth, made.auth_note = f"header:{header.strip()}", ""
 
 
 def _literal(value: str) -> str:
@@ -207,6 +238,7 @@ def _told(
         "unsure": text.count("# unsure: "),
         "personal": personal,
         "left_out": made.left_out,
+        "untold": made.untold,
     }
 
 
@@ -219,6 +251,18 @@ COLUMNS: Final = {
     "cursor_is": " ",
     "paginator": "paginator",
 }
+
+
+def _say_left_out(told: dict[str, Any]) -> None:
+    """Which streams of a document were not written, and how they would be."""
+    say = sys.stdout.write
+    if told["left_out"]:
+        more = len(told["left_out"]) - MOST_TOLD
+        listed = ", ".join(told["left_out"][:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+        say(f"\nLeft out, for they hang on records of others (--stream writes one): {listed}\n")
+    if told["untold"]:
+        listed = ", ".join(told["untold"][:MOST_TOLD])
+        say(f"\nLeft out, for nothing is told of their fields (--from an answer does): {listed}\n")
 
 
 def print_generated(told: dict[str, Any], *, as_json: bool) -> None:
@@ -237,10 +281,7 @@ def print_generated(told: dict[str, Any], *, as_json: bool) -> None:
         say(f"{folder}: {', '.join(shown)} and samples are written, with {many}\n\n")
     rows = [{**it, "paginator": (it["paginator"] or "").partition("(")[0]} for it in told["streams"]]
     paper.console().print(output.table(rows, columns=COLUMNS))
-    if told["left_out"]:
-        more = len(told["left_out"]) - MOST_TOLD
-        listed = ", ".join(told["left_out"][:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
-        say(f"\nLeft out, for they hang on records of others (--stream writes one): {listed}\n")
+    _say_left_out(told)
     is_placed = "changed" in told
     if told["personal"]:
         samples = placed.samples(name) if is_placed else f"{folder}/samples"

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from strandline.cli.register import percent
 from strandline.errors import DeclarationError
 from strandline.model.path import nearest
 from strandline.source.division import Division
-from strandline.source.profile import fetch, sample
+from strandline.source.profile import fetch, probe, sample
 from strandline.source.profile import profile as profiles
 from strandline.source.profile.finding import Finding
 from strandline.source.profile.profile import Profile
@@ -35,16 +36,33 @@ MOST_SHOWN: Final = 5
 MOST_LETTERS: Final = 40
 
 
-def look(wanted: str, *, headers: Sequence[str], limit: int, app: str | None) -> Profile:
+def look(wanted: str, *, headers: Sequence[str], limit: int, app: str | None, probe: bool = False) -> Profile:
     """The profile of a file, an address or a stream."""
     if not _is_stream(wanted):
-        return profiles.of_sample(sample.decode(receive(wanted, headers=headers), limit=limit), limit=limit)
+        decoded = sample.decode(receive(wanted, headers=headers), limit=limit)
+        found = profiles.of_sample(decoded, limit=limit)
+        return probed(found, wanted, headers=headers) if probe else found
     if headers:
         raise DeclarationError("--header is for addresses", hint="A stream has its own credentials.")
     settings = commands.read_settings(None, app)
     with importing(settings.app):
         pipelines = commands.find(settings)
     return _read(_choose(wanted, pipelines, app=settings.app), limit=limit)
+
+
+def probed(found: Profile, wanted: str, *, headers: Sequence[str]) -> Profile:
+    """The same with the paginator that another request found, where the answer told of none."""
+    if not wanted.startswith(("http://", "https://")):
+        raise DeclarationError("--probe is for addresses", hint="Leave it out for a file.")
+    if found.paging is None or found.paging.name != "SinglePage":
+        return found
+    paging = probe.another_page(wanted, found.records, headers=dict(map(_header, headers)))
+    return found if paging is None else replace(found, paging=paging)
+
+
+def since_param(wanted: str, kind: str, *, headers: Sequence[str]) -> str | None:
+    """The parameter by which the address tells of changes."""
+    return probe.since_param(wanted, kind, headers=dict(map(_header, headers)))
 
 
 def receive(wanted: str, *, headers: Sequence[str]) -> sample.Received:

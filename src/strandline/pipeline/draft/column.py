@@ -26,6 +26,12 @@ GENERIC: Final = frozenset(
     | {"metadata", "registry", "time", "timestamp", "currency", "url", "active", "count", "object", "data"}
     | {"category"}
 )
+CALLED: Final = frozenset(
+    {"field", "attribute", "measure", "references", "grain", "degenerate", "event_time", "datetime", "int"}
+    | {"str", "bool"}
+)
+"""What a model itself calls by that name: a column of the name would hide it from those below."""
+
 PERSONS: Final = frozenset(
     {"first", "last", "full", "given", "family", "middle", "recipient", "contact", "customer", "user"}
     | {"person", "employee", "author", "sender", "owner", "member", "nick"}
@@ -38,8 +44,14 @@ WRAPPERS: Final = frozenset({"fields", "attributes", "properties", "data", "node
 """An object that holds what the record says, rather than something of its own."""
 
 LINKS: Final = frozenset({"self", "href", "url", "uri", "etag", "link", "links"})
+SECRETS: Final = frozenset({"password", "passwd", "secret", "token", "passphrase"})
+"""What nobody wants to see in a warehouse."""
+
 MOST_WITHIN: Final = 8
 """So many values of an object become columns."""
+
+DEEPEST: Final = 2
+"""Columns are made of values in an object, and in an object in it."""
 
 MOMENTS: Final = frozenset({"timestamp", "naive", "epoch"})
 TIMES: Final = MOMENTS | {"date"}
@@ -74,15 +86,34 @@ class Leaf:
 
 
 def leaves(contract: Contract) -> Iterator[Leaf]:
-    """The single values of a record, and some of each object in it."""
+    """The single values of a record, and some of each object in it; of what is secret, none."""
+    return (it for it in _all(contract) if SECRETS.isdisjoint(naming.words(it.member.source)))
+
+
+def _all(contract: Contract) -> Iterator[Leaf]:
     for it in contract.members:
         if it.contract is not None and it.kind == "object":
-            inner = [one for one in it.contract.members if one.kind not in NESTED]
-            for one in inner if it.source in WRAPPERS else inner[:MOST_WITHIN]:
-                is_required = it.field.is_required and one.field.is_required
-                yield Leaf(f"{it.source}.{one.source}", f"{it.name}.{one.name}", one, is_required)
+            yield from _within(Leaf(it.source, it.name, it, it.field.is_required), it.contract, depth=1)
         elif it.kind not in NESTED and not it.lifted:
             yield Leaf(it.source, it.name, it, it.field.is_required)
+
+
+def _within(outer: Leaf, contract: Contract, *, depth: int) -> Iterator[Leaf]:
+    """Some values of an object, and some of the objects in it."""
+    inner = [
+        Leaf(
+            f"{outer.source}.{it.source}",
+            f"{outer.path}.{it.name}",
+            it,
+            outer.is_required and it.field.is_required,
+        )
+        for it in contract.members
+    ]
+    plain = [it for it in inner if it.kind not in NESTED]
+    yield from plain if outer.member.source in WRAPPERS else plain[:MOST_WITHIN]
+    for it in inner:
+        if it.member.contract is not None and it.kind == "object" and depth < DEEPEST:
+            yield from _within(it, it.member.contract, depth=depth + 1)
 
 
 def is_link(leaf: Leaf) -> bool:
@@ -94,6 +125,7 @@ def is_link(leaf: Leaf) -> bool:
 def called(leaf: Leaf, entity: str, taken: set[str]) -> str:
     """A name for the column, more telling where the field's is not, which promises the kind that it has."""
     outer, _, inner = leaf.path.rpartition(".")
+    outer = outer.rpartition(".")[2]
     outer = "" if outer in WRAPPERS else outer
     name = (inner if not outer or inner.startswith(f"{outer}_") else f"{outer.strip('_')}_{inner}").strip("_")
     return free(_promising(name, leaf.kind), entity, taken)
@@ -101,9 +133,9 @@ def called(leaf: Leaf, entity: str, taken: set[str]) -> str:
 
 def free(name: str, entity: str, taken: set[str]) -> str:
     """The name, or one like it that no other column has and that no database reads as its own."""
-    is_taken = name in RESERVED | GENERIC or name in RESERVED_WORDS or keyword.iskeyword(name)
+    is_taken = name in RESERVED | GENERIC | CALLED or name in RESERVED_WORDS or keyword.iskeyword(name)
     if is_taken or name[:1].isdigit() or hasattr(Dimension, name) or hasattr(Fact, name):
-        name = f"{entity}_{name}"
+        name = f"is_{entity}_{name[3:]}" if name.startswith("is_") else f"{entity}_{name}"
     if name.endswith("_key"):
         name = f"{name.removesuffix('_key')}_code"  # a key is the warehouse's
     name = name[:50].rstrip("_")
@@ -115,7 +147,8 @@ def _promising(name: str, kind: str) -> str:
     """With is_ before yes and no, _at behind a moment, and _date behind a day."""
     words = word.words(name)
     if kind in ("boolean", "truth"):
-        return name if words[0] in word.BOOLEAN else f"is_{name}"
+        asked = next((it for it in words if it in word.BOOLEAN), "is")
+        return "_".join([asked, *(it for it in words if it != asked)])
     if kind in MOMENTS and words[-1] not in word.MOMENT:
         return _ending(words, "at")
     if kind == "date" and words[-1] not in word.DAY:

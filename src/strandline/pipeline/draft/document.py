@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urljoin
 
 from strandline.errors import DeclarationError, UnexpectedResponse
 from strandline.model.path import nearest
 from strandline.pipeline.draft.draft import SourceDraft, StreamDraft
 from strandline.pipeline.draft.schema import Schemas
-from strandline.pipeline.draft.shape import Shape
+from strandline.pipeline.draft.shape import Field, Shape
 from strandline.source.offer import attribute_name
 from strandline.source.profile import keys, naming, paging, place
 from strandline.source.profile.finding import Finding
@@ -79,7 +80,9 @@ def _yaml(received: Received) -> Any:
     try:
         return yaml.load(received.content, Loader=loader)
     except yaml.YAMLError as error:
-        raise UnexpectedResponse(f"{received.where}: cannot be read as YAML: {error}") from error
+        raise UnexpectedResponse(
+            f"{received.where}: cannot be read as YAML: {error}", hint="It may be cut short: fetch it anew."
+        ) from error
 
 
 def _is_document(found: Mapping[str, Any]) -> bool:
@@ -96,15 +99,17 @@ def read(content: Mapping[str, Any], *, name: str, streams: Sequence[str], where
     if not {"openapi", "swagger"} & content.keys():
         return _of_schema(content, name=name, streams=streams, where=where)
     schemas = Schemas(content)
-    found = _named(list(_operations(content, schemas)))
+    untold: list[str] = []
+    found = _named(list(_operations(content, schemas, untold)))
     if not found:
         raise DeclarationError(
             f"{where}: no GET of it answers with a list of objects",
             hint="Save an answer of the API, and generate from that.",
         )
-    chosen, left_out = _chosen(found, streams, where)
-    made = SourceDraft(name, [], doc=_line(content.get("info", {}).get("title")), left_out=left_out)
-    made.base_url = _server(content, next(iter(chosen.values())))
+    chosen, left_out = _chosen(found, streams, where, untold)
+    doc = _line(content.get("info", {}).get("title"))
+    made = SourceDraft(name, [], doc=doc, left_out=left_out, untold=untold)
+    made.base_url = _server(content, next(iter(chosen.values())), where=where)
     made.auth, made.auth_note = _auth(content, schemas)
     for called, it in chosen.items():
         made.streams.append(_stream(called, it, schemas, made))
@@ -131,7 +136,8 @@ def _of_schema(content: Mapping[str, Any], *, name: str, streams: Sequence[str],
     return made
 
 
-def _operations(content: Mapping[str, Any], schemas: Schemas) -> Iterator[Operation]:
+def _operations(content: Mapping[str, Any], schemas: Schemas, untold: list[str]) -> Iterator[Operation]:
+    """The ways to list something; `untold` gets the names of those whose records have no fields."""
     for path, item in (content.get("paths") or {}).items():
         item = schemas.resolve(item)[0]
         get = item.get("get")
@@ -143,6 +149,8 @@ def _operations(content: Mapping[str, Any], schemas: Schemas) -> Iterator[Operat
             continue
         last = [it for it in path.split("/") if it and "{" not in it][-1:] or [""]
         found = place.find(body, asked=last[0].partition(".")[0])
+        if found is not None and not found.is_single and not found.records[0]:
+            untold.append(attribute_name(last[0].partition(".")[0]))
         if found is None or not any(isinstance(it, str | int) for it in found.records[0].values()):
             continue
         if found.is_single or "*" in found.way or "{" in path.rpartition("/")[2]:
@@ -185,10 +193,15 @@ def _named(found: Sequence[Operation]) -> dict[str, Operation]:
 
 
 def _chosen(
-    found: Mapping[str, Operation], streams: Sequence[str], where: str
+    found: Mapping[str, Operation], streams: Sequence[str], where: str, untold: Sequence[str]
 ) -> tuple[dict[str, Operation], list[str]]:
     """Those that were asked for; else those that hang on nothing but what all of them need."""
     for name in streams:
+        if name not in found and name in untold:
+            raise DeclarationError(
+                f"{where}: tells nothing of the fields of {name!r}",
+                hint="Generate from an answer: its address or its file in --from.",
+            )
         if name not in found:
             raise DeclarationError(f"{where}: has no stream {name!r}", hint=nearest(name, set(found)))
     if streams:
@@ -203,9 +216,15 @@ def _chosen(
 def _stream(called: str, operation: Operation, schemas: Schemas, source: SourceDraft) -> StreamDraft:
     shape = _record(operation, schemas)
     record = dict(operation.place.records[0])
+    filtered = _filtered_by(operation, record)
+    if filtered is not None:
+        shape.fields[filtered] = Field(Shape("text"), is_required=True)
+        record[filtered] = "1"
     root = grow([record])
     found = keys.candidates(root, [record], stream=called)
     key = next((it for it in found if _may_be(it, shape)), None)
+    if filtered is not None:
+        key = Finding(filtered, "unsure", "the document has it as a filter only, and not among the fields")
     name = key.what if key else _first(shape, source)
     cursor = next((it for it in keys.cursors(root) if it.rank < 2 and it.what in shape.fields), None)
     made = StreamDraft(
@@ -225,6 +244,14 @@ def _stream(called: str, operation: Operation, schemas: Schemas, source: SourceD
     return made
 
 
+def _filtered_by(operation: Operation, record: Mapping[str, Any]) -> str | None:
+    """An identifier that records can be filtered by, where none is told among their fields."""
+    if any(naming.is_identifier(it) or naming.is_code(it) for it in record):
+        return None
+    query = [str(it.get("name")) for it in operation.parameters if it.get("in") == "query"]
+    return next((it for it in query if naming.is_identifier(it)), None)
+
+
 def _may_be(finding: Finding, shape: Shape) -> bool:
     it = shape.fields.get(finding.what)
     return it is not None and it.shape.kind in ("text", "integer", "url") and finding.rank < 2
@@ -237,7 +264,8 @@ def _first(shape: Shape, source: SourceDraft) -> str:
             f"{source.name}: a record of the document has no text and no number that could be its key",
             hint="Name the streams that you want with --stream.",
         )
-    return plain[0]
+    secret = [name for name in plain if {"password", "secret", "token"} & set(naming.words(name))]
+    return next((name for name in plain if name not in secret), plain[0])
 
 
 def _record(operation: Operation, schemas: Schemas) -> Shape:
@@ -254,7 +282,7 @@ def _ask(made: StreamDraft, operation: Operation, cursor: Finding | None, source
     """Path, parameters and pages."""
     query = {str(it.get("name")): it for it in operation.parameters if it.get("in") == "query"}
     made.path = PARAMETER.sub(lambda it: f"{{self.settings.{_setting(it[1], source)}}}", operation.path)
-    since = next((it for it in query if SINCE.fullmatch(it.strip("[]<>"))), None)
+    since = next((it for it in query if SINCE.fullmatch(it.strip("[]<>_"))), None)
     if cursor is not None and since is not None:
         made.cursor, made.since_param = cursor.what, since
         made.shape.fields[cursor.what].is_required = True
@@ -274,7 +302,10 @@ def _ask(made: StreamDraft, operation: Operation, cursor: Finding | None, source
 def _paging(operation: Operation, query: Mapping[str, Any]) -> Paging:
     sizes = {name: _size(it) for name, it in query.items() if not _is_token(name, it)}
     body = operation.place
-    answer = Answer(dict(paging.beside(operation.body, body.way)), {}, sizes, 1, body.records[-1])
+    beside = dict(paging.beside(operation.body, body.way))
+    if any("".join(naming.words(it)) in paging.OFFSETS for it in sizes):
+        beside = {way: it for way, it in beside.items() if not paging.is_total(way)}  # it may stay away
+    answer = Answer(beside, {}, sizes, 1, body.records[-1])
     return paging.find(answer)
 
 
@@ -299,12 +330,16 @@ def _setting(name: str, source: SourceDraft) -> str:
     return made
 
 
-def _server(content: Mapping[str, Any], operation: Operation) -> str | None:
-    servers = operation.servers or content.get("servers") or ()
+def _server(content: Mapping[str, Any], operation: Operation, *, where: str) -> str | None:
+    """Its address; where the document names none, or a part of one, that of the document counts."""
+    servers: Sequence[Mapping[str, Any]] = operation.servers or content.get("servers") or [{}]
     for it in servers:
         url = str(it.get("url") or "")
         for name, told in (it.get("variables") or {}).items():
             url = url.replace(f"{{{name}}}", str(told.get("default", "")))
+        if where.startswith(("http://", "https://")) and not content.get("host"):
+            is_host = bool(re.match(r"[\w.-]+:\d+(?:/|$)", url))
+            url = urljoin(where, f"//{url}" if is_host else url or "/")
         if url.startswith("http"):
             return url.rstrip("/")
     if content.get("host"):

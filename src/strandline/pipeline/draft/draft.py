@@ -51,6 +51,8 @@ class StreamDraft:
     file_format: str = ""
     """Python for the format, of a file that is no JSON."""
     shape_note: str = ""
+    query: str = ""
+    """Of a stream that posts one: GraphQL."""
 
     @property
     def entity(self) -> str:
@@ -74,6 +76,8 @@ class SourceDraft:
     is_file: bool = False
     left_out: list[str] = field(default_factory=list)
     """Streams of the document that were not written."""
+    untold: list[str] = field(default_factory=list)
+    """Streams of the document of whose fields it tells nothing."""
 
 
 def of_profile(found: Profile, *, name: str | None) -> StreamDraft:

@@ -45,7 +45,7 @@ STRONG: Final = frozenset(
 WEAK: Final = frozenset({"price", "limit", "balance", "salary", "stock", "inventory", "budget", "value"})
 """What is measured as often of a thing as of an event."""
 
-QUANTITIES: Final = frozenset({"quantity", "qty", "units", "pieces", "hours"})
+QUANTITIES: Final = frozenset({"quantity", "qty", "units", "pieces"})
 DESCRIBING: Final = frozenset(
     {"year", "month", "week", "day", "hour", "version", "revision", "sequence", "seq", "position", "index"}
     | {
@@ -141,6 +141,7 @@ def is_known_measure(leaf: Leaf) -> bool:
 def other_of(leaf: Leaf) -> str | None:
     """Of what else it is the identifier: `customer` of `customer_id` and of `customer.id`."""
     outer, _, inner = leaf.source.rpartition(".")
+    outer = outer.rpartition(".")[2]
     outer = "" if outer in column.WRAPPERS else outer
     if outer and naming.is_identifier(inner):
         return "_".join(naming.words(outer))

@@ -15,7 +15,14 @@ Schema = Mapping[str, Any]
 DEEPEST: Final = 2
 """Objects within objects, further down they are dictionaries."""
 
-FORMATS: Final = {"date-time": "timestamp", "date": "date", "email": "mail", "uri": "url", "url": "url"}
+FORMATS: Final = {
+    "date-time": "timestamp",
+    "timestamp": "timestamp",
+    "date": "date",
+    "email": "mail",
+    "uri": "url",
+    "url": "url",
+}
 SAID: Final = {
     "timestamp": "2026-01-31T12:00:00Z",
     "date": "2026-01-31",
@@ -88,7 +95,7 @@ class Schemas:
         longest, choices = found.get("maxLength"), found.get("enum")
         if kind == "text" and choices:
             longest = max((len(str(it)) for it in choices), default=0)
-        note = _odd_format(found) if kind == "text" else ""
+        note = _odd_format(found)
         return Shape(
             kind,
             longest=longest,
@@ -197,7 +204,10 @@ def _why_any(schema: Schema) -> str:
 
 def _odd_format(schema: Schema) -> str:
     told = str(schema.get("format") or "")
-    return f"a text in the form {told}" if "date" in told or "time" in told else ""
+    if told in ("date-time", "date") or not ("date" in told or "time" in told):
+        return ""
+    read_as = "read as a time with a zone, which is a guess" if told in FORMATS else "which is no usual one"
+    return f"a text in the form {told}, {read_as}"
 
 
 def _single(schema: Schema, kind: str, name: str) -> Any:

@@ -36,6 +36,8 @@ class SourceModule:
     def text(self) -> str:
         """The whole module."""
         parts = [list(contracts.render(it, self.names)) for it in self._all]
+        queries = [it for it in self.draft.streams if it.query]
+        parts += [[f'{_constant(it)} = """{it.query}"""'] for it in queries]
         parts += [list(self._settings()), list(self._source())]
         body = "\n\n\n".join("\n".join(it) for it in parts)
         doc = code.docstring(f"The source system layer: what {self.draft.name} sends, and how it is asked")
@@ -110,6 +112,11 @@ class SourceModule:
             arguments = [code.quoted(draft.path), f"format={draft.file_format}", "since=since"]
             yield from code.call("return self.files(", arguments, indent=2)
             return
+        if draft.query:
+            arguments = [_constant(draft), f"records={_spelled(draft.records or '')}"]
+            arguments += [f"path={_path(draft.path)}"] if draft.path != "/graphql" else []
+            yield from code.call("return self.graphql(", arguments, indent=2)
+            return
         if draft.is_single:
             yield from code.comment("The whole answer is the one record.", indent=2)
         yield from code.call("return self.pages(", self._asked(draft, since), indent=2)
@@ -172,6 +179,11 @@ class SourceModule:
         elif draft.records is not None:
             arguments.append(f"records={_spelled(draft.records)}")
         return arguments
+
+
+def _constant(draft: StreamDraft) -> str:
+    """What the query of a stream is called."""
+    return f"{draft.name.upper()}_QUERY"
 
 
 def _path(path: str) -> str:

@@ -134,4 +134,4 @@ def _mapper(it: Drafted, module: SourceModule) -> Iterator[str]:
         if one.path:
             other = f', source="{one.source}"' if one.source else ""
             using = f", using={one.using}" if one.using else ""
-            yield f'    {one.name} = field("{one.path}"{using}{other})'
+            yield from code.call(f"{one.name} = field(", [f'"{one.path}"{using}{other}'], indent=1)

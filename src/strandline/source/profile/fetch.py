@@ -15,20 +15,18 @@ TIMEOUT_SECONDS: Final = 30.0
 MOST_REDIRECTS: Final = 5
 
 
-def read_url(url: str, *, headers: Mapping[str, str]) -> Received:
+def read_url(url: str, *, headers: Mapping[str, str], timeout: float = TIMEOUT_SECONDS) -> Received:
     """What the address answers. Raises SourceUnavailable where nobody does."""
     guard_httpx_log()
     redaction = Redaction(secrets=_secrets(headers))
     try:
-        with httpx.Client(
-            timeout=TIMEOUT_SECONDS, headers={"Accept": "application/json", **headers}
-        ) as client:
+        with httpx.Client(timeout=timeout, headers={"Accept": "application/json", **headers}) as client:
             response = _follow(client, client.build_request("GET", url), redaction)
     except httpx.InvalidURL as error:
         raise DeclarationError(f"{url.partition('?')[0]}: no address: {error}") from error
     except httpx.HTTPError as error:
         raise SourceUnavailable(
-            f"{redaction.show_url(url)}: {_reason(error)}",
+            f"{redaction.show_url(url)}: {_reason(error, timeout)}",
             hint="Is it running, and is the address right? Behind a proxy, set HTTPS_PROXY.",
         ) from error
     asked = response.request.url
@@ -68,9 +66,9 @@ def _secrets(headers: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _reason(error: httpx.HTTPError) -> str:
+def _reason(error: httpx.HTTPError, timeout: float) -> str:
     if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
+        return f"no answer within {timeout:g} seconds"
     if isinstance(error, httpx.ConnectError):
         return f"nobody answers there: {error}"
     return f"the connection broke: {error}" if str(error) else "the connection broke"

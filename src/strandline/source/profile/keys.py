@@ -30,10 +30,6 @@ def _likelihood(finding: Finding) -> tuple[int, bool]:
     return finding.rank, not naming.is_identifier(finding.what)
 
 
-def _order(finding: Finding) -> int:
-    return finding.rank
-
-
 def _is_distinct(node: Node, root: Node) -> bool:
     is_plain = len(node.told) == 1 and node.told[0] in ("text", "integer")
     is_whole = node.kinds[node.told[0]] == root.asked if is_plain else False
@@ -93,7 +89,11 @@ def cursors(root: Node) -> list[Finding]:
     """Fields that may tell when a record was changed, the likeliest first."""
     found = [_cursor(it, root) for it in root.children.values()]
     found += [_lifted(path, node, root) for path, node in root.flat() if "." in path and "[]" not in path]
-    return sorted((it for it in found if it is not None), key=_order)
+    return sorted((it for it in found if it is not None), key=_moving)
+
+
+def _moving(finding: Finding) -> tuple[int, bool]:
+    return finding.rank, not naming.tells_change(finding.what)
 
 
 def _lifted(path: str, node: Node, root: Node) -> Finding | None:
@@ -104,9 +104,19 @@ def _lifted(path: str, node: Node, root: Node) -> Finding | None:
 
 
 def is_epoch(node: Node) -> bool:
-    """Whether it holds seconds since 1970."""
+    """Whether it holds seconds or milliseconds since 1970."""
     numbers = [value for kind, value in node.values if kind == "integer"]
-    return node.told == ["integer"] and all(it in EPOCHS for it in numbers) and _sounds_like_time(node.name)
+    is_of_time = all(it in EPOCHS for it in numbers) or _are_milliseconds(node)
+    return node.told == ["integer"] and is_of_time and _sounds_like_time(node.name)
+
+
+def unit(node: Node) -> str:
+    """Whether its numbers would be seconds or milliseconds since 1970."""
+    return "milliseconds" if _are_milliseconds(node) else "seconds"
+
+
+def _are_milliseconds(node: Node) -> bool:
+    return all(value // 1000 in EPOCHS for kind, value in node.values if kind == "integer")
 
 
 def _sounds_like_time(name: str) -> bool:
@@ -116,11 +126,15 @@ def _sounds_like_time(name: str) -> bool:
 
 def _cursor(node: Node, root: Node) -> Finding | None:
     is_time = node.form in (form.TIMESTAMP, form.NAIVE, form.DATE)
+    if not node.told and naming.tells_change(node.name):
+        return Finding(
+            node.name, "unsure", "called as a time of the last change, without a value in the sample"
+        )
     if not is_time and not is_epoch(node):
         if node.told == ["integer"] and naming.counts_changes(node.name) and len(node.values) > 1:
             return Finding(node.name, "unsure", "a number that may grow with each change")
         return None
-    told = node.form or "seconds since 1970"
+    told = node.form or f"{unit(node)} since 1970"
     if naming.tells_change(node.name):
         return Finding(node.name, *_changed(node, root, told))
     if naming.tells_beginning(node.name):

@@ -98,13 +98,28 @@ def beside(body: Any, records: Way, above: Way = ()) -> Iterator[tuple[Way, Any]
 
 def find(answer: Answer) -> Paging:
     """The paginator that fits best."""
-    ways = (_link_header, _token_header, _link, _token, _page, _offset, _last_key)
+    ways = (_connection, _link_header, _token_header, _link, _token, _page, _offset, _last_key)
     return next((found for way in ways if (found := way(answer))), None) or _single(answer)
 
 
 def _made(name: str, arguments: str, sure: Sureness, why: str, *params: str) -> Paging:
     code = f"{name}({arguments})"
     return Paging(Finding(code, sure, why), name, arguments, frozenset(params))
+
+
+def _connection(answer: Answer) -> Paging | None:
+    """GraphQL's own way, beside the nodes."""
+    for way in answer.beside:
+        if (
+            way[0] == "data"
+            and way[-2:] == ("pageInfo", "endCursor")
+            and (*way[:-1], "hasNextPage") in answer.beside
+        ):
+            arguments = spelled(way[:-1])
+            return _made(
+                "Connection", arguments, "sure", f"{_dotted(way[:-1])} has hasNextPage and endCursor"
+            )
+    return None
 
 
 def _link_header(answer: Answer) -> Paging | None:
@@ -155,7 +170,9 @@ def _leads_on(way: Way) -> bool:
     last = names[-1].removeprefix("odata")
     if last in ("href", "url", "uri", "link"):
         return len(names) > 1 and names[-2] in LINKS - {"uri"}
-    return last in LINKS - {"uri"}
+    return last in LINKS - {"uri"} or (
+        last.startswith("next") and last.endswith(("url", "uri", "link", "href"))
+    )
 
 
 def _token(answer: Answer) -> Paging | None:
@@ -280,6 +297,11 @@ def _spelling(answer: Answer, param: str) -> str:
         return known
     is_snake = any("_" in way[-1] for way in answer.beside)
     return "_".join(naming.words(param)) if is_snake else param
+
+
+def is_total(way: Way) -> bool:
+    """Whether it is called as a number of all records is."""
+    return _short(way[-1]) in TOTALS
 
 
 def _short(name: str) -> str:

@@ -16,6 +16,7 @@ from strandline.source.profile.sample import Received, Sample
 from strandline.source.profile.tree import Node, grow
 
 ERRORS: Final = ("error", "errors", "fault", "exception", "detail", "message", "error_description")
+COMPARE: Final = "Compare the address with the API's documentation; credentials are given with --header."
 PLAIN: Final = frozenset({"text", "integer", "number", "boolean"})
 
 
@@ -116,7 +117,11 @@ def _asked(received: Received) -> str:
 
 def refuse_error(body: Any, received: Received) -> None:
     """Raise UnexpectedResponse where the body tells of an error and of nothing else."""
-    if not isinstance(body, dict) or not any(body.get(it) for it in ERRORS):
+    if not isinstance(body, dict):
+        return
+    if _says_no(body):
+        raise UnexpectedResponse(f"{received.where}: it tells of an error: {_short(body)}", hint=COMPARE)
+    if not any(body.get(it) for it in ERRORS):
         return
     told = next(it for it in ERRORS if body.get(it))
     is_alone = told in ("error", "errors", "fault", "exception")
@@ -139,8 +144,14 @@ def refuse_error(body: Any, received: Received) -> None:
         return
     raise UnexpectedResponse(
         f"{received.where}: it tells of an error: {told}: {_short(body[told])}",
-        hint="Compare the address with the API's documentation; credentials are given with --header.",
+        hint=COMPARE,
     )
+
+
+def _says_no(body: Mapping[str, Any]) -> bool:
+    """Whether it says that it did not succeed, and has nothing but that to say."""
+    is_refusal = any(body.get(it) is False for it in ("success", "ok", "succeeded"))
+    return is_refusal and not any(isinstance(it, dict | list) and it for it in body.values())
 
 
 def _nothing(sample: Sample) -> UnexpectedResponse:
@@ -178,7 +189,7 @@ def type_of(node: Node) -> str:
     told = [_within(it, node) for it in sorted(node.told)]
     if set(told) == {"integer", "number"}:
         return "number"
-    return "seconds since 1970" if keys.is_epoch(node) else " or ".join(told)
+    return f"{keys.unit(node)} since 1970" if keys.is_epoch(node) else " or ".join(told)
 
 
 def _within(kind: str, node: Node) -> str:

@@ -55,6 +55,24 @@ def test_each_part_goes_where_it_belongs(project: Project, name: str, sample: st
         assert name in tomllib.loads(after[f"{it}/pyproject.toml"])["project"]["dependencies"]
 
 
+def test_the_first_sources_of_an_empty_workspace_are_registered(tmp_path: Path, program: Path) -> None:
+    outside = Project(tmp_path, environment={}, program=program)
+    assert begin(outside, "acme", "--empty").code == 0
+    project = Project(tmp_path / "acme", environment={}, program=program)
+    for name, sample in (("tickets", "tickets.json"), ("crm", "stock_export.csv")):
+        words = ("generate", "source", name, "--from", str(SAMPLES / sample), "--json")
+        assert project.strandline(*words).document["by_hand"] == {}
+
+    read = tomllib.loads((project.folder / "pyproject.toml").read_text())["tool"]["importlinter"]
+    assert read["root_packages"] == ["acme", "database", "tickets", "crm"]
+    layers, forbidden = read["contracts"]
+    assert (layers["layers"], forbidden["source_modules"]) == (
+        ["acme", "database", "tickets | crm"],
+        ["tickets", "crm"],
+    )
+    assert ruff(project.folder) == ""
+
+
 def test_a_source_that_is_there_stays_as_it_is(project: Project) -> None:
     before = texts(project.folder)
     for name in ("shop", "acme"):

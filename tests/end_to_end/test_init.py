@@ -58,6 +58,31 @@ def test_every_file_parses_and_is_as_its_own_rules_want_it(project: Project, sou
     assert ruff(folder) == ""
 
 
+def test_without_the_sample_the_layers_are_there_and_nothing_in_them(project: Project) -> None:
+    told = begin(project, "acme", "--empty", "--json").document
+    folder = project.folder / "acme"
+
+    assert told["source"] is None
+    assert [it.parent.name for it in sorted(folder.glob("*/*/pyproject.toml"))] == ["acme", "database"]
+    texts = [it.read_text() for it in folder.rglob("*") if it.is_file()]
+    assert not [it for it in texts if "{{" in it or "shop" in it.lower() or "8801" in it]
+    assert tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "root_packages"
+    ] == [
+        "acme",
+        "database",
+    ]
+    assert ruff(folder) == ""
+
+
+def test_a_sample_that_is_not_wanted_has_no_name(project: Project) -> None:
+    refused = begin(project, "acme", "--empty", "--source", "crm")
+
+    assert (refused.code, list(project.folder.iterdir())) == (2, [])
+    assert "--empty has no sample that could be called crm" in refused.error
+    assert "strandline generate source crm --from" in refused.error
+
+
 def test_a_name_that_is_told_differently_by_its_class_is_declared(project: Project) -> None:
     begin(project, "acme", "--source", "a_1")
 

@@ -49,13 +49,23 @@ def pipelines_in(text: str) -> list[str]:
     ]
 
 
-def with_syncs(text: str, pipeline: str, *, imports: Sequence[str], syncs: Sequence[str]) -> str:
-    """A module of the user's with these imports and syncs; no line of it is another one."""
+def with_syncs(
+    text: str, pipeline: str, *, imports: Sequence[str], syncs: Sequence[str], members: Collection[str]
+) -> str:
+    """A module of the user's with these imports and syncs; no line of it is another one. The imports from
+    members of the workspace are a group of their own.
+    """
     body, lines = ast.parse(text).body, text.splitlines()
     behind = max(it.end_lineno or it.lineno for it in body if _is_about(it, pipeline))
     lines[behind:behind] = syncs
+    group = list(_last_group([it for it in body if isinstance(it, ast.Import | ast.ImportFrom)]))
+    end = group[-1].end_lineno or group[-1].lineno
+    own = group if any(_module(it).partition(".")[0] in members for it in group) else []
+    if not own:
+        lines[end:end] = [""]
     for it in sorted(imports, key=_source, reverse=True):
-        at = _place(ast.parse(text).body, it)
+        later = [other.lineno - 1 for other in own if _module(other) > _source(it)]
+        at = later[0] if later else end if own else end + 1
         lines[at:at] = it.split("\n")
     return "\n".join(lines) + "\n"
 
@@ -65,13 +75,6 @@ def _is_about(node: ast.stmt, pipeline: str) -> bool:
     if isinstance(node, ast.Assign):
         return ast.unparse(node.targets[0]) == pipeline
     return isinstance(node, ast.Expr) and ast.unparse(node).startswith(f"{pipeline}.sync(")
-
-
-def _place(body: Sequence[ast.stmt], line: str) -> int:
-    """Before the first of the last group that comes behind it, else behind the last import."""
-    own = list(_last_group([it for it in body if isinstance(it, ast.Import | ast.ImportFrom)]))
-    later = [it for it in own if _module(it) > _source(line)]
-    return later[0].lineno - 1 if later else own[-1].end_lineno or own[-1].lineno
 
 
 def _last_group(found: Sequence[ast.Import | ast.ImportFrom]) -> Iterator[ast.Import | ast.ImportFrom]:

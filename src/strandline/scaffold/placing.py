@@ -110,7 +110,9 @@ class Place:
             return
         ((file, pipeline),) = declared
         path, syncs = file.relative_to(self.folder).as_posix(), _syncs(drafted, source, pipeline)
-        self._texts[path] = imported.with_syncs(self._text(path), pipeline, imports=imports, syncs=syncs)
+        self._texts[path] = imported.with_syncs(
+            self._text(path), pipeline, imports=imports, syncs=syncs, members=self._members(source)
+        )
         self._depend(file.relative_to(self.folder).parents[2].as_posix() + f"/{ROOT}", source)
 
     def _depend(self, path: str, source: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 Change = Callable[[dict[str, Any]], None]
 LAYERS: Final = "layers"
+DATABASE: Final = "database"
+"""The layer below which sources are."""
 
 
 def depend(text: str, name: str) -> str | None:
@@ -65,7 +67,8 @@ def _member(text: str, name: str) -> Iterator[str]:
 
 def _beside(text: str, name: str) -> Iterator[str]:
     for found in re.finditer(rf'^{LAYERS} = \[[^\]]*"([^"]+)",?\s*\]', text, re.MULTILINE):
-        yield f"{text[: found.end(1)]} | {name}{text[found.end(1) :]}"
+        first = f'", "{name}' if found[1] == DATABASE else f" | {name}"
+        yield f"{text[: found.end(1)]}{first}{text[found.end(1) :]}"
 
 
 def _linter(read: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +78,10 @@ def _linter(read: dict[str, Any]) -> dict[str, Any]:
 
 def _put_beside(read: dict[str, Any], name: str) -> None:
     layers = next(it[LAYERS] for it in _linter(read)["contracts"] if it["type"] == LAYERS)
-    layers[-1] += f" | {name}"
+    if layers[-1] == DATABASE:
+        layers.append(name)  # the first source
+    else:
+        layers[-1] += f" | {name}"
 
 
 def _forbidden(read: dict[str, Any]) -> dict[str, Any]:

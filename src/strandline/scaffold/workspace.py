@@ -19,7 +19,11 @@ TEMPLATES: Final = Path(__file__).with_name("template")
 SUFFIX: Final = ".tmpl"
 SCRIPTS: Final = "libs/database/migrations"
 DATABASE: Final = "database"
+SAMPLE: Final = ("{{source}}", "/report.py", "_report.py", "/cli.py")
+"""What the paths of templates have in them that are left out where no sample is wanted."""
 _GAP: Final = re.compile(r"\{\{(\w+)\}\}")
+_PART: Final = re.compile(r"^\{\{#(\w+)\}\}\n(.*?)^\{\{/\1\}\}\n", re.MULTILINE | re.DOTALL)
+"""Lines that are there with the sample only, or without it only."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,15 @@ class Workspace:
     """A workspace before it is written. Raises DeclarationError for names that would not do."""
 
     name: str
-    source: str
+    source: str | None
+    """What the sample is called; None where nothing is to be there but the layers."""
     app: str
     origin: Origin
 
     def __post_init__(self) -> None:
         names.check(self.name, what="warehouse", example="strandline init {}")
-        names.check(self.source, what="source", example=f"strandline init {self.name} --source {{}}")
+        if self.source is not None:
+            names.check(self.source, what="source", example=f"strandline init {self.name} --source {{}}")
         names.check(self.app, what="app", example=f"strandline init {self.name} --app {{}}")
         if self.source == self.app:
             raise DeclarationError(
@@ -47,25 +53,33 @@ class Workspace:
         return {
             _filled(it.relative_to(TEMPLATES).as_posix().removesuffix(SUFFIX), given): self._text(it, given)
             for it in sorted(TEMPLATES.rglob(f"*{SUFFIX}"))
+            if self.source is not None or not _is_of_sample(it)
         }
 
     def _given(self) -> dict[str, str]:
+        given = {"name": self.name, "app": self.app, "strandline": self.origin.line}
+        if self.source is None:
+            return {**given, "listed": "", "alone": ""}
         kind = class_name(self.source)
         is_told = snake_case(kind) != self.source
         return {
-            "name": self.name,
+            **given,
             "source": self.source,
             "Source": kind,
             "SOURCE": self.source.upper(),
-            "app": self.app,
             "named": f'    name = "{self.source}"\n' if is_told else "",
-            "strandline": self.origin.line,
+            "listed": f', "{self.source}"',
+            "alone": f'"{self.source}"',
         }
 
     def _text(self, template: Path, given: Mapping[str, str]) -> str:
-        text = _filled(template.read_text(encoding="utf-8"), given)
+        kept = "empty" if self.source is None else "sample"
+        chosen = _PART.sub(
+            lambda found: found[2] if found[1] == kept else "", template.read_text(encoding="utf-8")
+        )
+        text = _filled(chosen, given)
         is_python = template.name.endswith(f".py{SUFFIX}")
-        return _sorted(text, {self.app, DATABASE, self.source}) if is_python else text
+        return _sorted(text, {self.app, DATABASE, self.source or self.app}) if is_python else text
 
 
 def library(source: str) -> dict[str, str]:
@@ -79,6 +93,10 @@ def library(source: str) -> dict[str, str]:
         )
         for it in chosen
     }
+
+
+def _is_of_sample(template: Path) -> bool:
+    return any(it in template.as_posix() for it in (*SAMPLE[:1], *(f"{end}{SUFFIX}" for end in SAMPLE[1:])))
 
 
 def _filled(text: str, given: Mapping[str, str]) -> str:

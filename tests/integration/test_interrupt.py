@@ -16,6 +16,7 @@ from tests.memory import pages
 
 from strandline.model import Dimension, Mapper, attribute, field
 from strandline.pipeline import Pipeline, run
+from strandline.pipeline.ending import INTERRUPTED
 from strandline.pipeline.load import Load
 from strandline.source import Cursor, Pages, Record, Source, stream
 from strandline.warehouse.database import Database
@@ -85,7 +86,7 @@ def test_ctrl_c_stops_a_read_wherever_it_is_and_the_next_run_goes_on(warehouse: 
             run(bells, warehouse)
     with warehouse.begin() as connection:
         ended = connection.execute(text("SELECT status, error FROM strandline.run"))
-        assert list(map(tuple, ended)) == [("stopped", "KeyboardInterrupt")] * times
+        assert list(map(tuple, ended)) == [("stopped", INTERRUPTED)] * times
 
     assert run(bells, warehouse).status == "done"
     with warehouse.begin() as connection:

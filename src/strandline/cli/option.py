@@ -111,6 +111,12 @@ def user() -> str:
         return "unknown"
 
 
+def _name(number: int) -> str:
+    """What the ledger calls a signal."""
+    name = signal.Signals(number).name
+    return {"SIGINT": "Ctrl-C", "SIGHUP": "SIGHUP, as its terminal went"}.get(name, name)
+
+
 class _Stop:
     """What a signal that stops does: the first one is orderly."""
 
@@ -124,7 +130,7 @@ class _Stop:
             _Stop.asked_at = now
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), b"stopping; once more ends it at once\n")
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(f"ended by {_name(number)}")
         # A terminal that goes sends several, and a program between us and the keyboard passes on what has
         # come to us already.
         if number != getattr(signal, "SIGHUP", None) and now - _Stop.asked_at >= ONE_PRESS_SECONDS:

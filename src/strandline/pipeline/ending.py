@@ -19,6 +19,7 @@ from strandline.warehouse import ledger, lock
 from strandline.warehouse.database import Database
 
 STOPPED = "stopped"
+INTERRUPTED = "interrupted, as by Ctrl-C"
 
 
 @contextmanager
@@ -31,23 +32,30 @@ def recorded(database: Database, report: RunReport, connections: Sequence[Connec
             yield
         report.conclude()
     except BaseException as error:
-        is_interrupted = _came_of_interrupt(error)
-        is_stopped = is_interrupted or not isinstance(error, Exception)
+        interrupt = _interrupt_behind(error)
+        is_stopped = interrupt is not None or not isinstance(error, Exception)
         report.status = STOPPED if is_stopped else "failed"
-        report.error = KeyboardInterrupt.__name__ if is_interrupted else str(error) or type(error).__name__
-        if is_interrupted and not isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
+        report.error = _in_words(interrupt or error)
+        if interrupt and interrupt is not error:
+            raise KeyboardInterrupt(*interrupt.args) from error
         raise
     finally:
         with database.named_errors():
             _close(database, report, connections)
 
 
-def _came_of_interrupt(error: BaseException | None) -> bool:
-    """Whether it is a KeyboardInterrupt, or was raised while one was on its way out."""
+def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The KeyboardInterrupt that it is, or that was on its way out when it was raised."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
+
+
+def _in_words(error: BaseException) -> str:
+    """What the ledger says of it; the interrupt that Python itself raises says nothing."""
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or INTERRUPTED
+    return str(error) or type(error).__name__
 
 
 def _close(database: Database, report: RunReport, connections: Sequence[Connection]) -> None:

@@ -62,13 +62,19 @@ def members(warehouse: Database) -> object:
 
 
 STOPS = pytest.mark.parametrize(
-    "how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["SIGTERM", "Ctrl-C", "the terminal goes"]
+    ("how", "told"),
+    [
+        (signal.SIGTERM, "ended by SIGTERM"),
+        (signal.SIGINT, "ended by Ctrl-C"),
+        (signal.SIGHUP, "ended by SIGHUP, as its terminal went"),
+    ],
+    ids=["SIGTERM", "Ctrl-C", "the terminal goes"],
 )
 
 
 @STOPS
 def test_a_stopped_run_says_so_and_the_next_one_goes_on(
-    project: Project, gate: Gate, warehouse: Database, how: signal.Signals
+    project: Project, gate: Gate, warehouse: Database, how: signal.Signals, told: str
 ) -> None:
     if signal.getsignal(how) is signal.SIG_IGN:
         pytest.skip(f"{how.name} is ignored here, as a shell has it for what runs in its background")
@@ -80,6 +86,8 @@ def test_a_stopped_run_says_so_and_the_next_one_goes_on(
     assert stopped.stderr == "stopped: what was read is kept; run again to go on\n"
     assert states(warehouse) == ["stopped"]
     assert members(warehouse) == 0
+    [listed] = project.strandline("runs", "--json").document["runs"]
+    assert (listed["status"], listed["error"]) == ("stopped", told)
 
     gate.opened.set()
     assert project.strandline("run", "crm").code == 0

@@ -10,9 +10,11 @@ import re
 import select
 import shlex
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +76,10 @@ def commands_of(block: Block) -> Iterator[tuple[str, str]]:
 class Terminal:
     """A program on a terminal of its own, so that it shows what people see and not what files get."""
 
-    def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, command: str, folder: Path, environment: dict[str, str], *, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self.patience = patience
         self._reader, writer = pty.openpty()
         self._seen = b""
         self.process = subprocess.Popen(
@@ -90,9 +95,9 @@ class Terminal:
 
     def finish(self) -> tuple[int, str]:
         """Its exit code and all that it showed."""
-        limit = threading.Timer(PATIENCE_SECONDS, self.process.kill)
+        limit = threading.Timer(self.patience, self.process.kill)
         limit.start()
-        while self._read(PATIENCE_SECONDS):
+        while self._read(self.patience):
             pass
         code = self.process.wait()
         limit.cancel()
@@ -137,6 +142,18 @@ class Terminal:
         return text
 
 
+@contextmanager
+def guarded(home: Path) -> Iterator[None]:
+    """An embedded server whose folder is below that ends when the tests are killed, too."""
+    guard = subprocess.Popen(
+        [sys.executable, "-m", "strandline.testing.guard", str(home)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    yield
+    guard.communicate()
+
+
 @dataclass
 class Reader:
     """Somebody who follows a page, and notices when something else happens than it says."""
@@ -148,9 +165,12 @@ class Reader:
     interpreter: subprocess.Popen[str] | None = None
     printed: str = ""
     executed: list[str] = field(default_factory=list)
+    patience: float = PATIENCE_SECONDS
 
     def follow(self, block: Block) -> None:
         """Do what the block says, and compare what happens."""
+        if "live" in block.words:
+            return
         text = block.text.replace(PORT, self.port)
         block = Block(block.where, block.kind, block.words, block.options, text)
         if "title" in block.options:
@@ -175,7 +195,7 @@ class Reader:
         commands = list(commands_of(block))
         codes = [0] * (len(commands) - 1) + [int(block.options.get("exit", "0"))]
         for (command, shown), expected in zip(commands, codes, strict=True):
-            terminal = Terminal(command, self.folder, self.environment)
+            terminal = Terminal(command, self.folder, self.environment, patience=self.patience)
             code, found = terminal.finish()
             terminal.close()
             assert code == expected, f"{block.where}: {command}{found}[exit code {code}]"

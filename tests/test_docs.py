@@ -7,6 +7,7 @@ of its own. What a block is follows from the words behind its fence:
     console exit=3         the last command ends with 3, the others with 0
     console terminal=2     the command stays in another terminal; with no command, Enter is pressed there
     … by-hand              not run: it needs the network or an administrator
+    … live                 done by servers/test_first_hour.py, on servers that others have written
     python                 runs; all of a page's share one interpreter
     python raises          ends with an error of ours, which the output block below shows
     … title="pipeline.py"  writes that file; with `add`, at its end
@@ -27,11 +28,10 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from importlib import import_module
 from inspect import getsource
 from pathlib import Path
@@ -42,7 +42,7 @@ import pytest
 import typer
 from pydantic import BaseModel
 from sqlalchemy.types import TypeDecorator
-from tests.documentation import PORT, ROOT, Block, Reader, blocks
+from tests.documentation import PORT, ROOT, Block, Reader, blocks, guarded
 
 import strandline
 from strandline import errors, source, testing
@@ -75,20 +75,13 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.re
 def home(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A home of its own; an embedded server that a page starts also ends when the tests are killed."""
     home = Path(tempfile.mkdtemp(prefix="strandline-docs-", dir=postgres.folder_in_memory()))
-    with guarded(home) if request.node.callspec.params["page"] in EMBEDDED else nullcontext():
+    with (
+        guarded(home / "warehouse" / ".strandline")
+        if request.node.callspec.params["page"] in EMBEDDED
+        else nullcontext()
+    ):
         yield home
     shutil.rmtree(home)
-
-
-@contextmanager
-def guarded(home: Path) -> Iterator[None]:
-    guard = subprocess.Popen(
-        [sys.executable, "-m", "strandline.testing.guard", str(home / "warehouse" / ".strandline")],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    yield
-    guard.communicate()
 
 
 @pytest.fixture
@@ -124,7 +117,7 @@ def test_what_a_page_says_happens(page: Path, request: pytest.FixtureRequest) ->
 
 
 def needs_reader(block: Block) -> bool:
-    return block.kind != "text" and "by-hand" not in block.words
+    return block.kind != "text" and not block.words & {"by-hand", "live"}
 
 
 def test_the_tutorial_ends_with_the_code_of_the_example(tmp_path: Path) -> None:

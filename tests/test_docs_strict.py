@@ -18,7 +18,7 @@ FOLLOWED = {"console", "python", "sql", "output", "text"}
 WRITTEN = {*FOLLOWED, "bash", "diff", "ini", "json", "yaml"}
 """With a title, or by hand, a block may be of these kinds too."""
 
-WORDS = {"by-hand", "add", "raises", "executed", "excerpt", "connectors"}
+WORDS = {"by-hand", "add", "raises", "executed", "excerpt", "connectors", "live"}
 OPTIONS = {"title", "exit", "terminal"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,6 +1,7 @@
 """Servers that nobody here wrote, installed as their folders lock them; `make test-servers`."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,28 @@ def tryton_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def directus_url(tmp_path_factory: pytest.TempPathFactory, postgres_server: URL) -> Iterator[str]:
-    """Where a Directus runs that serves all tests of this session, on their PostgreSQL."""
+@contextmanager
+def _directus(folder: Path, postgres_server: URL) -> Iterator[str]:
     try:
         installed = directus.installed(KEPT / "directus")
     except directus.Missing as missing:
         pytest.skip(str(missing))
-    folder = tmp_path_factory.mktemp("directus")
     with (
         postgres.copy(postgres_server, "template0") as database,
         directus.server(installed, folder, database) as url,
     ):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def directus_url(tmp_path_factory: pytest.TempPathFactory, postgres_server: URL) -> Iterator[str]:
+    """Where a Directus runs that serves all tests of this session, on their PostgreSQL."""
+    with _directus(tmp_path_factory.mktemp("directus"), postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def new_directus_url(tmp_path: Path, postgres_server: URL) -> Iterator[str]:
+    """Where one runs in which there is nothing yet."""
+    with _directus(tmp_path, postgres_server) as url:
         yield url

@@ -46,6 +46,8 @@ Pieces = Annotated[
 ]
 ONE_PRESS_SECONDS: Final = 0.5
 """Signals that come closer together are one."""
+AT_ONCE: Final = b"\r\x1b[2K\x1b[?25hended at once; run again to go on\n"
+"""What is said where nothing can be done any more: the line of progress goes, and the cursor comes back."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -134,5 +136,7 @@ class _Stop:
         # A terminal that goes sends several, and a program between us and the keyboard passes on what has
         # come to us already.
         if number != getattr(signal, "SIGHUP", None) and now - _Stop.asked_at >= ONE_PRESS_SECONDS:
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), AT_ONCE)
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

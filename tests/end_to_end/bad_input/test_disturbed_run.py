@@ -1,10 +1,13 @@
 """A run that is stopped, killed or not the only one: nothing half done stays, and the next one goes on."""
 
+import os
+import pty
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +16,8 @@ from strandline.testing import ScriptedApi
 from strandline.testing.project import Project
 from strandline.testing.server import ReceivedRequest, Response
 from strandline.warehouse.database import Database
+
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 
 class Gate:
@@ -136,9 +141,7 @@ def test_signals_that_come_together_are_one(project: Project, gate: Gate, wareho
     assert states(warehouse) == ["stopped"]
 
 
-def test_a_stop_that_takes_too_long_is_ended_by_another(
-    project: Project, gate: Gate, warehouse: Database
-) -> None:
+def close_slowly(project: Project) -> None:
     project.edit(
         "crm.py",
         "    def auth(self) -> httpx.Auth:",
@@ -149,17 +152,62 @@ def test_a_stop_that_takes_too_long_is_ended_by_another(
         "        time.sleep(60)\n\n"
         "    def auth(self) -> httpx.Auth:",
     )
-    process = start_and_reach(project, gate)
-    process.send_signal(signal.SIGTERM)
+
+
+def wait_until_it_closes(project: Project) -> None:
     while not (project.folder / "closing.txt").exists():
         time.sleep(0.05)
     time.sleep(0.6)
+
+
+def test_a_stop_that_takes_too_long_is_ended_by_another(
+    project: Project, gate: Gate, warehouse: Database
+) -> None:
+    close_slowly(project)
+    process = start_and_reach(project, gate)
+    process.send_signal(signal.SIGTERM)
+    wait_until_it_closes(project)
     process.send_signal(signal.SIGTERM)
     ended = project.finish(process)
 
     assert ended.code == -signal.SIGTERM
     assert states(warehouse) == ["stopped"]
     gate.opened.set()
+
+
+def test_a_terminal_has_its_cursor_back_when_a_stop_is_ended(project: Project, gate: Gate) -> None:
+    """And is told what each Ctrl-C did."""
+    close_slowly(project)
+    ours, theirs = pty.openpty()
+    said: list[bytes] = []
+    reader = threading.Thread(target=lambda: said.extend(iter(partial(read, ours), b"")))
+    reader.start()
+    command = [*project.program, "run", "crm"]
+    process = subprocess.Popen(
+        command, cwd=project.folder, env={**os.environ, **project.environment}, stderr=theirs
+    )
+    os.close(theirs)
+    assert gate.reached.wait(60)
+    process.send_signal(signal.SIGTERM)
+    wait_until_it_closes(project)
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    reader.join(60)
+    os.close(ours)
+
+    shown = b"".join(said)
+    assert b"stopping; once more ends it at once" in shown
+    assert b"ended at once; run again to go on" in shown
+    assert HIDE_CURSOR in shown
+    assert shown.rfind(SHOW_CURSOR) > shown.rfind(HIDE_CURSOR)
+
+
+def read(terminal: int) -> bytes:
+    """What is on it; nothing, where nobody holds its other end any more."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 def test_what_nohup_wants_to_go_on_goes_on(project: Project, gate: Gate, warehouse: Database) -> None:

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 
 import pytest
 from pydantic import SecretStr
+from tests import bank
 
 from strandline.errors import CredentialsRejected, DeclarationError, SourceUnavailable
-from strandline.source import HttpSettings, HttpSource, Pages, Record, Retry, stream
 from strandline.testing.server import ScriptedApi
 
 PASSWORD = "canary-51f0"
@@ -26,31 +26,6 @@ WRONG = "canary-other"
 VERSION, NOBODY, BY_PASSWORD, NO_WAY = 5, 0, 2, 255
 NAMES = {1: 4, 4: 16}
 """Bytes of an address of either kind; a name has its own length."""
-
-
-class BankSettings(HttpSettings):
-    """Where the bank is."""
-
-    base_url: str
-
-
-class Account(Record):
-    """One of ours."""
-
-    id: str
-
-
-class Bank(HttpSource):
-    """It is reached by a proxy."""
-
-    settings: BankSettings
-    retry = Retry(attempts=1)
-    timeout = 5.0
-
-    @stream(Account, key="id")
-    def accounts(self) -> Pages:
-        """All of them."""
-        return self.pages("/accounts")
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +38,7 @@ def _unclosed() -> Iterator[None]:
 
 
 def read(url: str, proxy: str | None = None) -> list[bytes]:
-    settings = BankSettings(base_url=url, proxy=SecretStr(proxy) if proxy else None)
-    with Bank(settings=settings) as bank:
-        return [record for page in Bank.accounts.read(bank) for record in page.records]
+    return bank.read(url, proxy=SecretStr(proxy) if proxy else None)
 
 
 class Socks(BaseRequestHandler):

@@ -18,43 +18,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
+from tests.bank import Bank, BankSettings, read
 
 from strandline.errors import CredentialsRejected, DeclarationError, SourceUnavailable
-from strandline.source import HttpSettings, HttpSource, Pages, Record, Retry, stream
 from strandline.testing.server import ScriptedApi
 
 PASSWORD = "canary-7f3a"
 WRONG = "canary-other"
-
-
-class BankSettings(HttpSettings):
-    """Where the bank is."""
-
-    base_url: str
-
-
-class Account(Record):
-    """One of ours."""
-
-    id: str
-
-
-class Bank(HttpSource):
-    """It wants to see a certificate."""
-
-    settings: BankSettings
-    retry = Retry(attempts=1)
-    timeout = 5.0
-
-    @stream(Account, key="id")
-    def accounts(self) -> Pages:
-        """All of them."""
-        return self.pages("/accounts")
-
-
-def read(url: str, **settings: Any) -> list[bytes]:
-    with Bank(settings=BankSettings(base_url=url, **settings)) as bank:
-        return [record for page in Bank.accounts.read(bank) for record in page.records]
 
 
 class Authority:

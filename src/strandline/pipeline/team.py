@@ -1,14 +1,16 @@
-"""Who takes pages in: this process, and from a certain number of records on a crew beside it.
+"""Who takes pages in: this process, and once that has been work for a while, a crew beside it.
 
 A worker takes most of a second to start, in which this process takes in 40,000 records by itself: so a short
-read hires nobody.
+read hires nobody, nor does one that waits for its source most of the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Semaphore
+from time import perf_counter, thread_time
 from typing import Any, ClassVar, Final
 
 from strandline.pipeline.chunk import Part
@@ -23,18 +25,24 @@ from strandline.warehouse.copy import binary_types
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
-WORTHWHILE: Final = 100_000
-"""100,000 records take a tenth longer where a worker is hired on the way, and 400,000 no longer."""
+WORTHWHILE: Final = 0.4
+"""Seconds of processor time that this process has spent on records. Starting a worker takes twice as many, on
+a core that is free as a rule; later it would be ready too late for 100,000 records.
+"""
+
+BUSY: Final = 0.2
+"""Of all the time it must have been so much: who waits for the source or the database needs no help."""
 
 
 @dataclass(frozen=True)
 class Staff:
-    """How many workers may help with one stream, and after how many records; after none, the first page waits
-    for them. The `sources` are the pipeline's; streams that are read side by side share the `seats`.
+    """How many workers may help with one stream, and after how many seconds of work on records; after none,
+    the first page waits for them. The `sources` are the pipeline's; streams that are read side by side share
+    the `seats`.
     """
 
     workers: int = 0
-    after: int = 0
+    after: float = 0
     sources: tuple[type[Source], ...] = ()
     seats: Semaphore | None = None
 
@@ -69,7 +77,9 @@ class Team:
     def __init__(self, intake: Intake, staff: Staff) -> None:
         self._intake = intake
         self._staff = staff
-        self._records = 0
+        self._worked = 0.0
+        """Seconds of processor time, on records."""
+        self._began = perf_counter()
         self._crew: Crew | None = None
         self._hired = 0
 
@@ -82,9 +92,10 @@ class Team:
         """Take the page, or have it taken; yields whenever a page has come into the intake. Raises
         OrderBroken and WorkerDied.
         """
-        self._count(len(page.records))
+        self._hire_if_worthwhile()
         if self._crew is None:
-            self._intake.take(page, number)
+            with self._working():
+                self._intake.take(page, number)
             yield
             return
         self._crew.give(Order(page, number, self._intake.next_raw_id))
@@ -93,10 +104,11 @@ class Team:
 
     def take_again(self, entries: Sequence[Any], target: Target) -> None:
         """Take entries of the raw log, as `Entry` has them, in for one of the targets. Raises WorkerDied."""
-        self._count(len(entries))
+        self._hire_if_worthwhile()
         if self._crew is None:
-            for entry in entries:
-                self._intake.take_again(entry, [target])
+            with self._working():
+                for entry in entries:
+                    self._intake.take_again(entry, [target])
             return
         place = next(place for place, it in enumerate(self._intake.targets) if it is target)
         size = self.slice_entries
@@ -130,10 +142,19 @@ class Team:
         for _, part in parts:
             self._intake.add_again(part)
 
-    def _count(self, records: int) -> None:
-        if self._crew is None and self._staff.workers and self._records >= self._staff.after:
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        began = thread_time()
+        yield
+        self._worked += thread_time() - began
+
+    def _hire_if_worthwhile(self) -> None:
+        if self._crew is None and self._staff.workers and self._is_worthwhile():
             self._hire()
-        self._records += records
+
+    def _is_worthwhile(self) -> bool:
+        after, passed = self._staff.after, perf_counter() - self._began
+        return not after or self._worked >= max(after, BUSY * passed)
 
     def _hire(self) -> None:
         job = Job(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import MetaData, Table, func, not_, or_, select, update
+from sqlalchemy import MetaData, Table, select
 
 from strandline.errors import DeclarationError, UnknownKey
 from strandline.model.dimension import Dimension
@@ -100,7 +100,7 @@ def erase(
                 if is_dry:
                     transaction.rollback()
         if not is_dry:
-            erasure.vacuum(database, case.touched)
+            erasure.vacuum(database, case.looked_at())
         return done
 
 
@@ -219,9 +219,20 @@ class _Case:
         moved = quote.retreat(self.connection, meant.stream, meant.log, leaving=meant.is_meant, run_id=run_id)
         self._count_name("strandline.read_mark", moved)
 
+    @cached_property
+    def _written(self) -> set[type[Dimension] | type[Fact]]:
+        return {*self.dimensions, *(target.sync.model for it in self.retractions for _, target in it.loads)}
+
+    def looked_at(self) -> list[str]:
+        """The tables of which the planner may remember what the records said."""
+        loads = [*self.loads, *(load for it in self.retractions for load in it.loads)]
+        stages = [target.staged for _, target in loads]
+        return self.touched + extent.passed_through(
+            self.database, self.connection, stages=stages, models=self._written
+        )
+
     def _lock(self) -> None:
-        written = {target.sync.model for it in self.retractions for _, target in it.loads}
-        names = {name for it in {*self.dimensions, *written} for name in touched.written_with(it)}
+        names = {name for it in self._written for name in touched.written_with(it)}
         lock.share_and_take(self.connection, shared=(), exclusive=names)
 
     def _take_out(self, left: Leftovers) -> None:
@@ -231,7 +242,9 @@ class _Case:
             self._find_values(erasure.entries(self.connection, self.meant))
         else:
             for dimension in self.dimensions:
-                self._count(dimension.table(), self._versions(dimension))
+                self._count(
+                    dimension.table(), erasure.versions(self.connection, self.meant, dimension.table())
+                )
             words = self._blank()
             horizon.forget(self.connection, self.meant.stream, self.meant.source_id)
         for it in self.retractions:
@@ -277,12 +290,6 @@ class _Case:
             self.counts[name] = self.counts.get(name, 0) + rows
             schema, _, table = name.partition(".")
             self.touched.append(self.database.qualified(Table(table, MetaData(), schema=schema)))
-
-    def _versions(self, dimension: type[Dimension]) -> int:
-        """How many versions the member has that say something."""
-        table = dimension.table().c
-        mine = (table.source_system == self.stream.source_name, table.source_id == self.meant.source_id)
-        return self.connection.scalar(select(func.count()).where(*mine, not_(table.is_inferred))) or 0
 
     def _leftovers(self) -> Leftovers:
         """What the member's records, read once more, have brought into tables of others."""
@@ -362,23 +369,15 @@ class _Case:
         load.replayed = Scope(keys)
         counts = merge.merge(self.database, self.connection, load=load, target=target, run_id=run_id)
         temporary.drop_all(self.connection)
-        if load.reading is self.reading:
-            self._empty_dropped(target)
+        if load.reading is self.reading and target.dropped:
+            # What the member has in columns that the model dropped goes too; nothing fills them again.
+            table = with_dropped(target.sync.model.table(), target.dropped)
+            erasure.empty(self.connection, self.meant, table, columns=target.dropped)
         applied = target.applied
         done = TargetReport(load.stream.qualified_name, target.sync.target, counts, applied, applied, 0.0)
         self.one_run.report.targets.append(done)
         ledger.note_target(self.connection, run_id, asdict(done))
         return counts
-
-    def _empty_dropped(self, target: Target) -> None:
-        """What the member has in columns that the model dropped goes too; nothing fills them again."""
-        if target.dropped:
-            table = with_dropped(target.sync.model.table(), target.dropped)
-            c = table.c
-            mine = (c.source_system == self.stream.source_name, c.source_id == self.meant.source_id)
-            is_filled = or_(*(c[name].is_not(None) for name in target.dropped))
-            nothing = dict.fromkeys(target.dropped)
-            self.connection.execute(update(table).where(*mine, is_filled).values(**nothing))
 
     def _certify(self, reason: str, *, is_dry: bool) -> Certificate:
         salt, connection = erasure.new_salt(), self.connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, inspect
 
 from strandline.errors import DeclarationError
 from strandline.model.column import Attribute, role
@@ -14,7 +14,8 @@ from strandline.model.dimension import Dimension
 from strandline.model.path import nearest
 from strandline.pipeline import mention
 from strandline.pipeline.definition import Pipeline, Reading, Sync
-from strandline.warehouse import erasure
+from strandline.warehouse import erasure, touched
+from strandline.warehouse.database import Database
 from strandline.warehouse.erasure import Meant
 from strandline.warehouse.leftover import Leftovers
 
@@ -96,3 +97,15 @@ def note_member(
             left.note_member(
                 connection, dimension, source_system=meant.source_name, source_id=meant.source_id
             )
+
+
+def passed_through(
+    database: Database, connection: Connection, *, stages: Sequence[Table], models: Iterable[touched.Model]
+) -> list[str]:
+    """Where records went on their way to these models: the stages, and the aggregates of their rows."""
+    groups = dict.fromkeys(group for it in models for group in touched.touched_by(it))
+    tables = [*stages, *(it.table() for it in groups)]
+    with connection.begin():
+        there = inspect(connection)
+        kept = [it for it in tables if there.has_table(it.name, schema=database.schema_of(it))]
+    return [database.qualified(it) for it in kept]

@@ -35,6 +35,7 @@ from sqlalchemy import (
     inspect,
     literal,
     literal_column,
+    not_,
     null,
     or_,
     select,
@@ -47,7 +48,7 @@ from xxhash import xxh3_128_digest
 
 from strandline.errors import DeclarationError
 from strandline.model.base import STAGING, BigKey
-from strandline.warehouse import raw, reject, state
+from strandline.warehouse import raw, reject, state, statistic
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 from strandline.warehouse.quote import WITHHELD
@@ -330,6 +331,23 @@ def certificates(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(newest).mappings()]
 
 
+def versions(connection: Connection, meant: Meant, table: Table) -> int:
+    """How many versions the member has in a dimension that say something."""
+    theirs = select(func.count()).where(*_rows_of(meant, table), not_(table.c.is_inferred))
+    return connection.scalar(theirs) or 0
+
+
+def empty(connection: Connection, meant: Meant, table: Table, *, columns: Collection[str]) -> None:
+    """Leave nothing in these columns of the member's rows."""
+    is_filled = or_(*(table.c[name].is_not(None) for name in columns))
+    nothing = dict.fromkeys(columns)
+    connection.execute(update(table).where(*_rows_of(meant, table), is_filled).values(**nothing))
+
+
+def _rows_of(meant: Meant, table: Table) -> tuple[ColumnElement[bool], ...]:
+    return table.c.source_system == meant.source_name, table.c.source_id == meant.source_id
+
+
 def vacuum(database: Database, tables: Iterable[str]) -> None:
     """Clear dead rows out of the files, and old values out of the planner's statistics."""
     if is_sqlite(database.engine):
@@ -338,3 +356,4 @@ def vacuum(database: Database, tables: Iterable[str]) -> None:
         outside = connection.execution_options(isolation_level="AUTOCOMMIT")
         for name in dict.fromkeys(tables):
             outside.execute(text(f"VACUUM (ANALYZE) {name}"))
+            statistic.forget(outside, name)

@@ -61,8 +61,7 @@ class Table(Generic[M]):
             raise DeclarationError(
                 f"{self.model.__name__}: a page has 1 to {MOST:,} rows, not {limit:,}", hint="limit=100, say."
             )
-        for condition in conditions:
-            check(self.model, condition)
+        check(self.model, conditions)
         order = ordered(self.model, order_by)
         last = () if after is None else behind(self.model, order, after)
         found = self._fetch(Query(self.model, conditions, order, limit + 1, last))

@@ -1,5 +1,6 @@
 """What every test can ask for: the kit that users get, with our own tables in the template."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,8 +26,12 @@ settings.register_profile("first_failure", phases=[Phase.explicit, Phase.generat
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """A module of a test's own may be edited twice in a second, which Python would not notice."""
+    """A module of a test's own may be edited twice in a second, which Python would not notice.
+
+    Whatever is there stays: to look for garbage among all modules and tests takes a second each time.
+    """
     sys.dont_write_bytecode = KEEPS_NOTHING
+    gc.freeze()
 
 
 def pytest_report_header() -> str:

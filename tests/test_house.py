@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -86,13 +86,21 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def every(paths: Sequence[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
-    """A rule is one test for all of these files, and tells each that breaks it."""
+Rule = Callable[[Path, list[ast.AST]], None]
+"""Fails where a file, of which there are all nodes, breaks it."""
 
-    def as_one_test(rule: Callable[[Path], None]) -> Callable[[], None]:
+RULES: dict[str, tuple[frozenset[Path], Rule]] = {}
+
+
+def every(paths: Iterable[Path]) -> Callable[[Rule], Callable[[], None]]:
+    """A rule for these files is one test, which tells each that breaks it."""
+    wanted = frozenset(paths)
+
+    def as_one_test(rule: Rule) -> Callable[[], None]:
+        RULES[rule.__name__] = wanted, rule
+
         def test() -> None:
-            broken = [f"{name(path)}: {error}" for path in paths if (error := breach(rule, path))]
-            assert not broken, "\n".join(broken)
+            assert not breaches()[rule.__name__]
 
         test.__name__, test.__doc__ = rule.__name__, rule.__doc__
         return test
@@ -100,25 +108,28 @@ def every(paths: Sequence[Path]) -> Callable[[Callable[[Path], None]], Callable[
     return as_one_test
 
 
-def breach(rule: Callable[[Path], None], path: Path) -> str:
-    try:
-        rule(path)
-    except AssertionError as error:
-        return str(error) or "breaks the rule"
-    return ""
-
-
 every_file = every(OURS)
-every_module = every(sorted(PACKAGE.rglob("*.py")))
+every_module = every(PACKAGE.rglob("*.py"))
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def breaches() -> dict[str, list[str]]:
+    """Which files break each rule; all rules at once, for a file takes longer to parse than to check."""
+    found: dict[str, list[str]] = {it: [] for it in RULES}
+    for path in OURS:
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        for its_name, (paths, rule) in RULES.items():
+            if path in paths and (why := breach(rule, path, nodes)):
+                found[its_name].append(f"{name(path)}: {why}")
+    return found
 
 
-def nodes(path: Path) -> Iterator[ast.AST]:
-    return ast.walk(tree(path))
+def breach(rule: Rule, path: Path, nodes: list[ast.AST]) -> str:
+    try:
+        rule(path, nodes)
+    except AssertionError as error:
+        return str(error) or "breaks the rule"
+    return ""
 
 
 def test_imports_go_down_and_never_in_circles() -> None:
@@ -152,8 +163,10 @@ def test_the_changelog_knows_the_version() -> None:
 
 
 @every_file
-def test_every_file_opens_with_a_sentence_that_says_what_it_is(path: Path) -> None:
-    docstring = ast.get_docstring(tree(path))
+def test_every_file_opens_with_a_sentence_that_says_what_it_is(path: Path, nodes: list[ast.AST]) -> None:
+    module = nodes[0]
+    assert isinstance(module, ast.Module)
+    docstring = ast.get_docstring(module)
     assert docstring, "no docstring"
     sentence = docstring.partition("\n\n")[0]
 
@@ -161,18 +174,18 @@ def test_every_file_opens_with_a_sentence_that_says_what_it_is(path: Path) -> No
 
 
 @every_file
-def test_no_file_is_longer_than_a_reader_follows(path: Path) -> None:
+def test_no_file_is_longer_than_a_reader_follows(path: Path, nodes: list[ast.AST]) -> None:
     assert len(path.read_text().splitlines()) <= LONGEST_FILE
 
 
 @every_module
-def test_no_import_hides_behind_type_checking(path: Path) -> None:
-    assert not [node for node in nodes(path) if isinstance(node, ast.Name) and node.id == "TYPE_CHECKING"]
+def test_no_import_hides_behind_type_checking(path: Path, nodes: list[ast.AST]) -> None:
+    assert not [node for node in nodes if isinstance(node, ast.Name) and node.id == "TYPE_CHECKING"]
 
 
 @every_module
-def test_only_the_edges_catch_everything(path: Path) -> None:
-    caught = [node.type for node in nodes(path) if isinstance(node, ast.ExceptHandler)]
+def test_only_the_edges_catch_everything(path: Path, nodes: list[ast.AST]) -> None:
+    caught = [node.type for node in nodes if isinstance(node, ast.ExceptHandler)]
     broad = [
         each for each in caught if each is None or (isinstance(each, ast.Name) and each.id == "Exception")
     ]
@@ -181,11 +194,11 @@ def test_only_the_edges_catch_everything(path: Path) -> None:
 
 
 @every_module
-def test_no_module_imports_the_package_root(path: Path) -> None:
+def test_no_module_imports_the_package_root(path: Path, nodes: list[ast.AST]) -> None:
     """The root puts the parts together for users; a part that imports it imports everything."""
     public = set(getattr(strandline, "__all__", []))
     modules = {each.stem for each in PACKAGE.iterdir()}
-    for node in nodes(path):
+    for node in nodes:
         if isinstance(node, ast.Import):
             assert "strandline" not in {each.name for each in node.names}
         if isinstance(node, ast.ImportFrom) and node.module == "strandline" and path.parent != PACKAGE:
@@ -193,8 +206,8 @@ def test_no_module_imports_the_package_root(path: Path) -> None:
 
 
 @every_file
-def test_nothing_is_mocked_or_patched(path: Path) -> None:
-    for node in nodes(path):
+def test_nothing_is_mocked_or_patched(path: Path, nodes: list[ast.AST]) -> None:
+    for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             imported = {getattr(node, "module", None) or "", *(each.name for each in node.names)}
             assert not [each for each in imported if each.endswith("mock")]
@@ -205,9 +218,9 @@ def test_nothing_is_mocked_or_patched(path: Path) -> None:
 
 
 @every_file
-def test_the_log_says_what_happened_in_words_of_our_own(path: Path) -> None:
+def test_the_log_says_what_happened_in_words_of_our_own(path: Path, nodes: list[ast.AST]) -> None:
     """They are not masked: what comes from elsewhere is a fact beside them, or is scrubbed first."""
-    for call in (it for it in nodes(path) if isinstance(it, ast.Call)):
+    for call in (it for it in nodes if isinstance(it, ast.Call)):
         if (
             isinstance(call.func, ast.Attribute)
             and call.func.attr in LOGS

@@ -103,7 +103,7 @@ MUTANTS = (
         "and_(self.event.c.changed, not_(self.is_completing))",
     ),
     # Who is first in a dimension.
-    Mutant("first", "who is staged twice is staged once", "if records == members and", "if"),
+    Mutant("first", "who is staged twice is staged once", "if has_repeats and", "if not has_repeats and"),
     Mutant("first", "somebody who is there is nobody", ".first() is not None:", ".first() is False:"),
     Mutant("first", "numbers follow the log with its gaps", "+ 1 == self.count", "+ 1 >= self.count"),
     Mutant("scd", "a first deletion is a member", ".where(not_(s.c.is_deleted))\n", "\n"),

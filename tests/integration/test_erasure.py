@@ -134,6 +134,9 @@ def everything(warehouse: Database) -> Canaries:
 def test_nothing_that_a_record_said_is_found_in_a_dump(warehouse: Database) -> None:
     """Not in log, history, combination, group, aggregate, quarantine, error, URL, or statistics."""
     canary = everything(warehouse)
+    with warehouse.begin() as connection:  # of somebody else, and with a name that has to be quoted
+        connection.execute(text('CREATE SCHEMA "Kept-Apart"'))
+        connection.execute(text('CREATE TABLE "Kept-Apart".note AS SELECT generate_series(1, 9) AS number'))
     analyze(warehouse)
     before, was = dump(warehouse), costs(warehouse)
     assert set(canary.found(before)) == set(canary.values)

@@ -15,8 +15,9 @@ CAN_CLEAR: Final = (18,)
 
 CLEAR: Final = text("""
     SELECT pg_clear_attribute_stats(s.schemaname, s.tablename, s.attname, s.inherited)
-    FROM pg_stats AS s JOIN pg_class AS c ON c.relname = s.tablename
-        AND c.relnamespace = CAST(s.schemaname AS regnamespace)
+    FROM pg_stats AS s
+        JOIN pg_namespace AS n ON n.nspname = s.schemaname
+        JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = s.tablename
     WHERE (
         c.oid = CAST(:name AS regclass)
         OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = CAST(:name AS regclass))
@@ -31,12 +32,13 @@ COLUMNS: Final = text("""
                 THEN ' COLLATE ' || CAST(CAST(a.attcollation AS regcollation) AS text) ELSE '' END
         ), ', '
     )
-    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_class AS c ON c.oid = a.attrelid
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+        JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE a.attrelid = CAST(:name AS regclass) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
         AND pg_has_role(c.relowner, 'USAGE')
         AND EXISTS (
-            SELECT FROM pg_stats AS s WHERE s.tablename = c.relname AND s.attname = a.attname
-                AND CAST(s.schemaname AS regnamespace) = c.relnamespace
+            SELECT FROM pg_stats AS s
+            WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
         )
         AND NOT EXISTS (
             SELECT FROM pg_depend AS d WHERE d.classid = CAST('pg_rewrite' AS regclass)

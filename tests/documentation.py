@@ -27,6 +27,11 @@ FENCE = re.compile(r"^```(\w+)(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
 ROOT = Path(__file__).parents[1]
 PORT = "8801"
 PATIENCE_SECONDS = 60.0
+AS_TEXT = {
+    "TTY_COMPATIBLE": "0",  # rich then writes no escape codes, and still as wide as it is told
+    "NO_COLOR": "1",
+    "COLUMNS": "120",
+}
 
 
 @dataclass(frozen=True)

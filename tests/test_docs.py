@@ -42,7 +42,7 @@ import pytest
 import typer
 from pydantic import BaseModel
 from sqlalchemy.types import TypeDecorator
-from tests.documentation import PORT, ROOT, Block, Reader, blocks, guarded
+from tests.documentation import AS_TEXT, PORT, ROOT, Block, Reader, blocks, guarded
 
 import strandline
 from strandline import errors, source, testing
@@ -93,9 +93,7 @@ def reader(home: Path, program: Path, request: pytest.FixtureRequest) -> Iterato
     environment |= {
         "HOME": str(home / "home"),
         "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "TTY_COMPATIBLE": "0",  # rich then writes no escape codes, and still as wide as it is told
-        "NO_COLOR": "1",
-        "COLUMNS": "120",
+        **AS_TEXT,
     }
     if request.node.callspec.params["page"] != TUTORIAL:
         environment["STRANDLINE_DATABASE_URL"] = request.getfixturevalue("database_url")

@@ -31,13 +31,22 @@ def ruff(folder: Path) -> str:
     return "".join(it.stdout for it in ran if it.returncode)
 
 
+def surroundings() -> dict[str, str]:
+    """The environment, without what is set for this session of tests."""
+    hidden = ("STRANDLINE_", "PYTEST_", "PYTHONPATH", "COVERAGE_", "COV_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+
+
 def make(folder: Path, *words: str) -> None:
     """With uv on the PATH, and what is set for this session left out."""
-    hidden = ("STRANDLINE_", "PYTEST_", "PYTHONPATH", "COVERAGE_", "COV_")
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     path = os.pathsep.join([TOOLS, os.environ["PATH"]])
     done = subprocess.run(
-        ["make", *words], cwd=folder, env={**ours, "PATH": path}, capture_output=True, text=True, check=False
+        ["make", *words],
+        cwd=folder,
+        env={**surroundings(), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -13,18 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.documentation import PORT, ROOT, Block, Reader, blocks, commands_of, guarded
+from tests.documentation import AS_TEXT, PORT, ROOT, Block, Reader, blocks, commands_of, guarded
 from tests.end_to_end import kinto
 from tests.end_to_end.kinto import PASSWORD, USER, Shop
 from tests.servers.directus import server as directus
 from tests.servers.directus.server import Studio
+from tests.workspace import surroundings
 
 from strandline.testing import postgres
 
 pytestmark = pytest.mark.servers
 PAGE = ROOT / "docs" / "tutorial" / "first-hour.md"
 SECRETS = {"STUDIO__TOKEN": directus.TOKEN, "WEBSHOP__USER": USER, "WEBSHOP__PASSWORD": PASSWORD}
-HIDDEN = ("STRANDLINE_", "PYTEST_", "PYTHONPATH", "COVERAGE_", "COV_")
 MOST_LINES = 60
 
 
@@ -82,12 +82,9 @@ def test_the_tutorial_leads_from_two_apis_to_a_star(
     studio: Studio, webshop: Shop, folder: Path, program: Path
 ) -> None:
     found = blocks(PAGE)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(HIDDEN)}
-    environment |= {
+    environment = surroundings() | {
         "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "TTY_COMPATIBLE": "0",
-        "NO_COLOR": "1",
-        "COLUMNS": "120",
+        **AS_TEXT,
         "STUDIO": studio.url,
         "STUDIO_TOKEN": directus.TOKEN,
         "WEBSHOP": f"{webshop.url}/buckets/{webshop.bucket}/collections",

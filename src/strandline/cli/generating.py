@@ -16,7 +16,7 @@ from strandline.pipeline.draft.draft import SourceDraft, StreamDraft
 from strandline.pipeline.draft.source_code import SourceModule
 from strandline.pipeline.draft.star import Choice, Stars
 from strandline.scaffold import placing
-from strandline.source.profile import keys, profile, sample
+from strandline.source.profile import fetch, keys, profile, sample
 from strandline.source.profile.profile import Profile
 from strandline.source.redaction import ALWAYS
 
@@ -110,7 +110,7 @@ def _add(made: SourceDraft, stream: StreamDraft, found: Profile, begin: str, *, 
     made.is_file = is_file
     made.streams.append(stream)
     _locate(made, stream, found, begin, headers=asked.headers)
-    if graphql.note(stream, found) and not begin.startswith(("http://", "https://")):
+    if graphql.note(stream, found) and not fetch.is_address(begin):
         stream.path, stream.path_note = "/graphql", "that queries are posted to /graphql is a guess"
     if stream.cursor is not None and not made.is_file:
         stream.since_param = "updated_since"
@@ -136,7 +136,7 @@ def _locate(
 ) -> None:
     """Where the stream is asked for."""
     assert found.sample is not None
-    is_address = begin.startswith(("http://", "https://"))
+    is_address = fetch.is_address(begin)
     if is_address and made.is_file:
         raise DeclarationError(
             f"{begin}: answers {found.format}", hint="Save it into a file, and generate from that."

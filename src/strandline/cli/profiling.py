@@ -52,7 +52,7 @@ def look(wanted: str, *, headers: Sequence[str], limit: int, app: str | None, pr
 
 def probed(found: Profile, wanted: str, *, headers: Sequence[str]) -> Profile:
     """The same with the paginator that another request found, where the answer told of none."""
-    if not wanted.startswith(("http://", "https://")):
+    if not fetch.is_address(wanted):
         raise DeclarationError("--probe is for addresses", hint="Leave it out for a file.")
     if found.paging is None or found.paging.name != "SinglePage":
         return found
@@ -67,7 +67,7 @@ def since_param(wanted: str, kind: str, *, headers: Sequence[str]) -> str | None
 
 def receive(wanted: str, *, headers: Sequence[str]) -> sample.Received:
     """The bytes of a file or an address."""
-    if wanted.startswith(("http://", "https://")):
+    if fetch.is_address(wanted):
         return fetch.read_url(wanted, headers=dict(map(_header, headers)))
     if "://" in wanted:
         raise DeclarationError(

@@ -308,7 +308,7 @@ class _Case:
                 target.staged,
                 source_system=self.meant.source_name,
                 source_id=self.meant.source_id,
-                sources={name: it.source for name, it in target.sync.mapper.mapped.items() if it.source},
+                sources=target.sources,
             )
             staging.empty(self.database, self.connection, target.staged)
         return left

@@ -110,7 +110,7 @@ def _watch(database: Database, connection: Connection, load: Load, target: Targe
         target.sync,
         staged=target.staged,
         source_system=load.stream.source_name,
-        sources=_sources(target),
+        sources=target.sources,
     )
 
 
@@ -195,7 +195,7 @@ def _merge_fact(
         fact=model,
         staged=target.staged,
         log=log,
-        sources=_sources(target),
+        sources=target.sources,
         waiting=_who_may_wait(
             database,
             connection,
@@ -212,12 +212,6 @@ def _merge_fact(
         run_id=run_id,
     )
     return merged.counts()
-
-
-def _sources(target: Target) -> dict[str, str]:
-    """Whose natural keys a column holds, where that is another source than the record's."""
-    mapped = target.sync.mapper.mapped
-    return {name: it.source for name, it in mapped.items() if it.source is not None}
 
 
 def _merge_dimension(
@@ -310,7 +304,7 @@ def _attach_outriggers(
     model = target.sync.model
     assert issubclass(model, Dimension)
     touched = outrigger.Touched(model, target.staged, log.source_system, run_id)
-    sources = _sources(target)
+    sources = target.sources
     led_to = [*model.outriggers(), *(it.dimension for it in model.bridges())]
     waiting = _who_may_wait(database, connection, led_to)
     inferred = outrigger.attach(database, connection, touched, sources=sources, waiting=waiting)

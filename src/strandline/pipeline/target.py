@@ -99,6 +99,12 @@ class Target:
         return [*model.filled(), *(column.name for column in beside)]
 
     @property
+    def sources(self) -> dict[str, str]:
+        """Whose natural keys a column holds, where that is another source than the record's."""
+        mapped = self.sync.mapper.mapped
+        return {name: it.source for name, it in mapped.items() if it.source is not None}
+
+    @property
     def new_columns(self) -> set[str]:
         """The columns that have been declared since the last merge."""
         return set(self.fillable) - set(self.filled_columns) if self.applied else set()

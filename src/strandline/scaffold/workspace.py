@@ -19,8 +19,8 @@ TEMPLATES: Final = Path(__file__).with_name("template")
 SUFFIX: Final = ".tmpl"
 SCRIPTS: Final = "libs/database/migrations"
 DATABASE: Final = "database"
-SAMPLE: Final = ("{{source}}", "/report.py", "_report.py", "/cli.py")
-"""What the paths of templates have in them that are left out where no sample is wanted."""
+REPORTING: Final = ("/report.py", "_report.py", "/cli.py")
+"""How the paths of those end that are there for the sample, and are not called as its source."""
 _GAP: Final = re.compile(r"\{\{(\w+)\}\}")
 _PART: Final = re.compile(r"^\{\{#(\w+)\}\}\n(.*?)^\{\{/\1\}\}\n", re.MULTILINE | re.DOTALL)
 """Lines that are there with the sample only, or without it only."""
@@ -96,7 +96,8 @@ def library(source: str) -> dict[str, str]:
 
 
 def _is_of_sample(template: Path) -> bool:
-    return any(it in template.as_posix() for it in (*SAMPLE[:1], *(f"{end}{SUFFIX}" for end in SAMPLE[1:])))
+    path = template.as_posix().removesuffix(SUFFIX)
+    return "{{source}}" in path or path.endswith(REPORTING)
 
 
 def _filled(text: str, given: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, select, text
 
 from strandline.model.base import RAW, STAGING
-from strandline.warehouse import ledger, lock, raw, state
+from strandline.warehouse import ledger, lock, managed, raw, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.lock import Holder
 
@@ -48,7 +48,7 @@ RIGHTS: Final = text("""
            coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS may_create,
            ARRAY(SELECT c.relname::text FROM pg_class c
             WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
-              AND c.relname NOT IN ('alembic_version', 'migration_step')
+              AND c.relname <> ALL(:of_migrations)
               AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
                        AND (name = :raw OR has_table_privilege(c.oid, 'UPDATE')
                                            AND has_table_privilege(c.oid, 'DELETE')))
@@ -136,6 +136,7 @@ def rights(database: Database, connection: Connection, *, is_migrated: bool) -> 
         "names": list(dict.fromkeys(schemas.values())),
         "raw": schemas[RAW],
         "corrected": list(raw.CORRECTED),
+        "of_migrations": list(managed.OF_MIGRATIONS),
     }
     for it in connection.execute(RIGHTS, asked):
         if is_migrated and not it.is_there:

@@ -171,6 +171,11 @@ def annotation(leaf: Leaf) -> str:
     return ANNOTATIONS.get(leaf.kind, "str")
 
 
+def told(leaf: Leaf) -> str:
+    """The same, with None where a record may lack it."""
+    return annotation(leaf) if leaf.is_required else f"{annotation(leaf)} | None"
+
+
 def using(leaf: Leaf) -> str:
     """What turns its values into the column's type, where that is another one."""
     annotated = annotation(leaf)

@@ -46,14 +46,13 @@ def _chosen(stream: StreamDraft, contract: Contract) -> list[Leaf]:
 
 
 def _column(leaf: Leaf, entity: str, taken: set[str], *, scd: int) -> Column:
-    annotated, type_ = column.annotation(leaf), column.type_of(leaf)
+    type_ = column.type_of(leaf)
     name = column.called(leaf, entity, taken)
     arguments = [type_] if type_ else []
     arguments += [f"scd={scd}"] if scd != 1 else []
     arguments += ["pii=True"] if column.is_personal(leaf) else []
-    told = annotated if leaf.is_required else f"{annotated} | None"
-    lines = code.call(f"{name}: Mapped[{told}] = attribute(", arguments, indent=1)
-    return Column(name, lines, annotated, type_, leaf.path, column.using(leaf))
+    lines = code.call(f"{name}: Mapped[{column.told(leaf)}] = attribute(", arguments, indent=1)
+    return Column(name, lines, column.annotation(leaf), type_, leaf.path, column.using(leaf))
 
 
 def scd_of(leaf: Leaf) -> int:

@@ -17,6 +17,7 @@ from strandline.pipeline.draft.schema import Schemas
 from strandline.pipeline.draft.shape import Field, Shape
 from strandline.source.offer import attribute_name
 from strandline.source.profile import keys, naming, paging, place
+from strandline.source.profile.fetch import is_address
 from strandline.source.profile.finding import Finding
 from strandline.source.profile.paging import Answer, Paging
 from strandline.source.profile.place import Place
@@ -337,7 +338,7 @@ def _server(content: Mapping[str, Any], operation: Operation, *, where: str) -> 
         url = str(it.get("url") or "")
         for name, told in (it.get("variables") or {}).items():
             url = url.replace(f"{{{name}}}", str(told.get("default", "")))
-        if where.startswith(("http://", "https://")) and not content.get("host"):
+        if is_address(where) and not content.get("host"):
             is_host = bool(re.match(r"[\w.-]+:\d+(?:/|$)", url))
             url = urljoin(where, f"//{url}" if is_host else url or "/")
         if url.startswith("http"):

@@ -105,12 +105,8 @@ class FactDraft:
             self._unsure.append(f"that it happens at {chosen.source} is a guess{beside}")
         self._used.add(chosen.source)
         name = self._called(chosen)
-        self._add(name, "event_time", [], told=self._told(chosen), path=chosen.path)
+        self._add(name, "event_time", [], told=column.told(chosen), path=chosen.path)
         return self._columns[-1]
-
-    def _told(self, leaf: Leaf) -> str:
-        annotated = column.annotation(leaf)
-        return annotated if leaf.is_required else f"{annotated} | None"
 
     def _reference(self, it: Pointing, moment: Column | None) -> None:
         if it.finding.rank:
@@ -130,7 +126,7 @@ class FactDraft:
             is_kept = role.time_rank(it, self._entity) not in (1, 4)
             if it.source not in self._used and is_kept:
                 self._used.add(it.source)
-                self._add(self._called(it), "degenerate", [], told=self._told(it), path=it.path)
+                self._add(self._called(it), "degenerate", [], told=column.told(it), path=it.path)
                 self._date_key(self._columns[-1].name)
         if moment is not None:
             self._date_key(moment.name)
@@ -176,7 +172,7 @@ class FactDraft:
 
     def _value(self, leaf: Leaf, function: str, arguments: list[str], type_: str) -> None:
         """A column with what the field says."""
-        told, using = self._told(leaf), column.using(leaf)
+        told, using = column.told(leaf), column.using(leaf)
         self._add(
             self._called(leaf), function, arguments, told=told, type_=type_, path=leaf.path, using=using
         )

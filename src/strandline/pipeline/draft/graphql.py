@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from strandline.pipeline.draft.draft import StreamDraft
@@ -30,35 +30,24 @@ def note(made: StreamDraft, found: Profile) -> bool:
 
 def _query(made: StreamDraft, way: Sequence[str]) -> Iterator[str]:
     """`data.orders.edges[].node` and what is in a node, as a query that asks for it."""
-    outer, connection = way[1 : way.index(_list_of(way)) - 1], way[way.index(_list_of(way)) - 1]
-    yield f"query {class_name(made.name)}($after: String) {{"
-    depth = 1
-    for it in outer:
-        yield f"{INDENT * depth}{it} {{"
-        depth += 1
-    yield f"{INDENT * depth}{connection}(first: {SIZE}, after: $after) {{"
-    inner = depth + 1
-    for it in way[way.index(_list_of(way)) :]:
-        yield f"{INDENT * inner}{it} {{"
-        inner += 1
-    yield from _fields(made.shape, inner)
-    for level in range(inner - 1, depth, -1):
-        yield f"{INDENT * level}}}"
-    yield f"{INDENT * (depth + 1)}pageInfo {{ hasNextPage endCursor }}"
-    for level in range(depth, -1, -1):
-        yield f"{INDENT * level}}}"
+    listed = way.index("edges" if "edges" in way else way[-1])
+    outer, connection, inner = way[1 : listed - 1], way[listed - 1], way[listed:]
+    body = [*_within(inner, _fields(made.shape)), "pageInfo { hasNextPage endCursor }"]
+    asked = [f"query {class_name(made.name)}($after: String)", *outer]
+    return _within([*asked, f"{connection}(first: {SIZE}, after: $after)"], body)
 
 
-def _list_of(way: Sequence[str]) -> str:
-    return "edges" if "edges" in way else way[-1]
+def _within(heads: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
+    """The lines in braces behind the last of the heads, which is within the one before it, and so on."""
+    for head in reversed(heads):
+        lines = [f"{head} {{", *(f"{INDENT}{it}" for it in lines), "}"]
+    yield from lines
 
 
-def _fields(shape: Shape, depth: int) -> Iterator[str]:
+def _fields(shape: Shape) -> Iterator[str]:
     for name, it in shape.fields.items():
         inner = it.shape.items if it.shape.kind == "list" and it.shape.items else it.shape
         if inner.kind == "object" and inner.fields:
-            yield f"{INDENT * depth}{name} {{"
-            yield from _fields(inner, depth + 1)
-            yield f"{INDENT * depth}}}"
+            yield from _within([name], _fields(inner))
         elif inner.kind != "object":
-            yield f"{INDENT * depth}{name}"
+            yield name

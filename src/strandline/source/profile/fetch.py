@@ -15,6 +15,11 @@ TIMEOUT_SECONDS: Final = 30.0
 MOST_REDIRECTS: Final = 5
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an address, and no file."""
+    return text.startswith(("http://", "https://"))
+
+
 def read_url(url: str, *, headers: Mapping[str, str], timeout: float = TIMEOUT_SECONDS) -> Received:
     """What the address answers. Raises SourceUnavailable where nobody does."""
     guard_httpx_log()

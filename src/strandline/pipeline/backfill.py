@@ -19,6 +19,7 @@ from strandline.pipeline.opening import open_sources
 from strandline.pipeline.report import Progress, RunReport, Silence
 from strandline.pipeline.run import Run
 from strandline.pipeline.team import staff_for
+from strandline.pipeline.turns import short_turns
 from strandline.pipeline.window import Backfill, Step
 from strandline.source.cursor import CursorValue
 from strandline.source.stream import Source, Stream
@@ -54,7 +55,12 @@ def backfill(
     _check(stream, since, until, step)
     _check_width(stream, step, width)
     pipeline = next(each for each in every if any(it.stream.qualified_name == name for it in each.readings))
-    with watching(pipeline.name, pipeline.hooks) as watch, ExitStack() as opened, collecting_by_hand():
+    with (
+        watching(pipeline.name, pipeline.hooks) as watch,
+        ExitStack() as opened,
+        collecting_by_hand(),
+        short_turns(),
+    ):
         ready = open_sources([stream.source], sources or {}, opened, database=database)
         connection = opened.enter_context(database.connect())
         one_run = Run(pipeline, database, connection, progress or Silence())

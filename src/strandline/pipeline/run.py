@@ -44,6 +44,7 @@ from strandline.pipeline.report import (
 from strandline.pipeline.sweep import Sweep
 from strandline.pipeline.target import Target, target_of
 from strandline.pipeline.team import ALONE, staff_for
+from strandline.pipeline.turns import short_turns
 from strandline.pipeline.window import Backfill
 from strandline.source.stream import Source
 from strandline.warehouse import dialect, expectation, ledger, lock, mark, schema, state
@@ -73,7 +74,12 @@ def run(
     Errors of one stream are in its report; what concerns the whole run is raised.
     """
     confirmed = checked(pipeline, confirm_deletes)
-    with watching(pipeline.name, pipeline.hooks) as watch, ExitStack() as opened, collecting_by_hand():
+    with (
+        watching(pipeline.name, pipeline.hooks) as watch,
+        ExitStack() as opened,
+        collecting_by_hand(),
+        short_turns(),
+    ):
         # First: what is not set is told before the database is asked for anything, and leaves no failed run.
         ready = open_sources(pipeline.sources, sources or {}, opened, database=database)
         connection = opened.enter_context(database.connect())

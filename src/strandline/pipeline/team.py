@@ -68,6 +68,11 @@ def staff_for(workers: int | None, sources: Iterable[type[Source]]) -> Staff:
     return Staff(workers, 0, tuple(sources))
 
 
+def is_worthwhile(worked: float, *, of: float, after: float = WORTHWHILE) -> bool:
+    """Whether somebody needs help who has spent so many seconds on records, of so many that have passed."""
+    return worked >= max(after, BUSY * of) if after else True
+
+
 class Team:
     """Takes the pages of one stream in, one after the other, whoever takes them apart."""
 
@@ -149,12 +154,10 @@ class Team:
         self._worked += thread_time() - began
 
     def _hire_if_worthwhile(self) -> None:
-        if self._crew is None and self._staff.workers and self._is_worthwhile():
+        if self._crew is not None or not self._staff.workers:
+            return
+        if is_worthwhile(self._worked, of=perf_counter() - self._began, after=self._staff.after):
             self._hire()
-
-    def _is_worthwhile(self) -> bool:
-        after, passed = self._staff.after, perf_counter() - self._began
-        return not after or self._worked >= max(after, BUSY * passed)
 
     def _hire(self) -> None:
         job = Job(

@@ -77,6 +77,7 @@ def test_a_started_server_has_the_database_and_listens_on_no_tcp_port(fresh: Pat
     assert query(server, "SHOW listen_addresses") == ""
     assert query(server, "SHOW timezone") == "UTC"
     assert query(server, "SHOW wal_compression") == "off"
+    assert query(server, "SHOW random_page_cost") == "1.1"
     assert query(server, "SHOW server_encoding") == "UTF8"
     assert query(server, "SELECT upper('äé')") == "ÄÉ"
     assert server.url.startswith("postgresql+psycopg://strandline@/strandline?host=")

@@ -45,6 +45,7 @@ def test_a_server_that_is_well_has_no_finding_but_what_it_is(warehouse: Database
     with warehouse.begin() as connection:
         found = [
             *health.server(connection),
+            *health.speed(connection),
             *health.rights(warehouse, connection, is_migrated=False),
             health.clock(connection),
             health.connections(connection),
@@ -78,6 +79,25 @@ def test_what_a_server_cannot_do_is_told(
     assert [it.severity for it in found] == ["ok", severity]
     assert told in found[1].message
     assert found[1].remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told", "typed"),
+    [
+        ("wal_compression", "pglz", "it compresses its log with pglz", "SET wal_compression = off;"),
+        ("wal_compression", "on", "it compresses its log with pglz", "SET wal_compression = off;"),
+        ("random_page_cost", "4", "it expects a disk that turns", "SET random_page_cost = 1.1;"),
+    ],
+)
+def test_a_setting_that_makes_merges_slow_is_told_with_a_better_one(
+    warehouse: Database, name: str, value: str, told: str, typed: str
+) -> None:
+    with odd(warehouse, SETTING.format(name=name, value=value)) as connection:
+        (found,) = health.speed(connection)
+
+    assert (found.check, found.severity) == ("server", "info")
+    assert told in found.message
+    assert typed in (found.remedy or "")
 
 
 @pytest.mark.parametrize(

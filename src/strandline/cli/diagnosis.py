@@ -83,6 +83,7 @@ def _database(database: Database, found: Found) -> Iterator[Finding]:
             return
         with connection.begin():
             yield from health.server(connection)
+            yield from health.speed(connection)
         with connection.begin():
             yield from health.rights(database, connection, is_migrated=database.migrations is not None)
         with connection.begin():

@@ -45,6 +45,7 @@ def _measure(ground: Ground, *, sizes: tuple[int, int], rounds: int) -> tuple[li
     for _ in range(rounds):
         for records in sizes:
             trials += map(_tell, turn(ground, records))
+        ground.settle()
         idle = (trial.measure(it, ground, records=sizes[1], new=False) for it in ("bare", "strandline"))
         no_op += map(_tell, idle)
     ground.drop()

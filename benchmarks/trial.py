@@ -59,6 +59,12 @@ class Ground:
             connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(self._name))
             connection.execute("CHECKPOINT")
 
+    def settle(self) -> None:
+        """Have done at once what the server would do behind the next trial's back, after a large load."""
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+
     def drop(self) -> None:
         """Remove the database."""
         with psycopg.connect(self.server, autocommit=True) as connection:

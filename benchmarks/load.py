@@ -23,6 +23,9 @@ from strandline.warehouse import embedded
 
 CONTESTANTS = ("handwritten", "strandline")
 
+IDLE = 3
+"""So many runs with nothing new in each round: the first waits for a disk that has a load to write yet."""
+
 
 @dataclass(frozen=True)
 class Loads:
@@ -46,8 +49,8 @@ def _measure(ground: Ground, *, sizes: tuple[int, int], rounds: int) -> tuple[li
         for records in sizes:
             trials += map(_tell, turn(ground, records))
         ground.settle()
-        idle = (trial.measure(it, ground, records=sizes[1], new=False) for it in ("bare", "strandline"))
-        no_op += map(_tell, idle)
+        idle = ("bare", "strandline") * IDLE
+        no_op += [_tell(trial.measure(it, ground, records=sizes[1], new=False)) for it in idle]
     ground.drop()
     return trials, no_op
 

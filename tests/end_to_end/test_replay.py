@@ -98,8 +98,9 @@ import signal
 from itertools import count
 
 from strandline.pipeline.load import Load
+from strandline.pipeline.resumption import Resumption
 
-Load.chunk_records = 10
+Load.chunk_records, Resumption.chunks_at_once = 10, 1
 made = count(1)
 
 

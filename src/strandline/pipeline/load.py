@@ -44,7 +44,7 @@ from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
 from strandline.source.tombstone import Described
-from strandline.warehouse import quarantine, raw, release, staging, state
+from strandline.warehouse import fetch, quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.packed import Packed, append, raw_ids
 from strandline.warehouse.quarantine import Reject
@@ -195,11 +195,9 @@ class Load:
 
     def stage_entries(self, target: Target, entries: Select[Any]) -> Iterator[list[Reject]]:
         """Stage the entries, batch by batch; what of each is refused, for the caller to keep."""
-        options = {"yield_per": raw.BATCH}
         self._novelty.has_repeats = True  # of whom they are may be staged already
-        with self.connection.execute(entries, execution_options=options) as found:
-            for batch in found.partitions():
-                self._team.take_again(batch, target)
+        with closing(fetch.batches(self.connection, entries, size=raw.BATCH)) as batches:
+            for batch in self._team.take_again(batches, target):
                 self.taken_again += len(batch)
                 self.taken_up_to = batch[-1].raw_id
                 rejects = self._intake.empty().rejects

@@ -1,4 +1,4 @@
-"""A replay's stage, filled in chunks that are each one transaction, so that the next replay goes on from it.
+"""A replay's stage, filled a few chunks in a transaction, so that the next replay goes on from it.
 
 Only rows are made here, which is what takes the time. Whatever readers can see is the merge's.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Select
 
@@ -55,6 +55,9 @@ def staged(load: Load, target: Target, *, is_fresh: bool) -> Iterator[None]:
 
 class Resumption:
     """One target that is being staged for a replay."""
+
+    chunks_at_once: ClassVar[int] = 5
+    """So many are staged in a transaction: at the end of each the workers have nothing to do."""
 
     def __init__(self, load: Load, target: Target) -> None:
         assert load.replayed is not None
@@ -114,26 +117,27 @@ class Resumption:
         return replay.entries(self._log, self.scope, up_to=up_to)
 
     def _stage(self, entries: Select[Any], *, after: int, up_to: int, moves: bool) -> None:
-        """Stage these entries, a chunk in a transaction."""
+        """Stage these entries, a few chunks in a transaction."""
         load, connection, place = self.load, self.connection, self.place
         while after < up_to:
             with connection.begin():
                 if not self.scope.is_whole:
                     replay.choose(connection, self._log, self.scope)
-                after = self._stage_chunk(entries, after=after, up_to=up_to)
+                after = self._stage_some(entries, after=after, up_to=up_to)
                 if moves:
                     place.move(connection, made_by=self._imprint, raw_id=after, run_id=load.run_id)
             load.figures.replayed = load.figures.resumed + load.taken_again
             load.report(load.figures)
 
-    def _stage_chunk(self, entries: Select[Any], *, after: int, up_to: int) -> int:
+    def _stage_some(self, entries: Select[Any], *, after: int, up_to: int) -> int:
         """Stage the next of these entries; up to which all are staged then."""
         load, before = self.load, self.load.taken_again
-        chunk = entries.where(self._log.raw.c.raw_id > after).limit(load.chunk_records)
-        for rejects in load.stage_entries(self.target, chunk):
+        most = self.chunks_at_once * load.chunk_records
+        some = entries.where(self._log.raw.c.raw_id > after).limit(most)
+        for rejects in load.stage_entries(self.target, some):
             own = [restage.of_target(load, self.target, it) for it in rejects]
             self.place.refuse(self.connection, own)
-        return load.taken_up_to if load.taken_again - before == load.chunk_records else up_to
+        return load.taken_up_to if load.taken_again - before == most else up_to
 
     def _empty(self) -> None:
         for table in (self.place.staged, self.place.refused):

@@ -107,24 +107,53 @@ class Team:
         self._intake.next_raw_id += len(page.records)
         yield from self._add(self._crew.done())
 
-    def take_again(self, entries: Sequence[Any], target: Target) -> None:
-        """Take entries of the raw log, as `Entry` has them, in for one of the targets. Raises WorkerDied."""
-        self._hire_if_worthwhile()
-        if self._crew is None:
-            with self._working():
-                for entry in entries:
-                    self._intake.take_again(entry, [target])
-            return
+    def take_again(self, batches: Iterable[Sequence[Any]], target: Target) -> Iterator[Sequence[Any]]:
+        """Take entries of the raw log, as `Entry` has them, in for one of the targets; yields each batch when
+        all of it is in the intake. While it is stored the workers have their share of the next. Raises
+        WorkerDied.
+        """
         place = next(place for place, it in enumerate(self._intake.targets) if it is target)
+        ready: Sequence[Any] | None = None
+        for batch in batches:
+            self._hire_if_worthwhile()
+            if self._crew is None:
+                self._take_alone(batch, target)
+                yield batch
+                continue
+            left = self._give_share(self._crew, batch, place)
+            if ready is not None:
+                yield ready
+            self._share_rest(self._crew, left)
+            ready = batch
+        if ready is not None:
+            yield ready
+
+    def _take_alone(self, batch: Sequence[Any], target: Target) -> None:
+        with self._working():
+            for entry in batch:
+                self._intake.take_again(entry, [target])
+
+    def _give_share(self, crew: Crew, batch: Sequence[Any], place: int) -> list[Again]:
+        """Give the workers what they can do while the batch before is stored; what is left of it."""
         size = self.slice_entries
-        slices = [entries[first : first + size] for first in range(0, len(entries), size)]
-        # All wait for the last of them, so each gets its share at once; a worker, who packs, takes longer.
-        share = round(len(slices) / (self._hired + 1.5))
-        for number, few in enumerate(slices):
-            ahead = share if number < share * self._hired else 0
-            self._crew.give(Again([tuple(it) for it in few], place), ahead=ahead)
-            self._add_again(self._crew.done())
-        self._add_again(self._crew.rest())
+        slices = [
+            Again([tuple(it) for it in batch[first : first + size]], place)
+            for first in range(0, len(batch), size)
+        ]
+        each = len(slices) // (self._hired + 1)
+        share = each * self._hired
+        for few in slices[:share]:
+            crew.give(few, ahead=each)
+        return slices[share:]
+
+    def _share_rest(self, crew: Crew, left: Sequence[Again]) -> None:
+        """Take what is left, or have it taken by whoever has nothing to do any more; then all is in the
+        intake.
+        """
+        for few in left:
+            crew.give(few, ahead=1)
+        for _, part in crew.rest():
+            self._intake.add_again(part)
 
     def finish(self) -> Iterator[None]:
         """Take in what is still with the crew; yields as `take` does."""
@@ -142,10 +171,6 @@ class Team:
             assert isinstance(order, Order)
             self._intake.add(order.page, order.number, part)
             yield
-
-    def _add_again(self, parts: Iterable[tuple[Order | Again, Part]]) -> None:
-        for _, part in parts:
-            self._intake.add_again(part)
 
     @contextmanager
     def _working(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ import linecache
 import sys
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from threading import Lock
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
@@ -24,14 +25,18 @@ from strandline.model.conversion import Conversion
 
 
 def _once(work: Callable[[type[Any]], str]) -> Callable[[type[Any]], str]:
-    """The same, done once for each class, as long as there is the class."""
+    """The same, done once for each class, as long as there is the class, and in one thread at a time: CPython
+    3.11 counts how deep the parsers of all threads are together, and fails where another one is at work.
+    """
     known = WeakKeyDictionary[type[Any], str]()
+    at_work = Lock()
 
     @wraps(work)
     def look(cls: type[Any]) -> str:
-        if cls not in known:
-            known[cls] = work(cls)
-        return known[cls]
+        with at_work:
+            if cls not in known:
+                known[cls] = work(cls)
+            return known[cls]
 
     return look
 

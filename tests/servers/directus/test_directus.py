@@ -118,12 +118,11 @@ class Directus(HttpSource):
     @stream(Id, key="id")
     def client_ids(self) -> Pages:
         """All that there are, page by page until nobody can have been missed."""
-        numbered = Settled(PageNumber(size=-1, size_param="limit"), key="id")
         return self.pages(
             "/items/clients",
-            params={"fields": "id", "sort": "id"},
+            params={"fields": "id", "sort": "id", "limit": -1},  # which is all of them here
             records="data",
-            paginator=numbered,
+            paginator=Settled(PageNumber(), key="id"),
         )
 
     @stream(Id, key="id")

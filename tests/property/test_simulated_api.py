@@ -40,3 +40,18 @@ def test_nothing_is_lost_to_an_odd_api(postgres_server: URL, empty: str, dice: R
             Scenario(database, api, seed=seed).play()
         finally:
             database.close()
+
+
+def test_who_is_deleted_twice_at_one_time_is_gone_or_there(postgres_server: URL, empty: str) -> None:
+    """Seed 20330221: a clock of minutes, in one of which a thing was deleted, made again and to be deleted
+    again. Both tombstones would be the same bytes, and are told once.
+    """
+    with (
+        postgres.copy(postgres_server, empty) as url,
+        Simulator(quirks_of(Random("quirks 20330221")), seed=20330221) as api,
+    ):
+        database = Database(url)
+        try:
+            Scenario(database, api, seed=20330221).play()
+        finally:
+            database.close()

@@ -71,6 +71,8 @@ class Simulator(ScriptedApi):
         self._dice = Random(seed)
         self._things: dict[str, Thing] = {}
         self._deleted: dict[str, datetime] = {}
+        self._last_deleted: dict[str, datetime] = {}
+        """Of those that have come back, too."""
         self._meanwhile: list[Callable[[], None]] = []
         self._walk = seed
         self._last_stamp = _BEGINNING
@@ -110,15 +112,18 @@ class Simulator(ScriptedApi):
             self._things[key] = Thing(key, fields, stamp)
 
     def delete(self, key: str) -> None:
-        """Delete the thing, in the way that this API has."""
+        """Delete the thing, in the way that this API has. One that has come back stays within the time of its
+        last deletion: the tombstone would be that one again, and nobody could tell.
+        """
         with self._changing:
             thing = self._things.get(key)
             if thing is None or thing.is_deleted or self.quirks.deleting == "never":
                 return
+            stamp = self._stamp(key)
             if self.quirks.deleting == "flag":
-                self._things[key] = replace(thing, is_deleted=True, updated=self._stamp(key))
-            else:
-                self._deleted[key] = self._stamp(key)
+                self._things[key] = replace(thing, is_deleted=True, updated=stamp)
+            elif stamp != self._last_deleted.get(key):
+                self._deleted[key] = self._last_deleted[key] = stamp
                 del self._things[key]
 
     def clear(self) -> None:

@@ -288,6 +288,16 @@ class Scenario:
         assert have == there, {key: both for key, both in differ.items() if both[0] != both[1]}
 
 
+def play(server: URL, empty: str, quirks: Quirks, *, seed: int) -> None:
+    """A scenario of its own, from the first run to the last, in a copy of the database that is `prepared`."""
+    with postgres.copy(server, empty) as url, Simulator(quirks, seed=seed) as api:
+        database = Database(url)
+        try:
+            Scenario(database, api, seed=seed).play()
+        finally:
+            database.close()
+
+
 def quirks_of(dice: Random) -> Quirks:
     """Quirks at random that the source above can live with."""
     quirks = draw(dice)

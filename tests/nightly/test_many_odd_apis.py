@@ -11,11 +11,7 @@ from random import Random
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import URL
-from tests.simulated import Scenario, prepared, quirks_of
-
-from strandline.testing import postgres
-from strandline.testing.simulator import Simulator
-from strandline.warehouse.database import Database
+from tests.simulated import play, prepared, quirks_of
 
 pytestmark = pytest.mark.nightly
 
@@ -35,12 +31,8 @@ def empty(postgres_server: URL) -> Iterator[str]:
 def test_nothing_is_lost_to_odd_apis(postgres_server: URL, empty: str, first: int) -> None:
     for seed in range(first, min(first + TOGETHER, FIRST + SCENARIOS)):
         quirks = quirks_of(Random(f"quirks {seed}"))
-        with postgres.copy(postgres_server, empty) as url, Simulator(quirks, seed=seed) as api:
-            database = Database(url)
-            try:
-                Scenario(database, api, seed=seed).play()
-            except AssertionError as error:
-                error.add_note(f"seed {seed}: {quirks}")
-                raise
-            finally:
-                database.close()
+        try:
+            play(postgres_server, empty, quirks, seed=seed)
+        except AssertionError as error:
+            error.add_note(f"seed {seed}: {quirks}")
+            raise

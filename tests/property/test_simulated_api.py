@@ -12,11 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import URL
 from tests.effort import cases
-from tests.simulated import Scenario, prepared, quirks_of
-
-from strandline.testing import postgres
-from strandline.testing.simulator import Simulator
-from strandline.warehouse.database import Database
+from tests.simulated import play, prepared, quirks_of
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +27,11 @@ def empty(postgres_server: URL) -> Iterator[str]:
 @cases(12)
 def test_nothing_is_lost_to_an_odd_api(postgres_server: URL, empty: str, dice: Random, seed: int) -> None:
     """After every run all that the API has is kept or asked for next; in the end we have it."""
-    with (
-        postgres.copy(postgres_server, empty) as url,
-        Simulator(quirks_of(dice), seed=seed) as api,
-    ):
-        database = Database(url)
-        try:
-            Scenario(database, api, seed=seed).play()
-        finally:
-            database.close()
+    play(postgres_server, empty, quirks_of(dice), seed=seed)
 
 
 def test_who_is_deleted_twice_at_one_time_is_gone_or_there(postgres_server: URL, empty: str) -> None:
     """Seed 20330221: a clock of minutes, in one of which a thing was deleted, made again and to be deleted
     again. Both tombstones would be the same bytes, and are told once.
     """
-    with (
-        postgres.copy(postgres_server, empty) as url,
-        Simulator(quirks_of(Random("quirks 20330221")), seed=20330221) as api,
-    ):
-        database = Database(url)
-        try:
-            Scenario(database, api, seed=20330221).play()
-        finally:
-            database.close()
+    play(postgres_server, empty, quirks_of(Random("quirks 20330221")), seed=20330221)

@@ -37,6 +37,7 @@ NEVER_WITHOUT_NEWS = {
     "strandline.model.time_of_day",
     "strandline.pipeline.erasure",
     "strandline.pipeline.merge",
+    "strandline.pipeline.program",
     "strandline.pipeline.pruning",
     "strandline.pipeline.replay",
     "strandline.sample",
@@ -46,6 +47,9 @@ NEVER_WITHOUT_NEWS = {
     "strandline.source.graphql",
     "strandline.source.http",
     "strandline.source.oauth1",
+    "strandline.source.offer",
+    "strandline.source.process",
+    "strandline.source.program",
     "strandline.source.sql",
     "strandline.warehouse.cluster",
     "strandline.warehouse.fact",
@@ -56,6 +60,26 @@ NEVER_WITHOUT_NEWS = {
     "unittest",
     "yaml",
 }
+
+NEVER_FOR_A_WORKER = {
+    "httpx",
+    "strandline.pipeline.inspection",
+    "strandline.pipeline.load",
+    "strandline.pipeline.running",
+    "strandline.source.client",
+    "strandline.warehouse.ledger",
+    "strandline.warehouse.schema",
+    "typer",
+}
+
+DATACLASSES = """
+import sys
+import strandline.pipeline.running, strandline.source.http
+modules = [vars(it) for name, it in sys.modules.items() if name.startswith("strandline.")]
+classes = {it for names in modules for it in names.values() if isinstance(it, type)}
+made = [it for it in classes if "__dataclass_params__" in vars(it)]
+print(*(it.__name__ for it in made if it.__module__.startswith("strandline.")))
+"""
 
 
 def loaded(outcome: Outcome) -> set[str]:
@@ -110,3 +134,20 @@ def test_a_run_with_nothing_new_loads_nothing_that_merges_or_draws(tmp_path: Pat
 
     assert "strandline.pipeline.load" in loaded(again)
     assert not loaded(again) & NEVER_WITHOUT_NEWS
+
+
+def test_a_worker_loads_nothing_that_reads_merges_or_draws(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-c", "from strandline.pipeline.worker import work"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    names = loaded(Outcome(done.returncode, done.stdout, done.stderr))
+    assert "strandline.pipeline.desk" in names
+    assert not names & NEVER_FOR_A_WORKER
+
+
+def test_what_a_run_loads_has_few_dataclasses(tmp_path: Path) -> None:
+    """Each takes half a millisecond to make, for Python compiles its methods; a Struct takes a fortieth of
+    that. Those that are left are made by users, or told as dicts.
+    """
+    command = [sys.executable, "-c", DATACLASSES]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(done.stdout.split()) <= 50, done.stdout

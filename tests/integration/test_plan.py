@@ -21,7 +21,7 @@ from strandline.pipeline.opening import open_sources
 from strandline.pipeline.plan.outlook import Outlook
 from strandline.pipeline.plan.plan import plan
 from strandline.pipeline.report import Silence
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.source import Source
 from strandline.warehouse import lock
 from strandline.warehouse.database import Database

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import AwareDatetime
 from sqlalchemy import String, make_url
 from sqlalchemy.orm import Mapped

@@ -110,7 +110,7 @@ def run(
     progress: Any,
 ) -> Any:
     """Run the pipeline; its report."""
-    from strandline.pipeline.run import run as run_pipeline
+    from strandline.pipeline.running import run as run_pipeline
 
     with warehouse(settings) as database:
         return run_pipeline(

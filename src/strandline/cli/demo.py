@@ -20,7 +20,7 @@ from strandline.cli import commands, output, paper
 from strandline.errors import DeclarationError
 from strandline.pipeline import discovery
 from strandline.pipeline.report import Progress, RunReport
-from strandline.pipeline.run import run
+from strandline.pipeline.running import run
 from strandline.sample import Changes, SampleServer
 from strandline.source.stream import Source
 from strandline.warehouse import embedded, ledger, reject

@@ -17,14 +17,14 @@ def discover(
     as_json: AsJson = False,
 ) -> None:
     """Ask a Singer tap or an Airbyte connector what it can read, and print contracts and methods for it."""
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     from strandline.cli import output
-    from strandline.pipeline import discovery
+    from strandline.pipeline import program
     from strandline.source import offer
 
     with importing(source.partition(":")[0]):
-        wanted = discovery.program(source, folder=Path.cwd())
+        wanted = program.find(source, folder=Path.cwd())
     with wanted() as asked:
         offered = asked.offered()
     known = {it.name: it for it in offered}

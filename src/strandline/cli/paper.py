@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 WIDTH: Final = 120
 """Of a file, which has none: enough for a table."""
@@ -19,8 +20,7 @@ BOLD: Final = ("[bold]", "[/bold]")
 GAP: Final = "  "
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table that is ready to be printed."""
 
     headings: Sequence[str]

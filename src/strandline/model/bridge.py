@@ -10,11 +10,11 @@ which is found by its `members`: a JSON object of weights by natural key, in one
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, ClassVar, Final
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -152,8 +152,7 @@ def rename(members: str, before: str, now: str) -> str:
     return _spell(_equal(sorted(renamed)) if is_equal else renamed)
 
 
-@dataclass(frozen=True)
-class _Member:
+class _Member(Struct, frozen=True):
     key: str
     weight: Decimal | None
 

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, Boolean, Column, Text
 from sqlalchemy.orm import MappedColumn, mapped_column
 from sqlalchemy.types import NullType
@@ -38,8 +38,7 @@ UNKNOWN_KEY: Final = -1
 NOT_APPLICABLE_KEY: Final = -2
 
 
-@dataclass(frozen=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """A describing column of a dimension; `scd` numbers what a change does to it, as Kimball's types do.
 
     0 keeps the first value, 1 overwrites it on every version, 2 opens a new version, 3 overwrites it and
@@ -56,67 +55,57 @@ class Attribute:
     """It holds a group of this bridge."""
 
 
-@dataclass(frozen=True)
-class Current:
+class Current(Struct, frozen=True):
     """Beside a column of type 6: the value that it has now, on every version."""
 
     of: str
 
 
-@dataclass(frozen=True)
-class Previous:
+class Previous(Struct, frozen=True):
     """Beside a column of type 3: the value that it had before its last change."""
 
     of: str
 
 
-@dataclass(frozen=True)
-class ChangedAt:
+class ChangedAt(Struct, frozen=True):
     """Beside a column of type 3: when its last change took effect."""
 
     of: str
 
 
-@dataclass(frozen=True)
-class Outrigger:
+class Outrigger(Struct, frozen=True):
     """Beside a column that names a member of another dimension: that member's durable key."""
 
     of: str
     dimension: type[Any]
 
 
-@dataclass(frozen=True)
-class CombinationKey:
+class CombinationKey(Struct, frozen=True):
     """On a dimension: the key of a combination, that a version has or the member now."""
 
     dimension: type[Any]
 
 
-@dataclass(frozen=True)
-class GroupKey:
+class GroupKey(Struct, frozen=True):
     """Beside a column that holds a group of members: the key of the group."""
 
     of: str
     bridge: type[Any]
 
 
-@dataclass(frozen=True)
-class Grain:
+class Grain(Struct, frozen=True):
     """One of the columns that together say what a single row of a fact is."""
 
 
-@dataclass(frozen=True)
-class Degenerate:
+class Degenerate(Struct, frozen=True):
     """A describing column of a fact that has no dimension of its own."""
 
 
-@dataclass(frozen=True)
-class EventTime:
+class EventTime(Struct, frozen=True):
     """When the fact happened."""
 
 
-@dataclass(frozen=True)
-class Measure:
+class Measure(Struct, frozen=True):
     """A number of a fact; `additive` says whether it may be summed over every dimension, or over all but
     time.
     """
@@ -124,15 +113,13 @@ class Measure:
     additive: Additive
 
 
-@dataclass(frozen=True)
-class Milestone:
+class Milestone(Struct, frozen=True):
     """A moment that a process passes, after another one."""
 
     after: str | None
 
 
-@dataclass(frozen=True)
-class Lag:
+class Lag(Struct, frozen=True):
     """The time from one milestone to another, in units of so many seconds."""
 
     start: str
@@ -140,23 +127,19 @@ class Lag:
     seconds: int
 
 
-@dataclass(frozen=True)
-class Period:
+class Period(Struct, frozen=True):
     """The period that a row of a periodic snapshot is of."""
 
 
-@dataclass(frozen=True)
-class Filled:
+class Filled(Struct, frozen=True):
     """Whether the row repeats the one before it."""
 
 
-@dataclass(frozen=True)
-class DeletedIn:
+class DeletedIn(Struct, frozen=True):
     """The period of the deletion that ends the row."""
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A key of a dimension on a fact: one role that the dimension plays."""
 
     dimension: type[Any]
@@ -175,8 +158,7 @@ class Reference:
         return "unknown" in (self.missing, self.gap)
 
 
-@dataclass(frozen=True)
-class DurableKey:
+class DurableKey(Struct, frozen=True):
     """Beside a reference of type 7: the durable key of the member whose version it points at."""
 
     of: str

@@ -11,12 +11,12 @@ rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
+from msgspec import Struct
 from pydantic import BaseModel
 from sqlalchemy import Column, Dialect, String
 from sqlalchemy.types import TypeDecorator
@@ -54,8 +54,7 @@ EXACT: Final = NaturalKeys()
 NO_SOURCES: Final[Mapping[str, NaturalKeys]] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Conversion:
+class Conversion(Struct, frozen=True):
     """What a mapper compiles to: the columns of a row in order, and the function that makes it."""
 
     mapper: type[Mapper[Any, Any]]

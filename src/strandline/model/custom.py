@@ -13,10 +13,10 @@ member show the same; a row of a fact has what the record carries that it was ma
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Float, Index, Numeric, Table, literal
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
@@ -33,8 +33,7 @@ CUSTOM_FIELDS: Final = "custom_fields"
 JSON_FIELDS: Final = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
-@dataclass(frozen=True)
-class Custom:
+class Custom(Struct, frozen=True):
     """What a column with custom fields means."""
 
 

@@ -8,10 +8,10 @@ is in `pipeline.reconciliation`. An expectation says nothing of how it is looked
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from msgspec import Struct
 from sqlalchemy import Column, ColumnElement, Date, DateTime
 from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -26,8 +26,7 @@ from strandline.model.path import nearest
 Model = type[Dimension] | type[Fact]
 
 
-@dataclass(frozen=True, eq=False)
-class Expectation:
+class Expectation(Struct, frozen=True, eq=False):
     """Something that is expected of the rows of a model."""
 
     columns: tuple[str, ...]
@@ -58,8 +57,7 @@ class Expectation:
                 )
 
 
-@dataclass(frozen=True, eq=False)
-class Unique(Expectation):
+class Unique(Expectation, frozen=True, eq=False):
     """No two rows have the same values."""
 
     kind = "unique"
@@ -70,8 +68,7 @@ class Unique(Expectation):
         return f"the same {' and '.join(self.columns)}"
 
 
-@dataclass(frozen=True, eq=False)
-class NotNull(Expectation):
+class NotNull(Expectation, frozen=True, eq=False):
     """No value is empty."""
 
     kind = "not_null"
@@ -82,8 +79,7 @@ class NotNull(Expectation):
         return f"no {' or no '.join(self.columns)}"
 
 
-@dataclass(frozen=True, eq=False)
-class Accepted(Expectation):
+class Accepted(Expectation, frozen=True, eq=False):
     """Every value is one of these, or empty."""
 
     values: tuple[Any, ...]
@@ -105,8 +101,7 @@ class Accepted(Expectation):
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Refers(Expectation):
+class Refers(Expectation, frozen=True, eq=False):
     """Every reference leads to a member whose record has come, but for this share of the rows."""
 
     share: float
@@ -135,8 +130,7 @@ class Refers(Expectation):
                 )
 
 
-@dataclass(frozen=True, eq=False)
-class Holds(Expectation):
+class Holds(Expectation, frozen=True, eq=False):
     """A condition of one's own is true of each row."""
 
     title: str
@@ -170,8 +164,7 @@ class Holds(Expectation):
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Fresh(Expectation):
+class Fresh(Expectation, frozen=True, eq=False):
     """The latest value is no older than this."""
 
     within: timedelta

@@ -1,9 +1,9 @@
 """Facts: one row an event at a declared grain, its numbers, and keys of the members that it concerns."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, ClassVar, Final
 
+from msgspec.structs import replace
 from sqlalchemy import Column, Index, Table
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 

@@ -10,8 +10,9 @@ class ShopOrderLine(Mapper[Order, FactOrderLine], each="lines"):
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
+
+from msgspec import Struct
 
 from strandline.natural_key import NaturalKeys
 
@@ -25,8 +26,7 @@ class Named(Protocol):
     natural_keys: ClassVar[NaturalKeys]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct, frozen=True):
     """A column filled from a path of the record, or of each of its lines."""
 
     path: str
@@ -38,13 +38,11 @@ class Field:
     is_line: bool = False
 
 
-@dataclass(frozen=True)
-class LineNumber:
+class LineNumber(Struct, frozen=True):
     """A column filled with the number of the line."""
 
 
-@dataclass(frozen=True)
-class Allocation:
+class Allocation(Struct, frozen=True):
     """A column filled with a line's part of an amount of the record."""
 
     amount: Field

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from pydantic import BaseModel
 from sqlalchemy import Column, Integer
 
@@ -18,8 +18,7 @@ TAKES_RECORD: Final = 2
 TAKES_LINE: Final = 3
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """How to get to the list in the record, and what is in it."""
 
     path: str

@@ -10,10 +10,10 @@ hierarchies of Kimball & Ross, The Data Warehouse Toolkit (3rd ed.), chapter 7.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table
 from sqlalchemy.orm import Mapped, mapped_column
 

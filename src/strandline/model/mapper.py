@@ -18,9 +18,9 @@ then take the line as well.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
+from msgspec import Struct
 from pydantic import BaseModel
 from sqlalchemy import Column
 
@@ -49,8 +49,7 @@ R = TypeVar("R", bound=BaseModel)
 M = TypeVar("M", bound=Dimension | Fact | Combination)
 
 
-@dataclass(frozen=True)
-class Combined:
+class Combined(Struct, frozen=True):
     """A reference to a combination, whose values another mapper takes from the same record."""
 
     mapper: type[Mapper[Any, Any]]
@@ -61,8 +60,7 @@ def combination(mapper: type[Mapper[Any, Any]], /) -> Any:
     return Combined(mapper)
 
 
-@dataclass(frozen=True)
-class Mapped:
+class Mapped(Struct, frozen=True):
     """How one column is filled: by steps from the record or its line, by a method of the mapper, by another
     mapper, by the line's number, or by its part of an amount.
     """

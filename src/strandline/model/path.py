@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from msgspec import Struct
 from pydantic import BaseModel
 from typing_extensions import TypeAliasType
 
 from strandline.errors import DeclarationError
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One name on the way: an attribute of a model, or a key of a mapping; `optional` when None can come of
     it.
     """

@@ -2,9 +2,6 @@
 
 from strandline import late
 
-# At once: a module of the same name would stand in the way of each.
-from strandline.pipeline.run import run as run
-
 HOMES = {
     "Certificate": "pipeline.certificate",
     "Deletes": "pipeline.deletion",
@@ -22,11 +19,12 @@ HOMES = {
     "refers": "model.expectation",
     "restore": "pipeline.restoration",
     "row_count": "pipeline.reconciliation",
+    "run": "pipeline.running",
     "total": "pipeline.reconciliation",
     "unique": "model.expectation",
 }
 
-__all__ = sorted([*HOMES, "run"])  # noqa: PLE0605
+__all__ = sorted(HOMES)  # noqa: PLE0605
 
 __getattr__ = late.finder(__name__, HOMES)
 

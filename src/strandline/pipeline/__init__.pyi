@@ -16,7 +16,7 @@ from strandline.pipeline.reconciliation import row_count as row_count
 from strandline.pipeline.reconciliation import total as total
 from strandline.pipeline.report import RunReport as RunReport
 from strandline.pipeline.restoration import restore as restore
-from strandline.pipeline.run import run as run
+from strandline.pipeline.running import run as run
 from strandline.pipeline.threshold import Rejects as Rejects
 from strandline.pipeline.webhook import Webhook as Webhook
 

@@ -17,7 +17,7 @@ from strandline.pipeline.definition import Pipeline
 from strandline.pipeline.notice import watching
 from strandline.pipeline.opening import open_sources
 from strandline.pipeline.report import Progress, RunReport, Silence
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.pipeline.team import staff_for
 from strandline.pipeline.turns import short_turns
 from strandline.pipeline.window import Backfill, Step

@@ -9,9 +9,9 @@ are read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import Connection, Table
 
 from strandline.errors import RecordRejected
@@ -63,13 +63,12 @@ class EntryMark(ReadMark):
         parent.note(self._connection, self._name, self._refused, **span, run_id=self._run_id)
 
 
-@dataclass
-class _Judged:
+class _Judged(Struct):
     """What their contract says of some parents, by the entries of their log."""
 
-    records: dict[int, Record] = field(default_factory=dict)
-    keys: dict[int, str] = field(default_factory=dict)
-    refused: dict[int, str] = field(default_factory=dict)
+    records: dict[int, Record] = {}
+    keys: dict[int, str] = {}
+    refused: dict[int, str] = {}
     """And why."""
 
 

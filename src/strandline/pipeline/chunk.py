@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct
 
 from strandline.source.census import Shape
 from strandline.source.cursor import CursorValue
@@ -17,17 +18,16 @@ MOST_HELD: Final = 4
 """So many times its size a chunk may have while it waits for a state."""
 
 
-@dataclass
-class Chunk:
+class Chunk(Struct):
     """What has been taken in since the last transaction; the rows for the targets are with them."""
 
-    entries: list[raw.Entry] | PackedEntries = field(default_factory=list)
+    entries: list[raw.Entry] | PackedEntries = []
     """Packed if others have taken all of them apart."""
-    rejects: list[Reject] = field(default_factory=list)
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    again: list[raw.Entry] = field(default_factory=list)
+    rejects: list[Reject] = []
+    requests: list[dict[str, Any]] = []
+    again: list[raw.Entry] = []
     """What the raw log held already."""
-    unknown: dict[Shape, list[int]] = field(default_factory=dict)
+    unknown: dict[Shape, list[int]] = {}
     """Which entries carry what besides their contract."""
     size: int = 0
     """Bytes of the pages."""
@@ -74,8 +74,7 @@ class Chunk:
             self.unpacked.extend(entries)
 
 
-@dataclass
-class Part:
+class Part(Struct):
     """What became of one page, wherever it was taken apart: what `Chunk` has of it."""
 
     entries: list[raw.Entry] | PackedEntries

@@ -19,11 +19,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader, RawIOBase
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Final, cast
+
+from msgspec import Struct
 
 from strandline.errors import WorkerDied
 from strandline.log import warn
@@ -183,8 +184,7 @@ class _Unfit(Exception):
     """The worker cannot do the job."""
 
 
-@dataclass
-class _Pending:
+class _Pending(Struct):
     """What was given away, and what is known of it."""
 
     order: Order | Again

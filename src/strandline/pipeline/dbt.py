@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from msgspec import Struct
+
 from strandline.errors import DeclarationError
 
 Command = Literal["build", "run", "test", "snapshot", "seed"]
 """What dbt is asked to do."""
 
 
-@dataclass(frozen=True)
-class Dbt:
+class Dbt(Struct, frozen=True):
     """dbt, as it follows a run."""
 
     select: tuple[str, ...]

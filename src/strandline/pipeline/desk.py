@@ -7,9 +7,10 @@ them in other processes; the load puts the parts together in the order of the pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from msgspec import Struct, structs
 from sqlalchemy import Dialect
 
 from strandline.pipeline.chunk import Chunk, Part
@@ -24,8 +25,7 @@ from strandline.warehouse.copy import REFUSED
 from strandline.warehouse.packed import Packed, Packer
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct, frozen=True):
     """A page to be taken apart, the `number`th of its stream; its first record gets the raw_id `first`."""
 
     page: Page
@@ -33,8 +33,7 @@ class Order:
     first: int
 
 
-@dataclass(frozen=True)
-class Again:
+class Again(Struct, frozen=True):
     """Entries of the raw log that are to be taken in again for one of the targets."""
 
     entries: Sequence[tuple[Any, ...]]
@@ -43,8 +42,7 @@ class Again:
     """Which of the targets, counted from 0."""
 
 
-@dataclass(frozen=True)
-class Packers:
+class Packers(Struct, frozen=True):
     """What packs the entries of a stream's raw log, and the rows of each of its targets."""
 
     log: Packer
@@ -103,4 +101,4 @@ def _packed(part: Part, packers: Packers) -> Part:
         packed = [it.pack(rows) for it, rows in zip(packers.staged, part.rows, strict=True)]
     except REFUSED:
         return part
-    return replace(part, entries=entries, rows=[()] * len(packed), packed=packed)
+    return structs.replace(part, entries=entries, rows=[()] * len(packed), packed=packed)

@@ -10,7 +10,6 @@ from types import ModuleType
 
 from strandline.errors import DeclarationError
 from strandline.pipeline.definition import Pipeline
-from strandline.source.program import ProgramSource
 
 
 def find(app: str, *, folder: Path) -> dict[str, Pipeline]:
@@ -40,24 +39,8 @@ def pick(found: Mapping[str, Pipeline], name: str, *, app: str) -> Pipeline:
     return found[name]
 
 
-def program(name: str, *, folder: Path) -> type[ProgramSource]:
-    """The source `module:Class` that a program reads. Raises DeclarationError where there is none."""
-    module, _, wanted = name.partition(":")
-    found = getattr(_imported(module, folder), wanted, None)
-    if not isinstance(found, type) or not issubclass(found, ProgramSource):
-        raise DeclarationError(
-            f"{name}: {module} has no SingerSource or AirbyteSource of that name",
-            hint="Name module and class, as in: strandline discover sources:Erp",
-        )
-    return found
-
-
-def _declared(module: str, folder: Path) -> list[Pipeline]:
-    imported = _imported(module, folder)
-    return list({id(it): it for it in vars(imported).values() if isinstance(it, Pipeline)}.values())
-
-
-def _imported(module: str, folder: Path) -> ModuleType:
+def imported(module: str, folder: Path) -> ModuleType:
+    """The module of the project in this folder. Raises DeclarationError where there is none."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     try:
@@ -69,3 +52,8 @@ def _imported(module: str, folder: Path) -> ModuleType:
             f"{folder}: there is no module {module!r}",
             hint="Run where it is, or name the module that declares the pipelines: --app project.pipelines.",
         ) from error
+
+
+def _declared(module: str, folder: Path) -> list[Pipeline]:
+    found = imported(module, folder)
+    return list({id(it): it for it in vars(found).values() if isinstance(it, Pipeline)}.values())

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
 
 from strandline.errors import DeclarationError, RecordRejected
 from strandline.model.conversion import FAILURES
@@ -58,8 +59,7 @@ def entry_of(entry: raw.Entry) -> Entry:
     return Entry(raw_id, source_id, payload, operation, effective_at, fetched_at)
 
 
-@dataclass(frozen=True)
-class Effaced:
+class Effaced(Struct, frozen=True):
     """What a record has become, and what it had said there."""
 
     payload: bytes

@@ -9,11 +9,12 @@ the source still sends of the key is not stored, or only what facts are made of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import MetaData, Table, select
 
 from strandline.errors import DeclarationError, UnknownKey
@@ -26,7 +27,7 @@ from strandline.pipeline.effacement import Effacer
 from strandline.pipeline.load import Load
 from strandline.pipeline.report import Progress, Silence, StreamReport, TargetReport
 from strandline.pipeline.retraction import Retraction, personal_values
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.pipeline.target import Target
 from strandline.source.stream import Stream
 from strandline.warehouse import (

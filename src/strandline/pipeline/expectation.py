@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
+
+from msgspec import Struct
 
 from strandline.errors import DeclarationError
 from strandline.model.expectation import Expectation, Model
@@ -18,8 +19,7 @@ Filled = Sequence[tuple[Model, type[Source]]]
 """The models that a pipeline fills, each with the source that it is filled from."""
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """An expectation of a model, and what follows when it is broken."""
 
     model: Model

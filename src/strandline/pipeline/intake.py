@@ -6,10 +6,10 @@ Nothing here touches the database. Records that fail are kept as entries as well
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from msgspec.structs import replace
 from pydantic import BaseModel
 from xxhash import xxh3_128_digest
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Column
 
 from strandline.model.bridge import Bridge
@@ -18,8 +18,7 @@ from strandline.pipeline.definition import Sync
 from strandline.source.stream import Stream
 
 
-@dataclass(frozen=True)
-class Mention:
+class Mention(Struct, frozen=True):
     """A column of a target in which a record names a member of a dimension."""
 
     target: str

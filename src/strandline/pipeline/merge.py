@@ -5,9 +5,9 @@ follow.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, and_, func, not_, select
 
 from strandline.model.dimension import Dimension

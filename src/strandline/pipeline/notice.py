@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar, overload
 
+from msgspec import Struct
+
 from strandline import log
 from strandline.errors import StrandlineError
 from strandline.pipeline.report import RunReport
@@ -19,8 +21,7 @@ FAILED = "failed"
 PARTIAL = "partial"
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """That a run has failed, or is partial."""
 
     pipeline: str
@@ -68,8 +69,7 @@ Hook = Callable[[Notice], object]
 H = TypeVar("H", bound=Hook)
 
 
-@dataclass(frozen=True)
-class Hooked:
+class Hooked(Struct, frozen=True):
     """A hook, and whether it wants to know of partial runs too."""
 
     hook: Hook

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from strandline.errors import OrderBroken, StrandlineError
@@ -28,8 +28,7 @@ IN_A_ROW: Final = 3
 """So many partitions that cannot be read, one after the other, are the source's fault."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """What is read at once: from where to where, under which mark, and for whom."""
 
     mark: ReadMark
@@ -40,19 +39,18 @@ class Part:
     """Of a backfill."""
 
 
-@dataclass
-class Parts:
+class Parts(Struct):
     """How one pass divides its stream."""
 
     connection: Connection
     stream: Stream
     run_id: int
     started: datetime
-    unread: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = {}
     """What could not be read, and why, while the rest was."""
     is_complete: bool = False
     """Whether what changes while it is read is to be read, too."""
-    walks: list[Walk] = field(default_factory=list)
+    walks: list[Walk] = []
     """Those of which the source has said how long they are."""
     _in_a_row: int = 0
     _has_read: bool = False

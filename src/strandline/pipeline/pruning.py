@@ -21,7 +21,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.path import nearest
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.report import Progress, Silence, StreamReport, exit_code
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.warehouse import archive, schema, staging
 from strandline.warehouse import prune as pruning
 from strandline.warehouse.database import Database

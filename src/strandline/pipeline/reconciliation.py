@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +15,7 @@ from strandline.source.reconciliation import Reconciliation
 from strandline.source.stream import Source
 
 
-@dataclass(frozen=True, eq=False)
-class Reconciled(Expectation):
+class Reconciled(Expectation, frozen=True, eq=False):
     """The rows that a source has brought are as many, or come to as much, as it says."""
 
     said: Any
@@ -55,13 +53,13 @@ class Reconciled(Expectation):
             _check_number(model, self.columns[0], where=where)
 
 
-class RowCount(Reconciled):
+class RowCount(Reconciled, frozen=True, eq=False):
     """As many rows as the source says."""
 
     kind = "row_count"
 
 
-class Total(Reconciled):
+class Total(Reconciled, frozen=True, eq=False):
     """The column comes to what the source says."""
 
     kind = "total"

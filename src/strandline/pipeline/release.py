@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from strandline.errors import DeclarationError, StillRefused, StrandlineError
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.pipeline.target import Target
 from strandline.warehouse import ledger, reject, state
 from strandline.warehouse.database import Database

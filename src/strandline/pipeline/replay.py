@@ -23,7 +23,7 @@ from strandline.pipeline.definition import Pipeline, Reading, Sync
 from strandline.pipeline.load import Load
 from strandline.pipeline.notice import watching
 from strandline.pipeline.report import Progress, RunReport, Silence, StreamReport, TargetReport
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.pipeline.target import Target
 from strandline.pipeline.team import staff_for
 from strandline.warehouse import ledger, lock, prune, raw, sample, touched

@@ -13,7 +13,7 @@ from strandline.pipeline import suppression
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.pruning import gather
 from strandline.pipeline.report import Progress, Silence, StreamReport, exit_code
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.warehouse import archive
 from strandline.warehouse import restore as restoring
 from strandline.warehouse.database import Database

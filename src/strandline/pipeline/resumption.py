@@ -15,7 +15,7 @@ from strandline.pipeline import restage
 from strandline.pipeline.definition import Sync
 from strandline.pipeline.imprint import imprint
 from strandline.pipeline.load import Load
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.pipeline.target import Target
 from strandline.warehouse import replay, schema, staging
 from strandline.warehouse.late import Log

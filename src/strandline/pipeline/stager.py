@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from strandline.pipeline.target import Target
@@ -20,8 +20,7 @@ Rows = list[tuple[Any, ...]]
 NONE: Final = Packed()
 
 
-@dataclass(frozen=True)
-class Stager:
+class Stager(Struct, frozen=True):
     """Copies rows for a target into its staging table; the caller owns the transaction."""
 
     database: Database

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Semaphore
 from time import perf_counter, thread_time
 from typing import Any, ClassVar, Final
+
+from msgspec import Struct
 
 from strandline.pipeline.chunk import Part
 from strandline.pipeline.crew import Crew, can_share, workers_here
@@ -34,8 +35,7 @@ BUSY: Final = 0.2
 """Of all the time it must have been so much: who waits for the source or the database needs no help."""
 
 
-@dataclass(frozen=True)
-class Staff:
+class Staff(Struct, frozen=True):
     """How many workers may help with one stream, and after how many seconds of work on records; after none,
     the first page waits for them. The `sources` are the pipeline's; streams that are read side by side share
     the `seats`.

@@ -9,10 +9,10 @@ marks stay where they are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from strandline.source.cursor import Cursor, CursorValue
@@ -31,8 +31,7 @@ OPEN: Final = ""
 """Until the moment at which it runs, as it is noted."""
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A piece of a backfill."""
 
     window: Window
@@ -41,8 +40,7 @@ class Piece:
     is_last: bool
 
 
-@dataclass
-class Backfill:
+class Backfill(Struct):
     """What is to be read of a stream: from `first` to `last`, or to the present, a `step` at a time; so many
     pieces are fetched at once, its `width`.
     """

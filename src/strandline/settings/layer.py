@@ -95,7 +95,7 @@ class Variables(NamedTuple):
 
     def layer(self, cls: type[BaseSettings], prefix: str) -> Layer:
         """What they say of this class's fields, which begin with the prefix."""
-        found = _Given(cls, prefix, self.values)()
+        found = _Given(cls, prefix, self.values)() if self.values else {}
 
         def name(path: Path) -> str:
             return self._name(cls, prefix, path)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 
 import httpx
+from msgspec import Struct
 from pydantic import SecretStr
 
 from strandline.errors import DeclarationError
@@ -18,8 +18,7 @@ from strandline.source.redaction import Redaction
 from strandline.source.vault import TokenVault
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """The source whose credentials they are."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -18,8 +17,7 @@ from strandline.source.selector import Selector
 from strandline.source.spool import Body
 
 
-@dataclass(frozen=True)
-class Reader:
+class Reader(msgspec.Struct, frozen=True):
     """(body, charset of the transport) → its records; raises lenient.Truncated or lenient.Unreadable."""
 
     read: Callable[[Body, str | None], Cut]

@@ -8,7 +8,6 @@ dots between names: one level deep for what the contract names, and at whatever 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, get_args
@@ -59,8 +58,7 @@ KINDS: Final[dict[type, str]] = {
 """What a value that JSON can say is called."""
 
 
-@dataclass
-class Tally:
+class Tally(msgspec.Struct):
     """What was counted of one field."""
 
     is_declared: bool
@@ -69,8 +67,8 @@ class Tally:
     """How many records were looked at."""
     filled: int = 0
     """In how many of them there was a value other than null."""
-    types: set[str] = field(default_factory=set)
-    examples: list[Any] = field(default_factory=list)
+    types: set[str] = set()
+    examples: list[Any] = []
     first_seen: datetime | None = None
     last_seen: datetime | None = None
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import httpx
+from msgspec import Struct
 
 from strandline.errors import MethodRefused, SourceError, UnexpectedResponse
 from strandline.source import address, quota, redaction, retry
@@ -44,8 +44,7 @@ _HINT_ELSEWHERE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched(Generic[T]):
+class Fetched(Struct, Generic[T], frozen=True):
     """A complete answer, its body already read."""
 
     content: T
@@ -61,8 +60,7 @@ class Fetched(Generic[T]):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked(Generic[T]):
+class _Asked(Struct, Generic[T], frozen=True):
     """What one call of `fetch` is about."""
 
     request: Request

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
+from msgspec import Struct
 from pydantic import AliasChoices, AliasPath, BaseModel
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType
@@ -27,8 +27,7 @@ DEEPEST: Final = 200
 """Levels of brackets; nobody reads further down."""
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A value that is no object and no list."""
 
     place: Place
@@ -42,11 +41,10 @@ class Leaf:
     """The contract names it."""
 
 
-@dataclass
-class Outline:
+class Outline(Struct):
     """What a contract, or a part of it, calls the values of an object."""
 
-    fields: dict[str, tuple[str, bool, Outline | None]] = field(default_factory=dict)
+    fields: dict[str, tuple[str, bool, Outline | None]] = {}
     """By the name in the payload: the field's own, whether it is personal, and what is in it."""
     others: Outline | None = None
     """What the values of a mapping are."""

@@ -10,9 +10,10 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
+
+from msgspec import Struct
 
 from strandline.errors import DeclarationError
 from strandline.source.contract import Record
@@ -30,8 +31,7 @@ DELETED: Final = ("_sdc_deleted_at", "_ab_cdc_deleted_at")
 """The fields in which taps and connectors say that a record is gone."""
 
 
-@dataclass(frozen=True)
-class Offered:
+class Offered(Struct, frozen=True):
     """A stream that a program can read."""
 
     name: str

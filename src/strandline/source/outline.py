@@ -9,7 +9,6 @@ read as it stands, and `shortcut` does what is left.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -65,15 +64,14 @@ DEFAULTS: Final[Mapping[Kind, tuple[type, ...]]] = {
 """The types of defaults, which nobody looks at again: those that are as what is read."""
 
 
-@dataclass
-class Outline:
+class Outline(msgspec.Struct):
     """A model whose fields msgspec may read."""
 
     model: type[BaseModel]
     where: tuple[str, ...] | None
     """The names on the way to it, as the source spells them; None within a list."""
-    fields: list[Outlined] = field(default_factory=list)
-    extras: list[str] = field(default_factory=list)
+    fields: list[Outlined] = []
+    extras: list[str] = []
     """What else was met there, and may be there again: an attribute for each, see `attribute`."""
 
     def attribute(self, number: int) -> str:
@@ -119,8 +117,7 @@ class Outline:
                 yield from it.inner.levels()
 
 
-@dataclass
-class Outlined:
+class Outlined(msgspec.Struct):
     """A field of it."""
 
     name: str

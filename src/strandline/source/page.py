@@ -63,8 +63,7 @@ Sift = Callable[[Sequence[bytes], int], Iterable[tuple[int, bytes]]]
 """(records, the number of the first) → those to go on with, each with its number"""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(msgspec.Struct, frozen=True):
     """A body cut up: its records, and what was wanted beside them (a path that is absent has no entry)."""
 
     records: list[bytes]

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
+
+from msgspec import Struct
 
 EPOCH_SECONDS: Final = 10**9
 """From here on a number is a moment and no length of time; from a thousand times that on, in milliseconds."""
@@ -26,8 +27,7 @@ _PAIR: Final = re.compile(r"\s*([a-z]+)\s*=\s*\"?(\d+)\"?\s*", re.IGNORECASE)
 _NAMES: Final = {"r": "remaining", "t": "reset", "q": "limit"}
 
 
-@dataclass(frozen=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """How many requests are left, of how many, and in how many seconds there are more."""
 
     remaining: int

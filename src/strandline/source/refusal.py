@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Literal
 
+from msgspec import Struct
+
 from strandline.source import lenient
 from strandline.source.page import BOM, Path, keys
 
@@ -122,14 +124,13 @@ class Refusal(lenient.Unreadable):
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-@dataclass(frozen=True)
-class Refusing:
+class Refusing(Struct, frozen=True):
     """Looks for errors in bodies, and raises Refusal."""
 
     declared: ErrorInBody
     says: str = "it is an error"
     hint: str | None = None
-    wait: Wait = field(default=lambda _: None)
+    wait: Wait = lambda _: None
 
     def check(self, found: Mapping[Path, Any]) -> None:
         """Raise Refusal if what was found in a body is an error."""

@@ -15,7 +15,6 @@ from enum import Enum
 from typing import Any, Protocol
 from uuid import UUID
 
-import httpx
 from pydantic import SecretBytes, SecretStr
 
 from strandline.errors import DeclarationError, UnexpectedResponse
@@ -99,6 +98,8 @@ class Answer:
 
     def following(self, target: str, first: Request) -> Request:
         """The same kind of request to the link that the source gave; a link carries its own parameters."""
+        import httpx  # streams of files and tables, and workers of theirs, do without
+
         try:
             url = str(httpx.URL(self.url).join(target))
         except httpx.InvalidURL as error:

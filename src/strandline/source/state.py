@@ -6,8 +6,9 @@ is encoded as "state:…", beside the types that a cursor has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from strandline.errors import UnexpectedResponse
 
@@ -18,8 +19,7 @@ SHOWN: Final = 200
 """So many letters of a state are noted of each run; the mark has all."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """How far a source has been read, yielded to `paged` behind the records that it covers."""
 
     text: str

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from strandline.errors import UnexpectedResponse
 from strandline.source.page import Path
 from strandline.source.request import Answer
@@ -26,8 +28,7 @@ class Header:
 Place = Path | Header
 
 
-@dataclass(frozen=True)
-class Walk:
+class Walk(Struct, frozen=True):
     """A walk that has come to its end by its own rule."""
 
     where: str

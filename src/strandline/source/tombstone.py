@@ -7,11 +7,11 @@ fails the contract. It is recognised by the flag's name among its bytes, then by
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Self
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from strandline.errors import DeclarationError, RecordRejected
@@ -20,8 +20,7 @@ from strandline.source.contract import Record, read_boolean, show
 from strandline.source.cursor import CursorValue
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(msgspec.Struct, frozen=True):
     """As much of a record's identity and place in time as could be read; None for what could not."""
 
     natural_key: str | None

@@ -6,13 +6,13 @@ import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.request import getproxies
 
 import httpx
+from msgspec import Struct
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -43,8 +43,7 @@ class HttpSettings(SourceSettings):
     client_key_password: SecretStr | None = None
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(Struct, frozen=True):
     """What the client is made with."""
 
     verify: bool | ssl.SSLContext = True

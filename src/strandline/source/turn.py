@@ -17,10 +17,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from strandline import disk, log
 from strandline.settings import Settings
@@ -31,8 +33,7 @@ LEFT_FOR: Final = 30 * 24 * 3600
 """Seconds; a file that nobody has written to for so long is of a source that is read no more."""
 
 
-@dataclass
-class Turns:
+class Turns(Struct):
     """What is known, in seconds of the machine's clock."""
 
     free_at: float = 0.0

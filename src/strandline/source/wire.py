@@ -5,10 +5,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
+from msgspec import Struct
 
 from strandline.errors import CredentialsRejected, DeclarationError, SourceUnavailable
 from strandline.source import encoding, lenient, spool
@@ -24,8 +24,7 @@ _REFUSED_BY_PROXY = ("407", "Invalid username/password", "Requested ")
 """How what httpx says begins: by HTTP, and by SOCKS where the password is wrong or there is none."""
 
 
-@dataclass(frozen=True)
-class Base:
+class Base(Struct, frozen=True):
     """Where a source is, and what says so, as a hint calls it."""
 
     url: httpx.URL

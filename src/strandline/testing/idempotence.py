@@ -18,7 +18,7 @@ from strandline.model.prepared import Prepared
 from strandline.pipeline.definition import Pipeline
 from strandline.pipeline.replay import replay
 from strandline.pipeline.report import RunReport
-from strandline.pipeline.run import run
+from strandline.pipeline.running import run
 from strandline.source.stream import Source, Stream
 from strandline.testing import pure
 from strandline.testing.difference import differences, listed

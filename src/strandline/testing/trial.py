@@ -12,7 +12,7 @@ from typing import Final
 
 from strandline.pipeline.definition import Pipeline
 from strandline.pipeline.report import RunReport
-from strandline.pipeline.run import run
+from strandline.pipeline.running import run
 from strandline.source.stream import Source
 from strandline.testing import pure
 from strandline.testing.deal import ANY_NUMBER, Given, Hand, Records

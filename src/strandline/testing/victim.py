@@ -30,7 +30,7 @@ from strandline.errors import EXIT_FAILED, DeclarationError, StrandlineError
 from strandline.pipeline.definition import Pipeline
 from strandline.pipeline.load import Load
 from strandline.pipeline.report import RunReport
-from strandline.pipeline.run import run
+from strandline.pipeline.running import run
 from strandline.settings import Schemas
 from strandline.source.page import Pages
 from strandline.source.stream import Stream

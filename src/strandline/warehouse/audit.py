@@ -6,9 +6,9 @@ statement writes. Whether there is a row for it is known at the end: a merge tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -40,8 +40,7 @@ def key() -> ColumnElement[Any]:
     return select(CURRENT.c.audit_key).scalar_subquery()
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(Struct, frozen=True):
     """One merge: of a part of a stream's log, up to an entry, through a mapper."""
 
     log: Log

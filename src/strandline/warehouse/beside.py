@@ -9,9 +9,9 @@ been written by a merge before it in the same run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     Boolean,
     Column,
@@ -42,8 +42,7 @@ from strandline.warehouse.late import LATE_MEMBER
 IS_WRITTEN = "strandline_is_written"
 
 
-@dataclass(frozen=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """A merge that has happened in this transaction: into what, of which source, by which run."""
 
     model: Model

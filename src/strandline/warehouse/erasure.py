@@ -11,10 +11,10 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -73,8 +73,7 @@ certificate = Table(
 )
 
 
-@dataclass(frozen=True)
-class Meant:
+class Meant(Struct, frozen=True):
     """Whose records are erased, and up to when; None: all."""
 
     stream: str

@@ -14,10 +14,11 @@ order, and what is known already is no event at all: of a full snapshot the litt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -74,8 +75,7 @@ def event_table() -> Table:
     )
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What is about to be merged: the events, and whose they are."""
 
     dimension: type[Dimension]

@@ -8,11 +8,11 @@ neither those that negate others nor those that repeat the period before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -49,8 +49,7 @@ SHOWN: Final = 5
 REVERSAL: Final = "is_reversal"
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Rows of a model's table: all, those of one source, in them those of what is staged, or those that
     another merge has touched.
     """
@@ -99,8 +98,7 @@ class Rows:
         return and_(*conditions)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """What breaks an expectation: how many rows, and the natural keys of the first."""
 
     rows: int

@@ -8,9 +8,9 @@ the stage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -32,8 +32,7 @@ from strandline.model.dimension import Dimension
 from strandline.warehouse.late import Span
 
 
-@dataclass(frozen=True)
-class Members:
+class Members(Struct, frozen=True):
     """Whose first versions are staged: how many they are, and between which entries of the log they lie, with
     deletions among them.
     """

@@ -11,9 +11,9 @@ finds and notes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -69,8 +69,7 @@ PARENT = temporary.table(
 """Who may have become a leaf, or be none any more."""
 
 
-@dataclass(frozen=True)
-class _Tree:
+class _Tree(Struct, frozen=True):
     hierarchy: type[Hierarchy]
     source_system: str
     run_id: int

@@ -8,9 +8,9 @@ latest version answers. Every reference of every row is resolved by one join.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -255,8 +255,7 @@ def forget(
     return sum(connection.execute(_lose(role, members)).rowcount for role in roles)
 
 
-@dataclass(frozen=True)
-class _Role:
+class _Role(Struct, frozen=True):
     """A reference of a fact to members of one source, about to be moved."""
 
     fact: type[Fact]

@@ -8,10 +8,10 @@ which members these are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -48,8 +48,7 @@ LATE_MEMBER = temporary.members("late_member")
 """The members of one merge whose history has to be rebuilt."""
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """How many records are staged, from when to when they took effect, and between which entries they lie."""
 
     first: datetime
@@ -66,8 +65,7 @@ class Span:
         return is_between and self.records == up_to - after
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(Struct, frozen=True):
     """As much of a stream's raw log as has been applied to a target: up to an entry, without its rejects."""
 
     raw: Table

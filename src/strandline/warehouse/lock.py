@@ -7,10 +7,10 @@ SQLite there are none: it is for tests, of one process and one writer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select, text
 
 from strandline.errors import WarehouseBusy
@@ -29,8 +29,7 @@ HOLDERS: Final = text("""
 """)
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """A session that has a lock. What another user's session does, the server may keep to itself."""
 
     pid: int

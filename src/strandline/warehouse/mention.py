@@ -8,10 +8,11 @@ is treated in the same way before it is stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -69,8 +70,7 @@ ESCAPED: Final = b"\\u"
 SPELLED_IN_MANY_WAYS: Final = frozenset('"\\/')
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(Struct, frozen=True):
     """A member of a dimension of whom nothing personal is to stand in records that name it."""
 
     dimension: str
@@ -78,9 +78,9 @@ class Named:
     source_id: str
     until: datetime | None
     """What took effect later may; None: nothing."""
-    paths: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
+    paths: frozenset[tuple[str, ...]] = frozenset()
     """Where else, besides what is declared, such records have had something of them."""
-    places: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
+    places: frozenset[tuple[str, ...]] = frozenset()
     """Where such records name them, as the mappers of other pipelines may not know; of WHOLE ones, what stays
     of their own records.
     """

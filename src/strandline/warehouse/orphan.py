@@ -9,9 +9,9 @@ since a temporary one would not outlive the first of these transactions everywhe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -55,11 +55,10 @@ GOING: Final = temporary.members("orphan_going")
 """The orphans of one source that go."""
 
 
-@dataclass
-class Orphans:
+class Orphans(Struct):
     """Whose orphans a replay looks for; without any dimension it looks for nobody's."""
 
-    naming: Mapping[type[Dimension], Sequence[Column[Any]]] = field(default_factory=dict)
+    naming: Mapping[type[Dimension], Sequence[Column[Any]]] = {}
     """The dimensions of which all is replayed that may name their members, each with the columns elsewhere
     that hold its durable keys.
     """
@@ -131,8 +130,7 @@ def _is_named(dimension: type[Dimension], member: Any) -> ColumnElement[bool]:
     return exists().where(NAMED.c.dimension == dimension.__name__, NAMED.c.durable_key == durable)
 
 
-@dataclass(frozen=True)
-class Going:
+class Going(Struct, frozen=True):
     """Members of one source that are about to be removed."""
 
     dimension: type[Dimension]

@@ -10,9 +10,9 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Column, Connection, Table, Text, delete, func, insert, or_, select, update
 
 from strandline.model import bridge as spelling
@@ -37,16 +37,15 @@ pseudonymised = Table(
 )
 
 
-@dataclass(frozen=True)
-class Former:
+class Former(Struct, frozen=True):
     """A key that somebody had, of which only the hash is known."""
 
     dimension: str
     source_system: str
     key_hash: str
     salt: str
-    paths: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
-    places: frozenset[tuple[str, ...]] = field(default_factory=frozenset)
+    paths: frozenset[tuple[str, ...]] = frozenset()
+    places: frozenset[tuple[str, ...]] = frozenset()
 
     def was(self, source_id: str) -> bool:
         """Whether it was this one."""
@@ -103,8 +102,7 @@ def _rename_samples(connection: Connection, streams: Sequence[str], it: Renaming
     return changed
 
 
-@dataclass(frozen=True)
-class Renaming:
+class Renaming(Struct, frozen=True):
     """Whose key becomes which other."""
 
     stream: str

@@ -10,9 +10,9 @@ again; none stands there while it is to be tried.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -51,8 +51,7 @@ SENT_AGAIN: Final = temporary.table(
 """The records of a chunk that were in the raw log already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """One record set aside; `target` is empty when its contract refused it."""
 
     raw_id: int

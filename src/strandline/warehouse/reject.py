@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, func, inspect, or_, select, update
 
 from strandline.errors import DeclarationError
@@ -22,8 +22,7 @@ STATES: Final = (state.OPEN, state.SUPERSEDED, state.DISCARDED)
 ALL_STATES: Final = "all"
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """Which rejects are meant; None: whatever it is."""
 
     pipeline: str | None = None

@@ -9,9 +9,9 @@ read may have been noted with a wrong key or time; the raw log learns the right 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -48,8 +48,7 @@ COPIED: Final = [
 ]
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which rejects are to be tried: those that another version refused, all, or those of some entries."""
 
     is_forced: bool = False
@@ -60,8 +59,7 @@ DUE: Final = Wanted()
 ALL: Final = Wanted(is_forced=True)
 
 
-@dataclass(frozen=True)
-class Ward:
+class Ward(Struct, frozen=True):
     """The rejects of one target of a stream, and of its contract."""
 
     stream: str

@@ -10,10 +10,10 @@ transaction ends, and what is right already is not written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct, field
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -59,8 +59,7 @@ UNNAMED: Final = temporary.members("replay_unnamed")
 """The members that no accepted record names any more."""
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Which records are replayed: all, those of these natural keys, or of those that were read since then."""
 
     keys: Sequence[str] | None = None

@@ -7,9 +7,9 @@ that matters and are made again when they differ.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import Column, Connection, DefaultClause, Table, text
 from sqlalchemy.schema import CreateSchema
 
@@ -49,8 +49,7 @@ COLUMNS: Final = text("""
 """)
 
 
-@dataclass(frozen=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """What the database holds in our schemas: types by column by qualified table."""
 
     schemas: frozenset[str]

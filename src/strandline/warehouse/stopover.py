@@ -11,10 +11,11 @@ has to be the same, and that is told by the row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -62,8 +63,7 @@ def refused_table(name: str) -> Table:
     )
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a replay of one target keeps what it has staged."""
 
     stream: str

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -84,8 +84,7 @@ def count_seen(connection: Connection, seen: Table) -> int:
     return connection.scalar(select(func.count(seen.c.source_id.distinct()))) or 0
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """What is compared: the log, who was seen, and what is too new to be told of."""
 
     log: Table

@@ -22,7 +22,7 @@ from strandline.pipeline.plan import asked, locks, rehearsal, statement
 from strandline.pipeline.plan.outlook import LockOutlook, Outlook, Problem
 from strandline.pipeline.plan.rehearsal import Rehearsal
 from strandline.pipeline.report import RunReport, Silence
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.warehouse import lock, schema, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite

@@ -25,7 +25,7 @@ from strandline.pipeline.definition import Reading
 from strandline.pipeline.load import Load
 from strandline.pipeline.plan import footprint
 from strandline.pipeline.plan.outlook import BUSY, COUNTED, FAIL, MERGE, Outlook, Problem, TargetOutlook
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.pipeline.target import Target
 from strandline.warehouse import lock, mark, quarantine, raw, sample, sequence, state, temporary, touched
 

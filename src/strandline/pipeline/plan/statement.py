@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, event
 
 from strandline.model.base import STAGING
-from strandline.pipeline.run import Run
+from strandline.pipeline.running import Run
 from strandline.warehouse import schema
 from strandline.warehouse.database import Database
 from strandline.warehouse.schema import Dropped

@@ -12,11 +12,12 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from copy import copy
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from strandline import log

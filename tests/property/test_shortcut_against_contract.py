@@ -192,6 +192,7 @@ def agree(short: Shortcut, payload: bytes) -> bool:
     """Whether the record was taken; then it is what the contract makes of it."""
     found, record = short.read(payload), wholly(payload)
     if found is None:
+        short.miss()
         if record is not None:
             short.learn(watch(record))
         return False

@@ -80,7 +80,8 @@ class NormalizedEmail(TypeDecorator[str]):
         address = value.strip().lower()
         if not address:
             return None
-        if address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
+        name, _, host = address.partition("@")
+        if not name or not host or "@" in host:
             raise ValueError(f"{value!r} is no e-mail address")
         return address
 
@@ -162,6 +163,8 @@ class Exact(TypeDecorator[Decimal]):
         self.scale = scale
         self._context = Context(prec=precision)
         self._unit = Decimal(1).scaleb(-scale)
+        self._whole = precision - scale
+        """Digits before the point."""
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return (
@@ -182,6 +185,8 @@ class Exact(TypeDecorator[Decimal]):
                     f"{value!r} is a {type(value).__name__}; an exact number is a Decimal or an int"
                 )
             value = Decimal(value)
+        if value.same_quantum(self._unit) and value.adjusted() < self._whole:
+            return value  # what follows would say the same in twice the time: most have just these places
         try:
             stored = self._context.quantize(value, self._unit)
         except InvalidOperation:

@@ -19,7 +19,7 @@ from strandline.model.type import fits_in_utc
 from strandline.pipeline.chunk import Chunk, Part
 from strandline.pipeline.reader import Reader, can_store
 from strandline.pipeline.target import Target
-from strandline.source.census import Census
+from strandline.source.census import Census, Shape
 from strandline.source.contract import Record
 from strandline.source.cursor import CursorValue
 from strandline.source.extra import Extras
@@ -75,21 +75,20 @@ class Intake:
         has_tombstones, has_cursor = self.stream.deleted is not None, self.stream.cursor is not None
         settle, extras = self._settle, self._extras
         latest = self._latest_effective(page.fetched_at)
-        fetched_at, run_id, targets = page.fetched_at, self.run_id, self.targets
+        fetched_at, run_id = page.fetched_at, self.run_id
+        fill = [self._filler(target) for target in self.targets]
+        carried: Shape = ()
+        carrying = self._carrying(carried)
         for raw_id, payload in self.sift(page.records, self.next_raw_id):
             if has_tombstones and self._take_tombstone(payload, raw_id, page, number):
                 continue
             try:
                 record, source_id, cursor_value, shape = read(payload)
-                if source_id is None:
-                    raise self._keyless()
+                effective_at = (getattr(record, effective_field) if effective_field else None) or fetched_at
+                if effective_at > latest or not (1 < effective_at.year < 9999 or fits_in_utc(effective_at)):
+                    raise self._timeless(effective_at, fetched_at)
             except RecordRejected as error:
                 self._take_reject(payload, raw_id, page, number, error)
-                continue
-            effective_at = (getattr(record, effective_field) if effective_field else None) or fetched_at
-            if effective_at > latest or not fits_in_utc(effective_at):
-                refused = self._timeless(effective_at, fetched_at)
-                self._take_reject(payload, raw_id, page, number, refused)
                 continue
             digest = xxh3_128_digest(payload)
             settles = () if settle is None else (settle(record),)
@@ -97,14 +96,34 @@ class Intake:
             add((*known, run_id, number, fetched_at, *settles))
             if has_cursor:
                 self._see(cursor_value)
-            if shape:
-                self.chunk.unknown.setdefault(shape, []).append(raw_id)
+            if shape is not carried:  # most carry the same, and to look it up takes longer
+                carried, carrying = shape, self._carrying(shape)
+            carrying.append(raw_id)
             if extras is not None:
                 self._custom = extras(payload, effective_at)
             whose = raw_id, source_id, effective_at, fetched_at
-            for target in targets:
-                self._convert(target, record, payload, whose, settles=settles)
+            for into in fill:
+                into(record, payload, whose, settles)
         self.next_raw_id += len(page.records)
+
+    def _carrying(self, shape: Shape) -> list[int]:
+        """Where to note who carries what besides the contract; of who carries nothing, nobody asks."""
+        return self.chunk.unknown.setdefault(shape, []) if shape else []
+
+    def _filler(self, target: Target) -> Callable[[Any, bytes, Whose, tuple[Any, ...]], None]:
+        """What makes a row of a record for this target; a plain one in the shortest way."""
+        convert, add = target.conversion.convert, target.rows.append
+
+        def fill(record: Any, payload: bytes, whose: Whose, settles: tuple[Any, ...]) -> None:
+            self._convert(target, record, payload, whose, settles=settles)
+
+        def fill_plain(record: Any, payload: bytes, whose: Whose, _: tuple[Any, ...]) -> None:
+            try:
+                add(convert(record, *whose))
+            except FAILURES:
+                self._convert(target, record, payload, whose, settles=())
+
+        return fill_plain if target.is_plain else fill
 
     def add(self, page: Page, number: int, part: Part) -> None:
         """Take in what was made of a page somewhere else, as `take` does. Raises OrderBroken."""
@@ -159,10 +178,7 @@ class Intake:
     def _read_again(self, payload: bytes) -> tuple[Any, str]:
         """The record and its natural key; a witness is told of the contract's own."""
         read = self.reader.read if self.witness is None else self.reader.wholly
-        record, source_id = read(payload)[:2]
-        if source_id is None:
-            raise self._keyless()
-        return record, source_id
+        return read(payload)[:2]
 
     def _take_tombstone_again(self, entry: Any, targets: Sequence[Target]) -> bool:
         """Whether it is a deletion that was refused when it came: RecordRejected if it still is."""
@@ -291,14 +307,6 @@ class Intake:
         )
         if can_store(known.cursor_value):
             self._see(known.cursor_value)
-
-    def _keyless(self) -> RecordRejected:
-        field = ".".join(self.stream.key)
-        return RecordRejected(
-            f"{self.stream.contract.__name__}.{field}: the record has no natural key",
-            field=field,
-            rule="natural_key",
-        )
 
     def _settled(self, tie_break: CursorValue | None) -> tuple[Any, ...]:
         """What settles a tie, as the end of a row; nothing where the stream has no tie-break."""

@@ -17,10 +17,10 @@ from strandline.source.contract import Record, show
 from strandline.source.cursor import CursorValue
 from strandline.source.stream import Stream
 
-ReadWholly = Callable[[bytes], tuple[Record, str | None, CursorValue | None]]
+ReadWholly = Callable[[bytes], tuple[Record, str, CursorValue | None]]
 """(payload) → (record, natural key, cursor value)"""
 
-Read = Callable[[bytes], tuple[Any, str | None, CursorValue | None, Shape]]
+Read = Callable[[bytes], tuple[Any, str, CursorValue | None, Shape]]
 """The same, and what the record carries besides its contract; the record has the contract's attributes."""
 
 
@@ -44,7 +44,7 @@ class Reader:
     def _through(self, census: Census) -> Read:
         wholly, watch = self.wholly, census.watcher()
 
-        def read(payload: bytes) -> tuple[Any, str | None, CursorValue | None, Shape]:
+        def read(payload: bytes) -> tuple[Any, str, CursorValue | None, Shape]:
             record, source_id, cursor_value = wholly(payload)
             return record, source_id, cursor_value, watch(record)
 
@@ -52,26 +52,29 @@ class Reader:
 
     def _past_contract(self, stream: Stream, census: Census) -> Read:
         assert self._shortcut is not None
-        short, learn, wholly, watch = self._shortcut.read, self._shortcut.learn, self.wholly, census.watcher()
+        short, wholly, watch = self._shortcut, self.wholly, census.watcher()
         natural_key, cursor_value = stream.natural_key, stream.cursor_value
         checked = fields_to_check(stream)
 
         def holds(record: Any) -> bool:
             return all(can_store(getattr(record, it)) for it in checked)
 
-        def read(payload: bytes) -> tuple[Any, str | None, CursorValue | None, Shape]:
-            found = short(payload)
-            if found is not None:
+        def read(payload: bytes) -> tuple[Any, str, CursorValue | None, Shape]:
+            found = short.read(payload)
+            if found is None:
+                short.miss()
+            else:
+                short.taken += 1
                 record, shape = found
                 try:
-                    known = natural_key(record), cursor_value(record)
+                    known = natural_key(record)
                 except RecordRejected:  # which the whole way will say as well
-                    known = None, None
-                if known[0] is not None and (not checked or holds(record)):
-                    return record, *known, shape
+                    known = None
+                if known is not None and (not checked or holds(record)):
+                    return record, known, cursor_value(record), shape
             whole, source_id, value = wholly(payload)
             if shape := watch(whole):
-                learn(shape)
+                short.learn(shape)
             return whole, source_id, value, shape
 
         return read
@@ -85,24 +88,35 @@ def fields_to_check(stream: Stream) -> dict[str, str]:
 
 
 def storable(stream: Stream) -> ReadWholly:
-    """The stream's reader, which also refuses a cursor value or tie-break that the raw log could not hold."""
+    """The stream's reader, which also refuses a record without a natural key, and a cursor value or tie-break
+    that the raw log could not hold.
+    """
     read, fields = stream.compile_reader(), fields_to_check(stream)
-    if not fields:
-        return read
 
-    def read_checked(payload: bytes) -> tuple[Record, str | None, CursorValue | None]:
-        found = read(payload)
+    def read_checked(payload: bytes) -> tuple[Record, str, CursorValue | None]:
+        record, source_id, cursor_value = read(payload)
+        if source_id is None:
+            raise _keyless(stream)
         for name, rule in fields.items():
-            value = getattr(found[0], name)
+            value = getattr(record, name)
             if not can_store(value):
                 raise RecordRejected(
                     f"{stream.contract.__name__}.{name}: {show(value)} is nothing that PostgreSQL can store",
                     field=name,
                     rule=rule,
                 )
-        return found
+        return record, source_id, cursor_value
 
     return read_checked
+
+
+def _keyless(stream: Stream) -> RecordRejected:
+    field = ".".join(stream.key)
+    return RecordRejected(
+        f"{stream.contract.__name__}.{field}: the record has no natural key",
+        field=field,
+        rule="natural_key",
+    )
 
 
 def can_store(value: CursorValue | None) -> bool:

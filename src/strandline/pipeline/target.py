@@ -114,6 +114,12 @@ class Target:
         """Whether it keeps what the contract does not name."""
         return CUSTOM_FIELDS in self.staged.c
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether a record gives one row, just as the mapper makes it."""
+        settles = self.sync.stream.tie_break is not None
+        return not (settles or self.has_custom_fields or self.conversion.has_lines)
+
     def empty(self) -> tuple[list[tuple[Any, ...]], Packed]:
         """Its rows, and those that are packed, which are then the caller's."""
         full = self.rows, self.packed

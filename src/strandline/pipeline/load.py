@@ -46,6 +46,7 @@ from strandline.source.stream import Source
 from strandline.source.tombstone import Described
 from strandline.warehouse import fetch, quarantine, raw, release, staging, state
 from strandline.warehouse.database import Database
+from strandline.warehouse.log_index import LogIndex
 from strandline.warehouse.packed import Packed, append, raw_ids
 from strandline.warehouse.quarantine import Reject
 from strandline.warehouse.replay import Scope
@@ -107,7 +108,8 @@ class Load:
         self._suppression = Suppression(self.stream, targets, self._intake)
         glance = None if self.stream.cursor else self.stream.glance
         self._sieve = Sieve(self._intake, glance, self._latest_hashes) if glance else None
-        self._novelty = Novelty(connection, reading.raw)
+        self._log_index = LogIndex(database, connection, reading.raw)
+        self._novelty = Novelty(connection, reading.raw, self._log_index)
         self._stager = Stager(database, connection)
         self._staff = staff
         self._team = Team(self._intake, ALONE)
@@ -267,6 +269,7 @@ class Load:
                 # What has been read is kept, and an ordered stream goes on from there.
                 self._store_each(self._team.finish())
                 self._store(is_end=False)
+                self._build_log_index()
                 raise
 
     @contextmanager
@@ -288,7 +291,12 @@ class Load:
             if self._is_profiled:
                 self.profile.weigh(page, self._intake.reader.read, self.targets)
         self._store_each(self._team.finish())
+        self._build_log_index()
         self._store(is_end=True)
+
+    def _build_log_index(self) -> None:
+        with self.profile.timing(COPY), self.connection.begin():
+            self._log_index.build()
 
     def _store_each(self, taken: Iterable[None]) -> None:
         """Store a chunk whenever what comes in has filled one."""
@@ -305,7 +313,7 @@ class Load:
             if self.watch is not None:
                 self.watch(self.connection, chunk)
             self.figures.unchanged += self._suppression.apply(self.connection, chunk)
-            kept = self._append_new(chunk)
+            kept = self._append_new(chunk, is_last=is_end or move is not None)
             self._suppression.note(self.connection, kept)
             if chunk.requests:
                 self.connection.execute(state.request.insert(), chunk.requests)
@@ -320,9 +328,9 @@ class Load:
         log.detail("stored", batch=self._batch, records=self.figures.records, last_raw_id=self.last_raw_id)
         self.report(self.figures)
 
-    def _append_new(self, chunk: Chunk) -> set[int] | None:
+    def _append_new(self, chunk: Chunk, *, is_last: bool) -> set[int] | None:
         """Append the payloads that differ from their key's latest; their raw_ids, or None if all do."""
-        new = self._novelty.pick(chunk, self._sieve.known if self._sieve else {})
+        new = self._novelty.pick(chunk, self._sieve.known if self._sieve else {}, is_last=is_last)
         append(self.database, self.connection, self.reading.raw, new)
         self._register.note(self.connection, chunk, new)
         self.last_raw_id = new[-1][0] if new else self.last_raw_id

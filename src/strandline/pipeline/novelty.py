@@ -11,15 +11,17 @@ from sqlalchemy import Connection, Table
 
 from strandline.pipeline.chunk import Chunk
 from strandline.warehouse import raw
+from strandline.warehouse.log_index import LogIndex
 from strandline.warehouse.packed import PackedEntries
 
 
 class Novelty:
     """Tells the new entries of one stream from those that the raw log holds already."""
 
-    def __init__(self, connection: Connection, table: Table) -> None:
+    def __init__(self, connection: Connection, table: Table, index: LogIndex) -> None:
         self._connection = connection
         self._table = table
+        self._index = index
         self._highest: _Reach | None = None
         self.has_repeats = True
         """Whether a natural key may have come twice, in this pass or before."""
@@ -29,15 +31,20 @@ class Novelty:
         self.has_repeats = not is_log_empty
         self._highest = _Reach("", (0, "")) if is_log_empty else None  # every key lies behind ""
 
-    def pick(self, chunk: Chunk, known: Mapping[str, bytes | None]) -> list[raw.Entry] | PackedEntries:
+    def pick(
+        self, chunk: Chunk, known: Mapping[str, bytes | None], *, is_last: bool
+    ) -> list[raw.Entry] | PackedEntries:
         """The entries that are new; the others join those that came again. `known` are hashes of the latest
-        entries that have been looked up already.
+        entries that have been looked up already. The caller owns the transaction.
         """
         entries, keyed = chunk.entries, chunk.keys
         keys = [key for key in keyed if key is not None]
         is_none_known = self._lie_behind(keys)
         if is_none_known and len(set(keys)) == len(entries):
+            if not is_last:
+                self._index.leave_out()
             return entries
+        self._index.build()
         unknown = () if is_none_known else [key for key in keys if key not in known]
         latest = {**known, **raw.latest_hashes(self._connection, self._table, unknown)}
         self.has_repeats = self.has_repeats or bool(latest) or len(set(keys)) < len(keys)

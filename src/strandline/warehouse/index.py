@@ -70,7 +70,7 @@ def built_afterwards(
     the end, unless somebody is reading it: then they stay. The caller owns the transaction.
     """
     name = database.qualified(table)
-    if is_sqlite(connection) or rows < WORTHWHILE or not _hold(connection, name):
+    if is_sqlite(connection) or rows < WORTHWHILE or not hold(connection, name):
         yield
         return
     _begin_file(connection, name)
@@ -91,7 +91,7 @@ def _begin_file(connection: Connection, name: str) -> None:
         connection.exec_driver_sql(copy.replace("%", "%%"))
 
 
-def _hold(connection: Connection, name: str) -> bool:
+def hold(connection: Connection, name: str) -> bool:
     """Whether the table is ours alone until the end of the transaction; nobody is waited for."""
     try:
         with connection.begin_nested():

@@ -23,7 +23,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import Hierarchy
 from strandline.model.prepared import Prepared
-from strandline.warehouse import dropped, lock, managed, newborn, raw, spelling, state, view
+from strandline.warehouse import dropped, lock, log_index, managed, newborn, raw, spelling, state, view
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import is_sqlite
 
@@ -43,17 +43,20 @@ Dropped = Mapping[Table, tuple[str, ...]]
 COLUMNS: Final = text("""
     SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
     FROM pg_namespace n
-    LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
+    LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'i')
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        AND c.relkind <> 'i'
     WHERE n.nspname = ANY(:schemas)
 """)
 
 
 class Catalog(Struct, frozen=True):
-    """What the database holds in our schemas: types by column by qualified table."""
+    """What the database holds in our schemas: types by column by qualified table, and indexes."""
 
     schemas: frozenset[str]
     tables: dict[tuple[str, str], dict[str, str]]
+    indexes: frozenset[tuple[str, str]]
+    """(schema, name); SQLite is not asked."""
 
     def columns(self, database: Database, table: Table) -> dict[str, str] | None:
         """The types of a table's columns; None when it is not there."""
@@ -68,7 +71,9 @@ def actual_schema(database: Database, table: Table) -> str:
 
 
 def _columns(connection: Connection, schemas: Iterable[str]) -> Iterable[Any]:
-    """What these schemas hold, as (schema, table, column, type); a schema without tables too."""
+    """What these schemas hold, as (schema, table, column, type); an index has no columns, and a schema
+    without tables stands there too.
+    """
     if is_sqlite(connection):
         from strandline.warehouse import sqlite
 
@@ -80,12 +85,14 @@ def read_catalog(database: Database, connection: Connection, tables: Iterable[Ta
     """Read what is there, in one query."""
     wanted = {*database.schemas.model_dump().values(), *(actual_schema(database, table) for table in tables)}
     found: dict[tuple[str, str], dict[str, str]] = {}
-    schemas = set()
-    for schema, table, column, type_ in _columns(connection, wanted):
+    schemas, indexes = set(), set()
+    for schema, name, column, type_ in _columns(connection, wanted):
         schemas.add(schema)
-        if table is not None:
-            found.setdefault((schema, table), {})[column] = type_
-    return Catalog(frozenset(schemas), found)
+        if column is not None:
+            found.setdefault((schema, name), {})[column] = type_
+        elif name is not None:
+            indexes.add((schema, name))
+    return Catalog(frozenset(schemas), found, frozenset(indexes))
 
 
 def prepare(
@@ -104,6 +111,7 @@ def prepare(
         _create(database, connection, catalog, tables)
     gone = _dropped(database, catalog, models)
     _refuse_differences(database, connection, catalog, tables, gone)
+    _mend_logs(database, connection, catalog, others)
     _keep_views(database, connection, others)
     new = [model for model in models if catalog.columns(database, model.table()) is None]
     is_first = catalog.columns(database, DimAudit.table()) is None
@@ -155,6 +163,7 @@ def _find_migrated(
         _create(database, connection, read_catalog(database, connection, staged), staged)
     gone = _dropped(database, catalog, models)
     _refuse_differences(database, connection, catalog, tables, gone, is_migrated=True)
+    _mend_logs(database, connection, catalog, tables)
     _begin_rows(database, connection, models)
     lock.hold_together(connection, lock.MIGRATION)
     return gone
@@ -197,6 +206,14 @@ def _keep_views(database: Database, connection: Connection, others: Sequence[Tab
     if view.find_stale(database, connection, logs):
         lock.share_and_take(connection, shared=(), exclusive=["strandline schema"])
         view.create(database, connection, view.find_stale(database, connection, logs))
+
+
+def _mend_logs(database: Database, connection: Connection, catalog: Catalog, tables: Sequence[Table]) -> None:
+    """Let every raw log have the index that a first read, which was killed, has left out."""
+    for log in (table for table in tables if raw.STREAM in table.info):
+        index = actual_schema(database, log), log_index.name_of(database, log)
+        if index not in catalog.indexes and catalog.columns(database, log) is not None:
+            log_index.mend(database, connection, log)
 
 
 def tables_of(models: Sequence[Model]) -> list[Table]:

@@ -7,7 +7,7 @@ dots between names: one level deep for what the contract names, and at whatever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, get_args
@@ -25,7 +25,7 @@ WHOLE: Final = ""
 """The path of the record itself: so many were parsed."""
 
 ALL_OF: Final = 100
-ONE_IN: Final = 100
+ONE_IN: Final = 250
 """Of a pass the first are looked at, and of the others one in so many."""
 
 MOST_EXAMPLES: Final = 3
@@ -56,6 +56,7 @@ KINDS: Final[dict[type, str]] = {
     type(None): "null",
 }
 """What a value that JSON can say is called."""
+_KIND_OF: Final = KINDS.__getitem__
 
 
 class Tally(msgspec.Struct):
@@ -79,15 +80,23 @@ class Tally(msgspec.Struct):
         if self.last_seen is None or at > self.last_seen:
             self.last_seen = at
 
-    def show(self, value: Any) -> None:
-        """Keep the value as an example, if it may be one."""
-        if (
-            not self.is_personal
-            and len(self.examples) < MOST_EXAMPLES
-            and value not in self.examples
-            and may_be_shown(value)
-        ):
-            self.examples.append(value)
+    def count(self, values: list[Any], at: datetime) -> None:
+        """One more record had these values, and was read at this moment."""
+        if at != self.last_seen:  # as those of one page were
+            self.see(at)
+        self.filled += values.count(None) < len(values)
+        self.types.update(map(_KIND_OF, map(type, values)))
+        self.show(values)
+
+    def show(self, values: Iterable[Any]) -> None:
+        """Keep those of the values as examples that may be some."""
+        if self.is_personal or len(self.examples) >= MOST_EXAMPLES:
+            return
+        for value in values:
+            if value not in self.examples and may_be_shown(value):
+                self.examples.append(value)
+                if len(self.examples) == MOST_EXAMPLES:
+                    return
 
 
 Tallies = dict[str, Tally]
@@ -109,6 +118,8 @@ class Census:
         self._named = {path: is_hidden for path, _, is_hidden in self._declare()}
         self._spelled = {it: path for path, spellings, _ in self._declare() for it in spellings}
         """The path of each way to spell it."""
+        self._below: dict[tuple[str, str], str] = {}
+        """Those of names within others, as they are met."""
 
     def watcher(self) -> Callable[[Any], Shape]:
         """A function from a record to what it carries besides its contract; nothing, for most."""
@@ -160,23 +171,27 @@ class Census:
         for path, value in self._named_values(decoded(payload)):
             carried.setdefault(path, []).append(value)
         for path, values in carried.items():
-            tally = found[path]
-            tally.see(at)
-            tally.filled += any(value is not None for value in values)
-            for value in values:
-                tally.types.add(KINDS[type(value)])
-                tally.show(value)
+            found[path].count(values, at)
 
     def _named_values(self, decoded: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         spelled = self._spelled
         for name, value in decoded.items():
             if name in spelled:
                 yield spelled[name], value
-            for inner in value if isinstance(value, list) else [value]:
-                if isinstance(inner, dict):
-                    for below, it in inner.items():
-                        if (path := _path(name, below)) in spelled:
-                            yield spelled[path], it
+            if type(value) is dict:
+                yield from self._values_below(name, value)
+            elif type(value) is list:
+                for it in value:
+                    if type(it) is dict:
+                        yield from self._values_below(name, it)
+
+    def _values_below(self, name: str, inner: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        known = self._below
+        for below, value in inner.items():
+            path = known.get((name, below)) or self._spelled.get(_path(name, below))
+            if path is not None:
+                known[name, below] = path
+                yield path, value
 
     def _count_unknown(
         self, found: Tallies, shape: Shape, times: int, some: Sequence[Counted], *, records: int
@@ -204,7 +219,7 @@ class Census:
                 for name in names:
                     tally = found.get(_path(*where, name))
                     if tally is not None and name in holder:
-                        tally.show(holder[name])
+                        tally.show([holder[name]])
 
     def _levels(self, value: Any, where: tuple[str, ...]) -> Iterator[Level]:
         """What the models in this value carry besides what they name."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from strandline import log
 from strandline.errors import DeclarationError
@@ -164,8 +165,7 @@ def refuse_unknown(connection: Any, name: str | None) -> None:
         raise DeclarationError(f"there has been no run of {name!r}", hint=f"There were: {', '.join(known)}.")
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(Struct, frozen=True):
     """What the ledger says: the last runs with their streams and targets, the marks, and the rejects if asked
     for.
     """

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table
 from strandline.pipeline.chunk import Chunk
 from strandline.pipeline.intake import Intake
 from strandline.pipeline.register import Register
-from strandline.warehouse import quarantine, release
+from strandline.warehouse import quarantine
 
 RefusedBy = Callable[[Any], int | None]
 """The run that has read an entry, if its contract has refused it then."""
@@ -43,6 +43,8 @@ class Admission:
     @contextmanager
     def of_resumed(self, log: Table, stream: str, raw_ids: Sequence[int]) -> Iterator[None]:
         """While this lasts these entries are taken in again; those that are accepted are rejects no more."""
+        from strandline.warehouse import release  # most runs have nothing to take in again
+
         refused = release.refused_at_first(self._connection, log, stream=stream, raw_ids=raw_ids)
         with self._watching(lambda entry: refused.get(entry.raw_id)):
             yield

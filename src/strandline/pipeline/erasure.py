@@ -9,12 +9,11 @@ the source still sends of the key is not stored, or only what facts are made of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from sqlalchemy import MetaData, Table, select
 
 from strandline.errors import DeclarationError, UnknownKey
@@ -46,7 +45,7 @@ from strandline.warehouse.database import Database
 from strandline.warehouse.dropped import with_dropped
 from strandline.warehouse.erasure import Meant
 from strandline.warehouse.leftover import Leftovers
-from strandline.warehouse.replay import Scope
+from strandline.warehouse.scope import Scope
 
 CHANGED: Final = ("inserted", "updated", "deleted", "corrected", "overwritten", "removed")
 """What a merge calls the rows that are others afterwards."""

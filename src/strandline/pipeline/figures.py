@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass
-class Figures:
+class Figures(Struct):
     """What a pass over a stream has done so far, in records."""
 
     pages: int = 0

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from decimal import Decimal
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
 from strandline.errors import ExpectationFailed, ReconciliationUnanswered, StrandlineError
-from strandline.model.expectation import Model, Refers
 from strandline.model.fact import Fact
 from strandline.pipeline.definition import Pipeline, Sync
 from strandline.pipeline.expectation import Expected
@@ -22,7 +21,7 @@ from strandline.pipeline.reconciliation import Reconciled, RowCount
 from strandline.pipeline.report import ExpectationReport
 from strandline.pipeline.target import Target
 from strandline.source.stream import Source, Stream
-from strandline.warehouse import beside, expectation, state
+from strandline.warehouse import expectation, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.expectation import NOTHING, Found, Rows
 
@@ -78,40 +77,15 @@ class Inspection:
         """Look at what the merge has touched in other tables, and in its own where no record did. What is
         broken there, but for what was found already.
         """
-        merged = _merged(load, target, counts)
-        if not merged.may_touch:
-            return []
+        from strandline.pipeline import beside  # behind a merge only
+
         known = {(it.target, it.name) for it in found if it.status != state.PASSED}
-        told: list[ExpectationReport] = []
+        merged = beside.merged(load, target, counts)
+        stream, told = load.stream.qualified_name, list[ExpectationReport]()
         with self.database.named_errors():
-            for model in dict.fromkeys(it.model for it in self.pipeline.expectations):
-                touched = beside.find(self.connection, model, merged)
-                told += [] if touched is None else self._look_at(model, touched, load)
-        return [it for it in told if (it.target, it.name) not in known]
-
-    def _look_at(self, model: Model, touched: Table, load: Load) -> list[ExpectationReport]:
-        wanted = [it for it in self.pipeline.expectations if it.model is model and it.expectation.of_rows]
-        told = []
-        for it in wanted:
-            chosen = beside.keys(touched, only_written=not isinstance(it.expectation, Refers))
-            rows = Rows(model, touched=chosen)
-            told.append(
-                inspect(self.connection, it, rows, stream=load.stream.qualified_name, answers=self._answers)
-            )
-        return [it for it in told if it.status != state.PASSED]
-
-
-def _merged(load: Load, target: Target, counts: Mapping[str, int]) -> beside.Merged:
-    is_replay = load.replayed is not None
-    return beside.Merged(
-        target.sync.model,
-        load.stream.source_name,
-        load.run_id,
-        has_moved=is_replay or counts.get("facts_moved", 0) > 0,
-        has_inferred=counts.get("inferred", 0) > 0,
-        has_rebuilt=is_replay or counts.get("rebuilt", 0) > 0,
-        staged=target.staged if target.applied == 0 else None,
-    )
+            for it, rows in beside.touched(self.connection, self.pipeline.expectations, merged):
+                told.append(inspect(self.connection, it, rows, stream=stream, answers=self._answers))
+        return [it for it in told if it.status != state.PASSED and (it.target, it.name) not in known]
 
 
 def ask(wanted: Sequence[Expected], source: Source, answers: Answers) -> None:

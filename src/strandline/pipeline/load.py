@@ -44,12 +44,12 @@ from strandline.source.drift import UNKNOWN
 from strandline.source.page import Page
 from strandline.source.stream import Source
 from strandline.source.tombstone import Described
-from strandline.warehouse import fetch, quarantine, raw, release, staging, state
+from strandline.warehouse import fetch, quarantine, raw, staging, state
 from strandline.warehouse.database import Database
 from strandline.warehouse.log_index import LogIndex
 from strandline.warehouse.packed import Packed, append, raw_ids
 from strandline.warehouse.quarantine import Reject
-from strandline.warehouse.replay import Scope
+from strandline.warehouse.scope import Scope
 from strandline.warehouse.stopover import Place
 
 
@@ -85,7 +85,7 @@ class Load:
         self._batch = 0
         self.has_rejects = False
         """Whether anything of the stream is in the quarantine."""
-        self.wanted = release.DUE
+        self.wanted = quarantine.DUE
         """Which rejects are to be tried again."""
         self.replayed: Scope | None = None
         """Which entries are staged again whatever became of them; None: this is no replay."""
@@ -331,7 +331,8 @@ class Load:
     def _append_new(self, chunk: Chunk, *, is_last: bool) -> set[int] | None:
         """Append the payloads that differ from their key's latest; their raw_ids, or None if all do."""
         new = self._novelty.pick(chunk, self._sieve.known if self._sieve else {}, is_last=is_last)
-        append(self.database, self.connection, self.reading.raw, new)
+        if new:
+            append(self.database, self.connection, self.reading.raw, new)
         self._register.note(self.connection, chunk, new)
         self.last_raw_id = new[-1][0] if new else self.last_raw_id
         self.figures.stored += len(new)

@@ -61,7 +61,7 @@ def may_name(model: Model, dimension: type[Dimension]) -> bool:
 
 def orphans_of(load: Load) -> Orphans:
     """Those that the replay looks for."""
-    return Orphans() if load.replayed is None else load.replayed.orphans
+    return Orphans() if load.replayed is None else Orphans(load.replayed.naming)
 
 
 def give_up(orphans: Orphans, model: Model) -> Orphans:

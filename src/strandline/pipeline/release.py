@@ -18,7 +18,7 @@ from strandline.pipeline.running import Run
 from strandline.pipeline.target import Target
 from strandline.warehouse import ledger, reject, state
 from strandline.warehouse.database import Database
-from strandline.warehouse.release import ALL, Wanted
+from strandline.warehouse.quarantine import ALL, Wanted
 
 
 def retry(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import asdict
 
 from strandline.errors import DeclarationError, StrandlineError, UnknownKey
 from strandline.model.dimension import Dimension
@@ -29,7 +30,7 @@ from strandline.pipeline.team import staff_for
 from strandline.warehouse import ledger, lock, prune, raw, sample, touched
 from strandline.warehouse.database import Database
 from strandline.warehouse.orphan import Orphans
-from strandline.warehouse.replay import Scope
+from strandline.warehouse.scope import Scope
 
 
 def replay(
@@ -125,7 +126,7 @@ def _refuse_unknown(one_run: Run, chosen: Sequence[Sync], keys: Sequence[str]) -
 
 def _scope(sync: Sync, keys: Sequence[str] | None, since: datetime | None, *, orphans: Orphans) -> Scope:
     spell = sync.stream.source.natural_keys.encode
-    return Scope(None if keys is None else [spell(it) or it for it in keys], since, orphans)
+    return Scope(None if keys is None else [spell(it) or it for it in keys], since, orphans.naming)
 
 
 def _hold(one_run: Run, reading: Reading, chosen: Sequence[Sync]) -> StreamReport | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from strandline.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, QuotaExhausted, StrandlineError
 from strandline.pipeline.figures import Figures
 from strandline.source.state import abridged
 
 
-@dataclass
-class StreamReport:
+class StreamReport(Struct):
     """What became of one stream."""
 
     stream: str
@@ -40,7 +41,8 @@ class StreamReport:
 
     def take(self, figures: Figures, *, marks: tuple[str | None, str | None]) -> None:
         """Note what was done, and from where to where; with rejects it is in part only."""
-        self.__dict__.update(asdict(figures))
+        for name, figure in asdict(figures).items():
+            setattr(self, name, figure)
         self.mark_before, self.mark_after = map(abridged, marks)
         if self.status == "done" and self.rejected:
             self.status = "partial"
@@ -73,8 +75,7 @@ class StreamReport:
         return told
 
 
-@dataclass
-class TargetReport:
+class TargetReport(Struct):
     """What became of one model."""
 
     stream: str
@@ -90,8 +91,7 @@ class TargetReport:
         return any(self.counts.values())
 
 
-@dataclass
-class ExpectationReport:
+class ExpectationReport(Struct):
     """What became of one expectation."""
 
     stream: str
@@ -102,7 +102,7 @@ class ExpectationReport:
     """passed, warned, failed, or unanswered by the source."""
     failing: int = 0
     """How many rows break it."""
-    samples: list[dict[str, str]] = field(default_factory=list)
+    samples: list[dict[str, str]] = []
     """Source and natural key of the first of them."""
     detail: str | None = None
     seconds: float = 0.0
@@ -113,8 +113,7 @@ class ExpectationReport:
         return self.severity == "fail" and self.status in ("failed", "unanswered")
 
 
-@dataclass
-class SweepReport:
+class SweepReport(Struct):
     """What was found out about who is gone from a stream."""
 
     stream: str
@@ -130,8 +129,7 @@ class SweepReport:
     seconds: float = 0.0
 
 
-@dataclass
-class DbtReport:
+class DbtReport(Struct):
     """What dbt has said of a model or a test, or what became of dbt itself."""
 
     node: str
@@ -154,8 +152,7 @@ class DbtReport:
         return asdict(self)
 
 
-@dataclass
-class RunReport:
+class RunReport(Struct):
     """What became of a run."""
 
     pipeline: str
@@ -165,16 +162,16 @@ class RunReport:
     """run, retry, replay or dry replay."""
     finished_at: datetime | None = None
     status: str = "running"
-    streams: list[StreamReport] = field(default_factory=list)
-    targets: list[TargetReport] = field(default_factory=list)
-    expectations: list[ExpectationReport] = field(default_factory=list)
-    sweeps: list[SweepReport] = field(default_factory=list)
-    dbt: list[DbtReport] = field(default_factory=list)
+    streams: list[StreamReport] = []
+    targets: list[TargetReport] = []
+    expectations: list[ExpectationReport] = []
+    sweeps: list[SweepReport] = []
+    dbt: list[DbtReport] = []
     """What dbt has said behind it."""
     error: str | None = None
-    samples: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = []
     """Of a replay that only looks: some of the values that would be others."""
-    out_of_reach: list[dict[str, Any]] = field(default_factory=list)
+    out_of_reach: list[dict[str, Any]] = []
     """Of a replay: the dimensions of which versions stay as an older mapper has made them, for what they were
     made of was pruned.
     """
@@ -207,7 +204,9 @@ class RunReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**asdict(self), "seconds": self.seconds, "exit_code": self.exit_code}
+        parts = ("streams", "targets", "expectations", "sweeps", "dbt")
+        told = {name: [asdict(it) for it in getattr(self, name)] for name in parts}
+        return {**asdict(self), **told, "seconds": self.seconds, "exit_code": self.exit_code}
 
 
 def exit_code(statuses: Iterable[str]) -> int:

@@ -13,11 +13,10 @@ from strandline.model.fact import Fact
 from strandline.pipeline import bygone
 from strandline.pipeline.load import Load
 from strandline.pipeline.target import Target
-from strandline.warehouse import release, replay
+from strandline.warehouse import replay
 from strandline.warehouse.database import Database
 from strandline.warehouse.late import Log
-from strandline.warehouse.quarantine import Reject
-from strandline.warehouse.release import Wanted
+from strandline.warehouse.quarantine import ALL, Reject, Wanted
 from strandline.warehouse.stopover import Place
 
 
@@ -38,9 +37,9 @@ def stage(connection: Connection, load: Load, target: Target, log: Log) -> None:
     scope = load.replayed
     if scope is None:
         return
-    replay.choose(connection, log, scope)
+    scope.choose(connection, log)
     raw_ids = None if scope.is_whole else replay.rejects(connection, log)
-    load.wanted = release.ALL if raw_ids is None else Wanted(is_forced=True, raw_ids=raw_ids)
+    load.wanted = ALL if raw_ids is None else Wanted(is_forced=True, raw_ids=raw_ids)
     if load.stopover is None:
         refused = _stage(load, target, replay.entries(log, scope, up_to=load.last_raw_id))
     else:

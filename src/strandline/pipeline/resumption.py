@@ -94,14 +94,14 @@ class Resumption:
         if self.connection.in_transaction():
             self.connection.rollback()
         with self.connection.begin():
-            replay.release(self.connection)
+            self.scope.release(self.connection)
 
     def _begin(self, *, is_fresh: bool) -> int:
         """Up to which entry all is staged; what does not belong there is not any more."""
         connection, place = self.connection, self.place
         with connection.begin():
             if not self.scope.is_whole:
-                replay.hold(connection, self._log, self.scope)
+                self.scope.hold(connection, self._log)
             reached = None if is_fresh else place.reached(connection, made_by=self._imprint)
             if reached is None:
                 place.forget(connection)
@@ -122,7 +122,7 @@ class Resumption:
         while after < up_to:
             with connection.begin():
                 if not self.scope.is_whole:
-                    replay.choose(connection, self._log, self.scope)
+                    self.scope.choose(connection, self._log)
                 after = self._stage_some(entries, after=after, up_to=up_to)
                 if moves:
                     place.move(connection, made_by=self._imprint, raw_id=after, run_id=load.run_id)

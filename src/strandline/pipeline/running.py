@@ -12,19 +12,18 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from copy import copy
-from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from sqlalchemy import Connection
 
 from strandline import log
 from strandline.errors import StrandlineError
 from strandline.model.aggregate import Aggregate
 from strandline.model.revision import mapper_version
-from strandline.pipeline import ending, inspection, retry, tombstone
+from strandline.pipeline import ending, inspection, tombstone
 from strandline.pipeline.collector import collecting_by_hand
 from strandline.pipeline.definition import Pipeline, Reading
 from strandline.pipeline.descent import parents
@@ -297,6 +296,10 @@ class Run:
 
     def is_due(self, load: Load, target: Target) -> bool:
         """Whether the target has rejects to try again."""
+        if not load.has_rejects:
+            return False
+        from strandline.pipeline import retry  # in a merge it is needed anyway
+
         with self.connection.begin():
             return retry.is_due(self.connection, load, target)
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import asdict
 from datetime import UTC, datetime
 
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from strandline.errors import RecordRejected, SourceError, TooManyDeletions

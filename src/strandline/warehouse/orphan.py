@@ -8,7 +8,7 @@ since a temporary one would not outlive the first of these transactions everywhe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -40,6 +40,7 @@ from strandline.model.dimension import Dimension
 from strandline.model.fact import Fact
 from strandline.model.hierarchy import hierarchies_of
 from strandline.warehouse import hierarchy, key, temporary
+from strandline.warehouse.scope import Naming
 
 NAMED: Final = Table(
     "replay__named",
@@ -58,7 +59,7 @@ GOING: Final = temporary.members("orphan_going")
 class Orphans(Struct):
     """Whose orphans a replay looks for; without any dimension it looks for nobody's."""
 
-    naming: Mapping[type[Dimension], Sequence[Column[Any]]] = {}
+    naming: Naming = {}
     """The dimensions of which all is replayed that may name their members, each with the columns elsewhere
     that hold its durable keys.
     """

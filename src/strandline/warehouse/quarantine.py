@@ -62,6 +62,17 @@ class Reject(Struct, frozen=True):
     reason: str
 
 
+class Wanted(Struct, frozen=True):
+    """Which rejects are to be tried: those that another version refused, all, or those of some entries."""
+
+    is_forced: bool = False
+    raw_ids: Sequence[int] | None = None
+
+
+DUE: Final = Wanted()
+ALL: Final = Wanted(is_forced=True)
+
+
 def keep(
     connection: Connection,
     *,

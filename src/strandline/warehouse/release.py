@@ -35,6 +35,7 @@ from sqlalchemy.dialects.postgresql import insert
 from strandline.warehouse import raw, state, temporary
 from strandline.warehouse.event import differ
 from strandline.warehouse.late import RELATIVE
+from strandline.warehouse.quarantine import Wanted
 
 TRIED: Final = temporary.table(
     "quarantine_tried",
@@ -46,17 +47,6 @@ COPIED: Final = [
     *("stream", "raw_id", "source_id", "field", "rule", "reason"),
     *("run_id", "rejected_at", "last_seen_at", "last_run_id", "repeats"),
 ]
-
-
-class Wanted(Struct, frozen=True):
-    """Which rejects are to be tried: those that another version refused, all, or those of some entries."""
-
-    is_forced: bool = False
-    raw_ids: Sequence[int] | None = None
-
-
-DUE: Final = Wanted()
-ALL: Final = Wanted(is_forced=True)
 
 
 class Ward(Struct, frozen=True):

@@ -10,10 +10,8 @@ transaction ends, and what is right already is not written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, Final
 
-from msgspec import Struct, field
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -25,13 +23,11 @@ from sqlalchemy import (
     false,
     func,
     insert,
-    inspect,
     literal,
     not_,
     or_,
     select,
     text,
-    true,
     union,
     update,
 )
@@ -45,69 +41,12 @@ from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import as_json
 from strandline.warehouse.event import Batch, differ, event_table
 from strandline.warehouse.late import LATE_MEMBER, Log
-from strandline.warehouse.orphan import Orphans
 from strandline.warehouse.previous import remembered
+from strandline.warehouse.scope import SCOPE, Scope
 from strandline.warehouse.staging import empty
-
-SCOPE: Final = temporary.members("replay_scope")
-"""The natural keys that are replayed, where it is not all of them."""
-
-HELD_SCOPE: Final = temporary.members("replay_scope", on_commit="PRESERVE ROWS")
-"""The same, for as long as a replay takes that is many transactions; SQLite drops it all the same."""
 
 UNNAMED: Final = temporary.members("replay_unnamed")
 """The members that no accepted record names any more."""
-
-
-class Scope(Struct, frozen=True):
-    """Which records are replayed: all, those of these natural keys, or of those that were read since then."""
-
-    keys: Sequence[str] | None = None
-    since: datetime | None = None
-    orphans: Orphans = field(default_factory=Orphans)
-
-    @property
-    def is_whole(self) -> bool:
-        """All of them."""
-        return self.keys is None and self.since is None
-
-    def holds(self, source_id: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether a natural key is among them."""
-        return true() if self.is_whole else source_id.in_(select(SCOPE.c.source_id))
-
-    def pruned(self, stream: str) -> Select[Any]:
-        """The natural keys among them of which the raw log lacks entries."""
-        p = state.pruned_key.c
-        return select(p.source_id).where(p.stream == stream, self.holds(p.source_id))
-
-
-def hold(connection: Connection, log: Log, scope: Scope) -> None:
-    """Note whose records are replayed, for all transactions to come until `release`."""
-    HELD_SCOPE.drop(connection, checkfirst=True)
-    _fill(connection, HELD_SCOPE, log, scope)
-
-
-def release(connection: Connection) -> None:
-    """Forget whose records are replayed."""
-    HELD_SCOPE.drop(connection, checkfirst=True)
-
-
-def choose(connection: Connection, log: Log, scope: Scope) -> None:
-    """Note whose records are replayed, for this transaction, unless that is held."""
-    if not inspect(connection).has_table(SCOPE.name):
-        _fill(connection, SCOPE, log, scope)
-
-
-def _fill(connection: Connection, table: Table, log: Log, scope: Scope) -> None:
-    table.create(connection, checkfirst=False)
-    if scope.keys is not None:
-        keys = [{"source_id": it} for it in dict.fromkeys(scope.keys)]
-        connection.execute(insert(table), keys)
-    elif scope.since is not None:
-        entry = log.raw.c
-        read = select(entry.source_id).where(entry.fetched_at >= scope.since, entry.source_id.is_not(None))
-        connection.execute(insert(table).from_select(["source_id"], read.distinct()))
-    connection.execute(text("ANALYZE replay_scope"))
 
 
 def entries(log: Log, scope: Scope, *, up_to: int) -> Select[Any]:

@@ -6,7 +6,7 @@ that matters and are made again when they differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -293,21 +293,12 @@ def _refuse_differences(
             continue
         for column in table.c:
             wanted, found = spelled(database, column), there.get(column.name)
-            qualified, name = (
-                database.qualified(table),
-                database.engine.dialect.identifier_preparer.quote(column.name),
-            )
             if found is None:
                 wrong.append(f"{table.name}.{column.name} is not there")
                 mend.append(add_column(database, table, column))
             elif found != wanted:
                 wrong.append(f"{table.name}.{column.name} is {found}, and its model says {wanted}")
-                # No column changes its type while a view shows it; the next run makes ours again.
-                shown = raw.STREAM in table.info
-                mend += [f"DROP VIEW IF EXISTS {view.qualified(database, table)};"] if shown else []
-                mend.append(
-                    f"ALTER TABLE {qualified} ALTER COLUMN {name} TYPE {wanted} USING {name}::{wanted};"
-                )
+                mend += _retype(database, table, column)
     if wrong:
         raise SchemaOutOfDate(
             f"{database.shown}: the tables differ from their models: {'; '.join(wrong)}",
@@ -319,6 +310,14 @@ def _how_to_mend(connection: Connection, statements: Sequence[str], *, is_migrat
     if is_sqlite(connection):
         return "Delete the file: SQLite is for tests, and is made anew."
     return managed.REVISE if is_migrated else "Look at it, then type in psql: " + " ".join(statements)
+
+
+def _retype(database: Database, table: Table, column: Column[Any]) -> Iterator[str]:
+    """The statements that give a column the type that its model says."""
+    if raw.STREAM in table.info:  # no column changes its type while a view shows it; the next run makes ours
+        yield f"DROP VIEW IF EXISTS {view.qualified(database, table)};"
+    name, kind = database.engine.dialect.identifier_preparer.quote(column.name), spelled(database, column)
+    yield f"ALTER TABLE {database.qualified(table)} ALTER COLUMN {name} TYPE {kind} USING {name}::{kind};"
 
 
 def add_column(database: Database, table: Table, column: Column[Any]) -> str:

@@ -30,7 +30,7 @@ from strandline.errors import WorkerDied
 from strandline.log import warn
 from strandline.pipeline.chunk import Part
 from strandline.pipeline.desk import Again, Desk, Order
-from strandline.pipeline.worker import Job, receive, send, write
+from strandline.pipeline.worker import Job, Message, pickled, receive, send, unpickled, write
 
 START: Final = (
     "import gc, signal; gc.disable(); signal.signal(signal.SIGINT, signal.SIG_IGN);"
@@ -96,7 +96,7 @@ class _Worker:
         self.has = 0
         """How many pages it has."""
         self._orders: SimpleQueue[Order | Again | None] = SimpleQueue()
-        self._answers: SimpleQueue[bytes | None] = SimpleQueue()
+        self._answers: SimpleQueue[Message | None] = SimpleQueue()
         """Pickled. None is the end, of both."""
         self._process = subprocess.Popen(
             [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
@@ -115,7 +115,7 @@ class _Worker:
         with suppress(BrokenPipeError), orders:  # where it has ended, its answers tell
             write(orders, first)
             while (order := self._orders.get()) is not None:
-                send(orders, pickle.dumps(order, pickle.HIGHEST_PROTOCOL))
+                send(orders, pickled(order))
 
     def _listen(self, answers: IO[bytes]) -> None:
         with suppress(EOFError), BufferedReader(cast(RawIOBase, answers), PIPE_BYTES) as buffered:
@@ -154,9 +154,9 @@ class _Worker:
                 " strandline run … --workers 0 needs one process only.",
             )
         self.has -= 1
-        return pickle.loads(answer)  # type: ignore[no-any-return]  # as the worker sends it
+        return unpickled(answer)  # type: ignore[no-any-return]  # as the worker sends it
 
-    def _next(self, *, wait: bool) -> bytes | None:
+    def _next(self, *, wait: bool) -> Message | None:
         while wait:
             # In short waits: a signal that comes just before one is seen only after it.
             with suppress(Empty):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from struct import Struct
@@ -22,12 +23,16 @@ from strandline.errors import StrandlineError
 from strandline.model.mapper import Mapper
 from strandline.pipeline.collector import collect_young, collecting_by_hand
 from strandline.pipeline.definition import Sync
-from strandline.pipeline.desk import Desk, packers_for
+from strandline.pipeline.desk import Again, Desk, Order, packers_for
 from strandline.pipeline.target import target_of
 from strandline.source.stream import Source
 
 LENGTH: Final = Struct("!Q")
-READY: Final = b""
+
+Message = Sequence[bytes | bytearray | memoryview]
+"""Something pickled, and the large pieces of it, which nobody copies, beside it."""
+
+READY: Final[Message] = ()
 """The first message: what follows are answers."""
 
 
@@ -64,36 +69,54 @@ def work() -> None:
     send(answers, READY)
     with collecting_by_hand(), suppress(EOFError):
         while True:
-            send(answers, _answer(desk, receive(orders)))
+            send(answers, _answer(desk, unpickled(receive(orders))))
             collect_young()
 
 
-def _answer(desk: Desk, order: bytes) -> bytes:
+def _answer(desk: Desk, order: Order | Again) -> Message:
     try:
-        part = desk.take(pickle.loads(order))
-        return pickle.dumps(part if part.is_packed else None, pickle.HIGHEST_PROTOCOL)
+        part = desk.take(order)
+        return pickled(part if part.is_packed else None)
     except (StrandlineError, pickle.PicklingError):
-        return pickle.dumps(None)
+        return pickled(None)
 
 
-def send(pipe: IO[bytes], message: bytes) -> None:
-    """Put a message into the pipe, its length before it."""
-    write(pipe, LENGTH.pack(len(message)))
-    write(pipe, message)
+def pickled(it: object) -> Message:
+    """The message that this is."""
+    pieces: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(it, pickle.HIGHEST_PROTOCOL, buffer_callback=pieces.append)
+    return [head, *(piece.raw() for piece in pieces)]
 
 
-def write(pipe: IO[bytes], message: bytes) -> None:
-    """Put these bytes into the pipe, in as many pieces as it takes."""
-    rest = memoryview(message)
+def unpickled(message: Message) -> Any:
+    """What the message is."""
+    head, *pieces = message
+    return pickle.loads(head, buffers=pieces)
+
+
+def send(pipe: IO[bytes], message: Message) -> None:
+    """Put a message into the pipe, how many pieces it has and their lengths before it."""
+    write(pipe, b"".join(map(LENGTH.pack, (len(message), *map(len, message)))))
+    for piece in message:
+        write(pipe, piece)
+
+
+def write(pipe: IO[bytes], piece: bytes | bytearray | memoryview) -> None:
+    """Put these bytes into the pipe, as often as it takes."""
+    rest = memoryview(piece)
     while rest:
         rest = rest[pipe.write(rest) :]
 
 
-def receive(pipe: IO[bytes]) -> bytes:
+def receive(pipe: IO[bytes]) -> Message:
     """The next message out of the pipe. Raises EOFError where there is none, or only its beginning."""
-    head = pipe.read(LENGTH.size)
-    size = LENGTH.unpack(head)[0] if len(head) == LENGTH.size else 1
-    message = pipe.read(size)
-    if len(message) < size:
+    (count,) = LENGTH.unpack(_read(pipe, LENGTH.size))
+    sizes = [size for (size,) in LENGTH.iter_unpack(_read(pipe, LENGTH.size * count))]
+    return [_read(pipe, size) for size in sizes]
+
+
+def _read(pipe: IO[bytes], size: int) -> bytes:
+    found = pipe.read(size)
+    if len(found) < size:
         raise EOFError
-    return message
+    return found

@@ -59,7 +59,7 @@ def copy(
     *,
     columns: Sequence[Column[Any]],
     rows: Iterable[Sequence[Any]],
-    packed: Sequence[bytes] = (),
+    packed: Sequence[bytes | bytearray] = (),
 ) -> None:
     """Append the rows, tuples in the order of the columns, to the table (its qualified name, quoted); before
     them those that are packed: see `packed`.

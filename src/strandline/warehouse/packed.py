@@ -12,8 +12,9 @@ from bisect import bisect
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cache
 from itertools import accumulate
+from pickle import PickleBuffer
 from struct import Struct
-from typing import Any, Final, overload
+from typing import Any, Final, SupportsIndex, overload
 
 import psycopg
 from psycopg._copy_base import format_row_binary  # which `Copy.write_row` calls, and only for a connection
@@ -33,19 +34,28 @@ SIZE: Final = Struct("!i")
 
 HASH_BYTES: Final = 16
 
+Bytes = bytes | bytearray
+OUT_OF_BAND: Final = 5
+"""From this protocol of pickle on."""
+
 
 class Packed:
     """Rows of one table, and of which entry of the raw log each is."""
 
-    def __init__(self, raw_ids: Iterable[int] = (), sizes: Iterable[int] = (), rows: bytes = b"") -> None:
+    def __init__(self, raw_ids: Iterable[int] = (), sizes: Iterable[int] = (), rows: Bytes = b"") -> None:
         """With so many bytes for each row."""
         self.raw_ids = array("q", raw_ids)
         self.sizes = array("I", sizes)
-        self.pieces = [rows] if rows else []
+        self.pieces: list[Bytes] = [rows] if rows else []
         """The rows, one after the other, and each within one piece."""
 
     def __len__(self) -> int:
         return len(self.raw_ids)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        """The pieces may go beside what is pickled, so that nobody copies them (PEP 574)."""
+        pieces = [PickleBuffer(it) for it in self.pieces] if int(protocol) >= OUT_OF_BAND else self.pieces
+        return _repacked, (self.raw_ids, self.sizes, pieces)
 
     def add(self, other: Packed) -> None:
         """Put the other's rows behind these."""
@@ -58,7 +68,7 @@ class Packed:
         begin = self._ends[place] - self.sizes[place]
         number = bisect(self._begins, begin) - 1
         at = begin - self._begins[number]
-        return self.pieces[number][at : at + self.sizes[place]]
+        return bytes(self.pieces[number][at : at + self.sizes[place]])
 
     def only(self, kept: Container[int]) -> Packed:
         """The rows of these entries."""
@@ -85,6 +95,12 @@ class Packed:
 
     _known_ends: Sequence[int] = ()
     _known_begins: Sequence[int] = ()
+
+
+def _repacked(raw_ids: Iterable[int], sizes: Iterable[int], pieces: list[Bytes]) -> Packed:
+    packed = Packed(raw_ids, sizes)
+    packed.pieces = pieces
+    return packed
 
 
 class PackedEntries(Sequence[Entry]):
@@ -167,7 +183,7 @@ class Packer:
             end = len(packed)
             sizes.append(end - before)
             before = end
-        return Packed([row[0] for row in rows], sizes, bytes(packed))
+        return Packed([row[0] for row in rows], sizes, packed)
 
     def pack_entries(self, entries: Sequence[Entry]) -> PackedEntries:
         """The entries as COPY sends them. Raises as `pack` does."""

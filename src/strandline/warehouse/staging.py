@@ -87,7 +87,7 @@ def stage(
     table: Table,
     rows: Sequence[Sequence[Any]],
     *,
-    packed: Sequence[bytes] = (),
+    packed: Sequence[bytes | bytearray] = (),
 ) -> None:
     """Add rows, tuples in the order of the table's columns, and before them those that are packed."""
     copy(connection, database.qualified(table), columns=list(table.c), rows=rows, packed=packed)

@@ -7,14 +7,15 @@ something in it differs; a tombstone removes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, TypeGuard
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     Table,
     and_,
@@ -48,7 +49,7 @@ from strandline.warehouse import (
 from strandline.warehouse.database import Database
 from strandline.warehouse.event import differ
 from strandline.warehouse.orphan import Orphans
-from strandline.warehouse.resolution import Batch, resolve, resolved_rows
+from strandline.warehouse.resolution import Batch, find_whole, resolve, resolved_rows
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def merge(
     batch = Batch(fact, staged, log.stream, log.source_system, sources, run_id)
     # In this order: whoever was ever mentioned is a member, and what cannot stand supersedes nothing, so that
     # it does not matter which records came in one batch.
-    contest = grain.Contest(fact, staged, log, run_id)
+    contest = grain.Contest(fact, staged, log, run_id, has_lines)
     rejected = grain.refuse_equal_lines(connection, contest) if has_lines else 0
     orphans = orphans or Orphans()
     rejected += _reject_missing(connection, batch, orphans)
@@ -105,8 +106,12 @@ def merge(
     _ensure_combinations(connection, batch)
     moved = _welcome(connection, batch, waiting) if inferred else 0
     outdone, left = _settle(connection, batch, contest, is_key=is_key, stage_again=stage_again)
+    records = 0 if log.staged is None else log.staged.records
+    batch = replace(batch, whole=find_whole(database, connection, batch, records))
     before = period.latest(connection, fact) if _is_filled(fact) else None
-    inserted, updated, deleted = _write(database, connection, batch, has_lines=has_lines, replayed=replayed)
+    inserted, updated, deleted = _write(
+        database, connection, batch, records=records, has_lines=has_lines, replayed=replayed
+    )
     repeated = _repeat(connection, batch, before) if _is_filled(fact) else 0
     return Merged(inserted, updated, deleted + left, inferred, rejected + outdone, moved, repeated)
 
@@ -151,15 +156,18 @@ def _write(
     connection: Connection,
     batch: Batch,
     *,
+    records: int,
     has_lines: bool,
     replayed: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None,
 ) -> tuple[int, int, int]:
-    """Make the rows what the stage says; how many were inserted, updated and deleted."""
+    """Make the rows what the stage says, of about so many records, if that is known; how many were inserted,
+    updated and deleted.
+    """
     if _is_empty(connection, batch):
         # Not only for speed: while the planner takes a table for empty, it looks for rows that are there by
         # reading all of it for each new one, those that this very statement adds as well.
-        staged = connection.scalar(select(func.count()).select_from(batch.staged)) or 0
-        with index.built_afterwards(database, connection, batch.fact.table(), rows=staged):
+        rows = records or connection.scalar(select(func.count()).select_from(batch.staged)) or 0
+        with index.built_afterwards(database, connection, batch.fact.table(), rows=rows):
             return _execute_insert(connection, _insert_all(batch)), 0, 0
     resolved = resolve(connection, batch)
     deleted = _delete(connection, batch, has_lines=has_lines)
@@ -203,14 +211,33 @@ def _ensure_groups(
 
 
 def _infer_missing(database: Database, connection: Connection, batch: Batch, orphans: Orphans) -> int:
+    inferring = {name: it for name, it in batch.fact.references().items() if it.missing == "infer"}
+    unknown = _who_are_unknown(connection, batch, inferring)
     inferred = 0
-    for name, reference in batch.fact.references().items():
-        if reference.missing == "infer":
-            named: dict[str, Any] = {"source_system": batch.source_of(name), "members": batch.members(name)}
-            of = reference.dimension
+    for name, reference in inferring.items():
+        named: dict[str, Any] = {"source_system": batch.source_of(name), "members": batch.members(name)}
+        of = reference.dimension
+        if name in unknown:
             inferred += key.infer(database, connection, dimension=of, **named, run_id=batch.run_id)
-            orphans.note(connection, of, **named)
+        orphans.note(connection, of, **named)
     return inferred
+
+
+def _who_are_unknown(
+    connection: Connection, batch: Batch, references: Mapping[str, Reference]
+) -> Collection[str]:
+    """The references that may name somebody who is not there; the stage is read once for several."""
+    if len(references) < 2:
+        return references
+    s = batch.staged.c
+    joined: FromClause = batch.staged
+    counted = []
+    for name, reference in references.items():
+        member = key.latest(reference, batch.source_of(name)).alias(f"of_{name}")
+        joined = joined.outerjoin(member, and_(member.c.source_id == s[name], member.c.is_latest))
+        counted.append(func.count(s[name]).filter(member.c.source_id.is_(None)))
+    missing = connection.execute(select(*counted).select_from(joined).where(not_(s.is_deleted))).one()
+    return [name for name, count in zip(references, missing, strict=True) if count]
 
 
 def _welcome(connection: Connection, batch: Batch, waiting: Sequence[type[Fact]]) -> int:

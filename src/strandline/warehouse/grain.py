@@ -61,6 +61,8 @@ class Contest:
     staged: Table
     log: late.Log
     run_id: int
+    has_lines: bool = False
+    """A record may have several staged rows."""
 
     @property
     def table(self) -> Table:
@@ -161,12 +163,13 @@ def refuse_equal_lines(connection: Connection, contest: Contest) -> int:
 def _forget_restated(connection: Connection, contest: Contest) -> None:
     """Of several staged entries of one record leave the latest.
 
-    Most batches have no second one, and finding that out by hashing is cheaper than sorting them all. The
-    planner also keeps its good estimates, which a condition on a window function would spoil.
+    Most batches have no second one, and finding that out by counting both is cheaper than ranking them all.
+    The planner also keeps its good estimates, which a condition on a window function would spoil.
     """
     s = contest.staged.c
-    several = select(s.source_id).group_by(s.source_id).having(func.min(s.raw_id) < func.max(s.raw_id))
-    if connection.execute(several.limit(1)).first() is None:
+    entries = func.count(s.raw_id.distinct()) if contest.has_lines else func.count()
+    records = func.count(s.source_id.distinct())
+    if not connection.scalar(select(entries > records).select_from(contest.staged)):
         return
     # All rows of one entry share a place.
     place = func.rank().over(partition_by=s.source_id, order_by=contest.latest_first)

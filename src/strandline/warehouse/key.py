@@ -56,16 +56,18 @@ were.
 def span(
     reference: Reference,
     source_system: str,
-    members: Select[Any],
+    members: Select[Any] | None,
     *,
     without: Select[Any] | None = None,
 ) -> Subquery:
-    """The versions of these members (a select of natural keys) as (key, durable_key, source_id, lower, upper,
-    is_latest), half-open, NULL where open; `without` selects keys of versions that no longer count.
+    """The versions of these members (a select of natural keys; None: of all) as (key, durable_key, source_id,
+    lower, upper, is_latest), half-open, NULL where open; `without` selects keys of versions that no longer
+    count.
     """
     dimension: type[Dimension] = reference.dimension
     table = dimension.table()
     key = table.c[reference.gives] if reference.gives else dimension.key_column()
+    is_meant = true() if members is None else table.c.source_id.in_(members)
     counts = true() if without is None else dimension.key_column().not_in(without)
     following = func.lead(table.c.valid_from, 1).over(
         partition_by=table.c.source_id, order_by=table.c.valid_from
@@ -79,7 +81,7 @@ def span(
             (following if reference.gap == "last" else table.c.valid_to).label("upper"),
             or_(table.c.is_current, table.c.is_deleted).label("is_latest"),
         )
-        .where(table.c.source_system == source_system, table.c.source_id.in_(members), counts)
+        .where(table.c.source_system == source_system, is_meant, counts)
         .subquery()
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -31,8 +31,12 @@ from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.fact import Fact
 from strandline.model.milestone import AccumulatingSnapshot
 from strandline.model.period import IS_FILLED
-from strandline.warehouse import audit, bridge, fold, key, temporary
-from strandline.warehouse.dialect import as_json
+from strandline.warehouse import audit, bridge, fold, index, key, temporary
+from strandline.warehouse.database import Database
+from strandline.warehouse.dialect import as_json, is_sqlite
+
+VERSION_BYTES: Final = 300
+"""Of a version in its table, about."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ class Batch:
     sources: Mapping[str, str]
     """By reference, whose natural keys are staged, where that is another source than the records'."""
     run_id: int
+    whole: frozenset[str] = frozenset()
+    """The references whose dimension is no larger than what is staged: they are looked up among all of its
+    versions, as finding out whose are wanted takes as long as it saves."""
 
     def source_of(self, reference: str) -> str:
         """The source whose natural keys this reference carries."""
@@ -55,6 +62,16 @@ class Batch:
         """The natural keys that are staged for it."""
         s = self.staged.c
         return select(s[reference]).where(s[reference].is_not(None), not_(s.is_deleted))
+
+
+def find_whole(database: Database, connection: Connection, batch: Batch, records: int) -> frozenset[str]:
+    """What is `whole` of a batch, of which so many records are staged."""
+    dated = [name for name in batch.fact.references() if batch.fact.as_of(name) is not None]
+    if not dated or records < index.WORTHWHILE or is_sqlite(connection):
+        return frozenset()
+    tables = [database.qualified(batch.fact.references()[name].dimension.table()) for name in dated]
+    sizes = connection.execute(select(*(func.pg_relation_size(func.to_regclass(it)) for it in tables))).one()
+    return frozenset(name for name, size in zip(dated, sizes, strict=True) if size < records * VERSION_BYTES)
 
 
 @cache  # the same table again, so that SQLAlchemy finds the statements that it has compiled for it
@@ -116,7 +133,8 @@ def _resolved_values(batch: Batch) -> tuple[dict[str, Any], FromClause]:
         if moment is None:
             version = key.latest(reference, source).alias(f"of_{name}")
         else:
-            version = key.span(reference, source, batch.members(name)).alias(f"of_{name}")
+            members = None if name in batch.whole else batch.members(name)
+            version = key.span(reference, source, members).alias(f"of_{name}")
         staged_moment = None if moment is None else s[moment.name]
         joined = joined.outerjoin(
             version, and_(version.c.source_id == s[name], key.answers(version, staged_moment))

@@ -155,8 +155,10 @@ def open_batch(
     if single is None:
         found = _events(dimension, staged, source_system, is_single=False, has_late=has_late)
         temporary.fill(connection, event_table(), found)
-    connection.execute(text("ANALYZE scd_event"))
-    return single or replace(batch, is_single=False)
+        connection.execute(text("ANALYZE scd_event"))
+        return replace(batch, is_single=False)
+    temporary.sample(connection, event_table())
+    return single
 
 
 def _take_single(connection: Connection, batch: Batch, *, is_first: bool, records: int) -> Batch | None:
@@ -173,7 +175,9 @@ def _take_single(connection: Connection, batch: Batch, *, is_first: bool, record
     if is_first:
         return batch
     theirs = staged.c.source_id.in_(select(batch.event.c.source_id))
-    if events * said.FEW <= records:
+    if events == records:  # they are all that is staged, and who comes twice has two
+        single, has_several = batch, said.has_several(connection, event_table())
+    elif events * said.FEW <= records:
         few = said.keep_few(connection, staged, theirs)
         single, has_several = replace(batch, said=few), said.has_several(connection, few)
     else:
@@ -363,14 +367,17 @@ def numbered(batch: Batch) -> Any:
     that no version is kept for.
     """
     e = batch.event.c
+    if batch.is_single:
+        alone = (func.row_number().over().label("number"), literal(1).label("opened"))
+        return select(*e, *alone).where(batch.is_opening).subquery("numbered")
     is_missing = case((e.kept_key.is_(None), 1), else_=0)
-    order = None if batch.is_single else [e.source_id, e.effective_at]  # which would sort the whole batch
+    order = [e.source_id, e.effective_at]
     in_member = func.row_number().over(partition_by=e.source_id, order_by=e.effective_at)
     return (
         select(
             *e,
             func.sum(is_missing).over(order_by=order, rows=(None, 0)).label("number"),
-            (literal(1) if batch.is_single else in_member).label("opened"),
+            in_member.label("opened"),
         )
         .where(batch.is_opening)
         .subquery("numbered")

@@ -16,7 +16,7 @@ Warehouse Toolkit (3rd ed.), chapter 5, types 0 to 3 and 6.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -38,7 +38,7 @@ from sqlalchemy import (
 
 from strandline.model.custom import CUSTOM_FIELDS
 from strandline.model.dimension import Dimension
-from strandline.warehouse import audit, first, index, previous
+from strandline.warehouse import audit, first, index, previous, staging
 from strandline.warehouse.database import Database
 from strandline.warehouse.dialect import as_json
 from strandline.warehouse.dropped import with_dropped
@@ -68,17 +68,18 @@ def merge(database: Database, connection: Connection, batch: Batch) -> Merged:
     if batch.first is not None:
         return _begin(database, connection, batch, batch.first)
     has_common = bool(batch.dimension.overwritten())
-    completed = connection.execute(_complete(batch)).rowcount
+    found = _count(connection, batch)
+    completed = connection.execute(_complete(batch)).rowcount if found.completing else 0
     # Before new versions open, which take over what is remembered, so that nothing is written twice; and what
     # it writes of a version that ends is its end as well.
     overwritten = connection.execute(_overwrite(batch, is_alone=True)).rowcount if has_common else 0
     connection.execute(_close(batch))
-    members, versions, closed = _open(database, connection, batch)
+    _open(database, connection, batch, versions=found.versions)
     if has_common and not batch.is_single:
         remembered = previous.remember(connection, batch)
         # What was before may be another while what is now stays: A, B and A again in one batch.
         overwritten += max(remembered, connection.execute(_overwrite(batch, is_alone=False)).rowcount)
-    return Merged(members, versions, closed, completed, overwritten)
+    return Merged(found.members, found.versions, found.closing, completed, overwritten)
 
 
 def _begin(database: Database, connection: Connection, batch: Batch, members: first.Members) -> Merged:
@@ -88,6 +89,8 @@ def _begin(database: Database, connection: Connection, batch: Batch, members: fi
     opening = insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows)
     with index.built_afterwards(database, connection, batch.table, rows=members.count):
         connection.execute(opening)
+    if members.count >= index.WORTHWHILE:  # who asks before autovacuum comes is to know what is there
+        staging.analyze(database, connection, batch.table)
     return Merged(members=members.count, versions=members.count)
 
 
@@ -130,29 +133,42 @@ def _complete(batch: Batch) -> Any:
     )
 
 
-def _open(database: Database, connection: Connection, batch: Batch) -> tuple[int, int, int]:
-    """Insert the new versions; how many members are new, how many versions there are, and how many others
-    have ended.
-    """
+class _Found(NamedTuple):
+    """What the events are, counted."""
+
+    members: int
+    """So many are new."""
+    versions: int
+    """So many are to be inserted."""
+    closing: int
+    completing: int
+
+
+def _count(connection: Connection, batch: Batch) -> _Found:
     e = batch.event.c
     is_opening = and_(batch.is_opening, e.kept_key.is_(None))
     is_new = and_(is_opening, e.current_durable_key.is_(None))
-    versions, members, closed = connection.execute(
-        select(
-            func.count().filter(is_opening),
-            func.count(e.source_id.distinct()).filter(is_new),
-            func.count().filter(batch.is_closing),
-        ).select_from(batch.event)
-    ).one()
+    # One that is single has one event, and to count different ones they are sorted.
+    member: ColumnElement[Any] = e.source_id if batch.is_single else e.source_id.distinct()
+    counts = select(
+        func.count(member).filter(is_new),
+        func.count().filter(is_opening),
+        func.count().filter(batch.is_closing),
+        func.count().filter(and_(e.changed, batch.is_completing)),
+    )
+    return _Found(*connection.execute(counts.select_from(batch.event)).one())
+
+
+def _open(database: Database, connection: Connection, batch: Batch, *, versions: int) -> None:
+    """Insert so many new versions."""
     if versions == 0:
-        return 0, 0, closed
+        return
     first_key = reserve(database, connection, batch.key, versions)
     names, rows = _opened_rows(batch, first_key)
     opening = insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows)
     is_worth_it = versions >= index.WORTHWHILE and _is_new(connection, batch)
     with index.built_afterwards(database, connection, batch.table, rows=versions if is_worth_it else 0):
         connection.execute(opening)
-    return members, versions, closed
 
 
 def _is_new(connection: Connection, batch: Batch) -> bool:

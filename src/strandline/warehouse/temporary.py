@@ -4,9 +4,11 @@ it goes on with another merge.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Insert, MetaData, Select, Table, Text, text
+from sqlalchemy import Column, CompoundSelect, Connection, Insert, MetaData, Select, Table, Text, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -43,7 +45,7 @@ def _make_of(element: _Filled, compiler: SQLCompiler, **options: Any) -> str:
     return f"CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {compiler.process(element.select, **options)}"
 
 
-def fill(connection: Connection, made: Table, found: Select[Any]) -> int:
+def fill(connection: Connection, made: Table, found: Select[Any] | CompoundSelect[Any]) -> int:
     """Make the table, with what is found for all of its columns; how many rows it has."""
     names = found.selected_columns.keys()
     if names != made.columns.keys():
@@ -54,6 +56,19 @@ def fill(connection: Connection, made: Table, found: Select[Any]) -> int:
     else:
         filled = _Filled(made).from_select(list(names), found)
     return connection.execute(filled, execution_options={"preserve_rowcount": True}).rowcount
+
+
+@contextmanager
+def expecting_little(connection: Connection) -> Iterator[None]:
+    """Within, what several processes have found costs nothing to bring together: for rows that are few, or
+    that are many where the planner has no way to know. The caller owns the transaction.
+    """
+    if is_sqlite(connection):
+        yield
+        return
+    connection.execute(text("SET LOCAL parallel_tuple_cost = 0"))
+    yield
+    connection.execute(text("SET LOCAL parallel_tuple_cost TO DEFAULT"))
 
 
 def sample(connection: Connection, made: Table) -> None:

@@ -171,6 +171,8 @@ def _take_single(connection: Connection, batch: Batch, *, is_first: bool, record
     if is_first and said.has_several(connection, staged):
         return None
     found = _events(batch.dimension, staged, batch.source_system, is_single=True, has_late=False)
+    if not is_first:  # the pages of what changes are then taken in their order, and each of them once
+        found = found.order_by(found.selected_columns["current_key"])
     events = temporary.fill(connection, event_table(), found)
     if is_first:
         return batch

@@ -16,7 +16,7 @@ Warehouse Toolkit (3rd ed.), chapter 5, types 0 to 3 and 6.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -44,6 +44,9 @@ from strandline.warehouse.dialect import as_json
 from strandline.warehouse.dropped import with_dropped
 from strandline.warehouse.event import Batch, differ, numbered, written
 from strandline.warehouse.sequence import reserve
+
+ORDERED: Final = 200_000
+"""So many new versions are too many to be put in order first: they would not fit into the memory for it."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,8 @@ def _open(database: Database, connection: Connection, batch: Batch, *, versions:
         return
     first_key = reserve(database, connection, batch.key, versions)
     names, rows = _opened_rows(batch, first_key)
+    if batch.is_single and versions < ORDERED:
+        rows = rows.order_by(rows.selected_columns[0])  # as the events are: by what their versions follow
     opening = insert(with_dropped(batch.table, batch.dropped)).from_select(names, rows)
     is_worth_it = versions >= index.WORTHWHILE and _is_new(connection, batch)
     with index.built_afterwards(database, connection, batch.table, rows=versions if is_worth_it else 0):

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import String, select, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 
 from strandline.errors import UnknownKey
@@ -214,7 +215,7 @@ def assert_is_naive(database: Database, prefix: str, sent: list[Said], erased: l
     [[Said("a", 1), Said("b", 1)], Erased("a", 1), [Said("a", 2, fee=2), Said("a", 1, fee=2)], Erased("a")]
 )
 @example([[Said("a", 1), Said("a", 2, is_gone=True)], Erased("a"), [Said("a", 1, town="Moss")]])
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(3)
 def test_facts_keep_what_they_count_of_whom_was_erased(
     both: Database, steps: list[Erased | list[Said]]
 ) -> None:

@@ -10,9 +10,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import select
+from tests.effort import cases
 from tests.property.test_retraction_against_oracle import (
     Bought,
     DimMallShopper,
@@ -114,7 +115,8 @@ A1 = Bought(1, 1, "a", 1)
 @given(steps)
 @example([[A1, Bought(2, 1, "a", 2)], Forgotten("a"), [A1, Bought(2, 2, "a", 3), Bought(3, 1, "a", 1)]])
 @example([[A1, Bought(1, 2, "b", 1)], Forgotten("a", only_pii=True), [A1, A1, Bought(1, 3, "a", 1)]])
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example([[Bought(1, 0, "a", 1), Bought(1, 0, "b", 1)], Forgotten("a")])
+@cases(2)
 def test_what_was_known_of_somebody_stays_together(
     both: Database, steps: list[Forgotten | list[Bought]]
 ) -> None:

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
 from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped
+from tests.effort import cases
 from tests.memory import pages
 
 from strandline.model import (
@@ -201,7 +202,7 @@ def payloads(database: Database) -> Iterator[str]:
 @given(steps)
 @example([[Bought(1, 1, "a", 1)], Erased("a", only_pii=False), [Bought(1, 0, "a", 2), Bought(1, 1, "a", 1)]])
 @example([[Bought(1, 1, "a", 1), Bought(1, 2, "b", 1)], Erased("a", only_pii=False), [Bought(1, 3, "a", 1)]])
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@cases(4)
 def test_facts_are_those_of_what_is_not_personal(both: Database, steps: list[Erased | list[Bought]]) -> None:
     prefix, source, sent, erased = f"{next(CASES)}:", Mall(), list[Bought](), set[str]()
     source.people = [shopper(prefix + it) for it in "abc"]

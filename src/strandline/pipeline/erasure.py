@@ -204,7 +204,8 @@ class _Case:
         left = self._leftovers()
         self._take_out(left)
         self._rebuild()
-        extent.note_member(self.connection, left, self.meant, readings=self.readings, of=self.dimensions)
+        if self.former is None:  # by another key whoever is still named stays
+            extent.note_member(self.connection, left, self.meant, readings=self.readings, of=self.dimensions)
         for table, rows in left.remove(self.database, self.connection).items():
             self._count(table, rows)
         if self.former is not None:

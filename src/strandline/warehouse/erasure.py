@@ -101,8 +101,8 @@ class Meant(Struct, frozen=True):
 
 
 def is_said_to_be_there(connection: Connection, log: Table, source_id: str) -> bool:
-    """Whether any record says that the member is there."""
-    says_so = and_(log.c.source_id == source_id, log.c.operation.in_([raw.UPSERT, raw.RETURN]))
+    """Whether any record says that the member is there, or is kept for facts that name it."""
+    says_so = and_(log.c.source_id == source_id, log.c.operation.in_([raw.UPSERT, raw.RETURN, raw.FACTS]))
     return connection.execute(select(literal(1)).where(says_so).limit(1)).first() is not None
 
 

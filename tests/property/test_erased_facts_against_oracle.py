@@ -216,6 +216,7 @@ def assert_is_naive(database: Database, prefix: str, sent: list[Said], erased: l
 )
 @example([[Said("a", 1), Said("a", 2, is_gone=True)], Erased("a"), [Said("a", 1, town="Moss")]])
 @example([[Said("a", 0)], [Said("a", 0), Said("a", 1, is_gone=True), Said("a", 0)], Erased("a")])
+@example([[Said("b", 0)], [Said("a", 0), Said("a", 0), Said("b", 0, is_gone=True)], Erased("b")])
 @cases(3)
 def test_facts_keep_what_they_count_of_whom_was_erased(
     both: Database, steps: list[Erased | list[Said]]

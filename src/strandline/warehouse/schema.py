@@ -40,8 +40,11 @@ Model = (
 Dropped = Mapping[Table, tuple[str, ...]]
 """The columns that a table has and its model has not, where there are any."""
 
+INDEX: Final = "index"
+
 COLUMNS: Final = text("""
-    SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+    SELECT n.nspname, c.relname, a.attname,
+        CASE c.relkind WHEN 'i' THEN 'index' ELSE format_type(a.atttypid, a.atttypmod) END
     FROM pg_namespace n
     LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'i')
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -71,8 +74,8 @@ def actual_schema(database: Database, table: Table) -> str:
 
 
 def _columns(connection: Connection, schemas: Iterable[str]) -> Iterable[Any]:
-    """What these schemas hold, as (schema, table, column, type); an index has no columns, and a schema
-    without tables stands there too.
+    """What these schemas hold, as (schema, table, column, type); an index has no column and that type. A
+    schema without tables stands there too, and a table without columns.
     """
     if is_sqlite(connection):
         from strandline.warehouse import sqlite
@@ -88,10 +91,10 @@ def read_catalog(database: Database, connection: Connection, tables: Iterable[Ta
     schemas, indexes = set(), set()
     for schema, name, column, type_ in _columns(connection, wanted):
         schemas.add(schema)
-        if column is not None:
-            found.setdefault((schema, name), {})[column] = type_
-        elif name is not None:
+        if column is None and type_ == INDEX:
             indexes.add((schema, name))
+        elif name is not None:
+            found.setdefault((schema, name), {})[column] = type_
     return Catalog(frozenset(schemas), found, frozenset(indexes))
 
 

@@ -269,7 +269,8 @@ class Load:
                 # What has been read is kept, and an ordered stream goes on from there.
                 self._store_each(self._team.finish())
                 self._store(is_end=False)
-                self._build_log_index()
+                with self.connection.begin():
+                    self._log_index.build()
                 raise
 
     @contextmanager
@@ -291,12 +292,7 @@ class Load:
             if self._is_profiled:
                 self.profile.weigh(page, self._intake.reader.read, self.targets)
         self._store_each(self._team.finish())
-        self._build_log_index()
         self._store(is_end=True)
-
-    def _build_log_index(self) -> None:
-        with self.profile.timing(COPY), self.connection.begin():
-            self._log_index.build()
 
     def _store_each(self, taken: Iterable[None]) -> None:
         """Store a chunk whenever what comes in has filled one."""
@@ -324,6 +320,7 @@ class Load:
             else:
                 self._move_mark(chunk.state, is_end=is_end)
             if is_end:
+                self._log_index.build()
                 self._register.guess_renames(self.connection, self.reading.raw)
         log.detail("stored", batch=self._batch, records=self.figures.records, last_raw_id=self.last_raw_id)
         self.report(self.figures)

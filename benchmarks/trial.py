@@ -64,6 +64,8 @@ class Ground:
         with psycopg.connect(self.database, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
+        if hasattr(os, "sync"):
+            os.sync()  # a commit waits for the disk, and would for whatever the kernel still has to write
 
     def drop(self) -> None:
         """Remove the database."""

@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
+from psycopg.adapt import AdaptersMap, Dumper
+from psycopg.pq import Format
 from psycopg.types.json import Json, Jsonb
 from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import (
@@ -44,6 +46,9 @@ REFUSED: Final = (psycopg.DataError, TypeError, ValueError, AttributeError, Over
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """What binary COPY begins with: https://www.postgresql.org/docs/current/sql-copy.html"""
 
+INTEGER4: Final = struct.Struct("!i").pack
+INTEGER2: Final = struct.Struct("!h").pack
+
 ALIASES: Final = {
     "timestamp with time zone": "timestamptz",
     "timestamp without time zone": "timestamp",
@@ -71,8 +76,7 @@ def copy(
     types = binary_types(columns, connection.dialect)
     how = "" if types is None else " (FORMAT BINARY)"
     with driver(connection).cursor() as cursor:
-        # What psycopg finds for bytea is written in Python, for a type that is not ours; this one is in C.
-        cursor.adapters.register_dumper(bytes, BytesBinaryDumper)
+        register_dumpers(cursor.adapters)
         with cursor.copy(f"COPY {table} ({names}) FROM STDIN{how}".encode()) as sink:
             if types is not None:
                 sink.set_types(types)
@@ -83,6 +87,36 @@ def copy(
             write = sink.write_row
             for row in rows:
                 write(row)
+
+
+class Integer4(Dumper):
+    """A 32-bit integer; psycopg's own wraps what is larger, and 2147483648 becomes -2147483648."""
+
+    format = Format.BINARY
+    oid = psycopg.adapters.types["int4"].oid
+
+    def dump(self, obj: Any) -> bytes:
+        """The value in the binary form; struct.error where it has none."""
+        return INTEGER4(obj)
+
+
+class Integer2(Dumper):
+    """A 16-bit integer, in the same way."""
+
+    format = Format.BINARY
+    oid = psycopg.adapters.types["int2"].oid
+
+    def dump(self, obj: Any) -> bytes:
+        """The value in the binary form; struct.error where it has none."""
+        return INTEGER2(obj)
+
+
+def register_dumpers(adapters: AdaptersMap) -> None:
+    """Let values be written as COPY is to have them."""
+    # What psycopg finds for bytea is written in Python, for a type that is not ours; this one is in C.
+    adapters.register_dumper(bytes, BytesBinaryDumper)
+    adapters.register_dumper(int, Integer4)
+    adapters.register_dumper(int, Integer2)
 
 
 def binary_types(columns: Sequence[Column[Any]], dialect: Dialect) -> list[str] | None:

@@ -20,11 +20,10 @@ import psycopg
 from psycopg._copy_base import format_row_binary  # which `Copy.write_row` calls, and only for a connection
 from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.pq import Format
-from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import Column, Connection, Dialect, Table
 
 from strandline.warehouse import raw
-from strandline.warehouse.copy import binary_types, copy
+from strandline.warehouse.copy import binary_types, copy, register_dumpers
 from strandline.warehouse.database import Database
 from strandline.warehouse.raw import Entry
 
@@ -168,7 +167,7 @@ class Packer:
     def __init__(self, columns: Sequence[Column[Any]], dialect: Dialect) -> None:
         """The types of all columns must be known to psycopg: see `binary_types`."""
         self.adapters = AdaptersMap(psycopg.adapters)
-        self.adapters.register_dumper(bytes, BytesBinaryDumper)
+        register_dumpers(self.adapters)
         self.types = tuple(psycopg.adapters.types[name].oid for name in binary_types(columns, dialect) or ())
         self._transformer = Transformer(self)
         self._transformer.set_dumper_types(self.types, Format.BINARY)

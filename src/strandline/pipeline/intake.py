@@ -85,7 +85,7 @@ class Intake:
             try:
                 record, source_id, cursor_value, shape = read(payload)
                 effective_at = (getattr(record, effective_field) if effective_field else None) or fetched_at
-                if effective_at > latest or not (1 < effective_at.year < 9999 or fits_in_utc(effective_at)):
+                if effective_at > latest or not fits_in_utc(effective_at):
                     raise self._timeless(effective_at, fetched_at)
             except RecordRejected as error:
                 self._take_reject(payload, raw_id, page, number, error)

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import psycopg
 from psycopg.adapt import AdaptersMap, Dumper
@@ -45,9 +45,6 @@ REFUSED: Final = (psycopg.DataError, TypeError, ValueError, AttributeError, Over
 
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """What binary COPY begins with: https://www.postgresql.org/docs/current/sql-copy.html"""
-
-INTEGER4: Final = struct.Struct("!i").pack
-INTEGER2: Final = struct.Struct("!h").pack
 
 ALIASES: Final = {
     "timestamp with time zone": "timestamptz",
@@ -89,34 +86,33 @@ def copy(
                 write(row)
 
 
-class Integer4(Dumper):
-    """A 32-bit integer; psycopg's own wraps what is larger, and 2147483648 becomes -2147483648."""
+class _Fitting(Dumper):
+    """An integer of so many bits; psycopg's own wraps what is larger, and 2147483648 becomes -2147483648."""
 
     format = Format.BINARY
+    pack: ClassVar[Callable[[Any], bytes]]
+
+    def dump(self, obj: Any) -> bytes:
+        """The value in the binary form; struct.error where it has none."""
+        return type(self).pack(obj)
+
+
+class _Integer4(_Fitting):
     oid = psycopg.adapters.types["int4"].oid
-
-    def dump(self, obj: Any) -> bytes:
-        """The value in the binary form; struct.error where it has none."""
-        return INTEGER4(obj)
+    pack = struct.Struct("!i").pack
 
 
-class Integer2(Dumper):
-    """A 16-bit integer, in the same way."""
-
-    format = Format.BINARY
+class _Integer2(_Fitting):
     oid = psycopg.adapters.types["int2"].oid
-
-    def dump(self, obj: Any) -> bytes:
-        """The value in the binary form; struct.error where it has none."""
-        return INTEGER2(obj)
+    pack = struct.Struct("!h").pack
 
 
 def register_dumpers(adapters: AdaptersMap) -> None:
     """Let values be written as COPY is to have them."""
     # What psycopg finds for bytea is written in Python, for a type that is not ours; this one is in C.
     adapters.register_dumper(bytes, BytesBinaryDumper)
-    adapters.register_dumper(int, Integer4)
-    adapters.register_dumper(int, Integer2)
+    adapters.register_dumper(int, _Integer4)
+    adapters.register_dumper(int, _Integer2)
 
 
 def binary_types(columns: Sequence[Column[Any]], dialect: Dialect) -> list[str] | None:

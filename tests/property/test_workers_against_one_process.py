@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from sqlalchemy import make_url, text
 from tests.effort import cases
 from tests.memory import Given
-from tests.workshop import START, Workshop, WorkshopTool, WorkshopUse, tools, workshop
+from tests.workshop import START, Workshop, WorkshopTool, WorkshopUse, tool, tools, workshop
 
 from strandline.pipeline import run
 from strandline.pipeline.definition import Sync
@@ -129,10 +129,13 @@ def test_pages_taken_apart_by_turns_are_the_pages(records: list[Given], desks: b
         assert repr(ours.rows) == repr(theirs.rows)
 
 
+@example(records=[b"{", b"{", tool(0), tool(0, uses=[{"minutes": 2**40}]), tool(0)], kept=[])
 @given(records=tools(), kept=...)
 @cases(60)
 def test_entries_that_are_packed_are_the_entries(records: list[Given], kept: list[bool]) -> None:
-    """All of them, and those that are left when some are taken out."""
+    """All of them, and those that are left when some are taken out. The rows of a part with a value that does
+    not fit its column stay rows, behind those that are packed until the stager sorts what is refused.
+    """
     alone, packed = taken(records, desks=0), taken(records, desks=2, is_packed=True)
     entries, found = alone.chunk.entries, packed.chunk.entries
     assert list(found) == entries
@@ -146,4 +149,5 @@ def test_entries_that_are_packed_are_the_entries(records: list[Given], kept: lis
         assert list(raw_ids(left)) == [entries[it][0] for it in places]
         assert [left.hash_at(it) for it in range(len(left))] == [entries[it][3] for it in places]
     for ours, theirs in zip(packed.targets, alone.targets, strict=True):
-        assert [*ours.packed.raw_ids, *(row[0] for row in ours.rows)] == [row[0] for row in theirs.rows]
+        staged = sorted([*ours.packed.raw_ids, *(row[0] for row in ours.rows)])
+        assert staged == [row[0] for row in theirs.rows]

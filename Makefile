@@ -47,7 +47,7 @@ layers: $(STAMP) ## Who may import whom
 
 nightly: compiled ## Thousands of random histories, with crashes, against a plain loop; and every property on more cases
 	@HISTORIES=$(or $(HISTORIES),5000) $(BIN)/pytest -m nightly -n auto --dist worksteal -q $(ARGS)
-	@CASES=$(or $(CASES),4) $(BIN)/pytest tests/property tests/end_to_end/test_crash.py tests/end_to_end/test_kinto.py -n auto --dist worksteal -q $(ARGS)
+	@CASES=$(or $(CASES),8) $(BIN)/pytest tests/property tests/end_to_end/test_crash.py tests/end_to_end/test_kinto.py -n auto --dist worksteal -q $(ARGS)
 
 # The tests of what depends on SQLAlchemy most; ARGS="tests" runs all.
 test-oldest: compiled ## The tests of models, repositories and migrations with SQLAlchemy 2.0

@@ -16,7 +16,7 @@ from tests.end_to_end import crash
 from strandline.testing import ScriptedApi, crash_anywhere
 from strandline.warehouse.database import Database
 
-KILLS = 15 * TIMES
+KILLS = 8 * TIMES
 SEED = 20260701
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TOWNS = ("Bergen", "Oslo", "Ålesund", "Tromsø")

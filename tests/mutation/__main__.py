@@ -62,7 +62,7 @@ minutes.
 """
 MUTANTS = of_merge.MUTANTS + of_fact.MUTANTS + of_prune.MUTANTS
 HISTORIES = "300"
-CASES = "6"
+CASES = "12"
 
 
 def misplaced(mutant: Mutant, text: str) -> str | None:

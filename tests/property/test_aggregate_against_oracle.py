@@ -257,7 +257,7 @@ def _sale(number: int = 1, day: int = 1, buyer: str | None = "a", helper: str | 
     [[PersonSent("b", 1, "x"), _sale(helper="b")], [PersonSent("b", 4, GONE)], [PersonSent("b", 7, "y")]]
 )
 @example([[_sale(), _sale(number=2)], [SaleSent(1, 2, 5, None, None, None, None, is_deleted=True)]])
-@cases(8)
+@cases(4)
 def test_an_aggregate_is_what_its_query_gives_whatever_arrives_first(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -268,7 +268,7 @@ def test_an_aggregate_is_what_its_query_gives_whatever_arrives_first(
 
 
 @given(st.lists(st.one_of(persons, sales), min_size=1, max_size=10))
-@cases(8)
+@cases(4)
 def test_merging_the_same_again_writes_no_group(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied marks are put back, so that everything of the log is merged again."""
     prefix, oracle = bed.begin(), Oracle()

@@ -134,7 +134,7 @@ ends = st.sampled_from(["well", "well", "hung up", "rolled back"])
 @example(
     [([Change("a", 0)], "well"), ([Change("a", 0, is_deleted=True)], "well"), ([Change("a", 1)], "well")]
 )
-@cases(7)
+@cases(4)
 def test_every_version_names_the_load_that_last_changed_it(
     both: Database, batches: list[tuple[list[Change], str]]
 ) -> None:
@@ -179,7 +179,7 @@ def _standing(prefix: str, latest: Mapping[int, star.VisitSent | star.CallSent])
     ]
 )
 @example([[star.CallSent(1, 1, "a", False)], [star.VisitSent(1, 1, 0, "a", None, 0, False)]])
-@cases(5)
+@cases(3)
 def test_every_fact_names_the_load_that_last_changed_it_and_keeps_it_where_its_keys_move(
     bed: star.Bed, batches: list[list[star.Sent]]
 ) -> None:

@@ -97,7 +97,7 @@ def stored(warehouse: Database) -> tuple[list[Any], list[Any], list[Any]]:
 
 
 @given(records, st.sampled_from([7, 24, 60]), st.sampled_from([2, 3, 8, None]), st.integers(0, HOURS // 24))
-@cases(10)
+@cases(5)
 def test_any_width_stores_the_same_in_the_same_order_and_goes_on_where_it_broke(
     fresh: Callable[[], AbstractContextManager[Database]],
     sent: list[tuple[int, int, int]],

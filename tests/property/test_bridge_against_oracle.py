@@ -358,7 +358,7 @@ EQUAL: Shares = (("y", None), ("x", None))
 @example([[Change("account", "a", 0, HALVES)], [Change("account", "a", 0, is_deleted=True)]])
 @example([[Change("stay", "a", 1, HALVES)], [Change("stay", "a", 0, (("z", None),))]])
 @example([[Change("stay", "a", 0, (("x", "0.9"),)), Change("stay", "b", 0, (("x", None), ("x", None)))]])
-@cases(5)
+@cases(3)
 def test_every_group_has_its_members_and_weights_in_whatever_order_they_come(
     bed: Bed, batches: list[list[Change]]
 ) -> None:

@@ -297,7 +297,7 @@ def _load_and_compare(bed: Bed, batches: list[list[Sent]]) -> None:
         [PersonSent("a", 4, "x", 12, "Ulm", False)],
     ]
 )
-@cases(10)
+@cases(5)
 def test_flags_and_profiles_are_those_of_a_plain_loop(bed: Bed, batches: list[list[Sent]]) -> None:
     _load_and_compare(bed, batches)
     with bed.database.connect() as connection:
@@ -305,7 +305,7 @@ def test_flags_and_profiles_are_those_of_a_plain_loop(bed: Bed, batches: list[li
 
 
 @given(st.lists(st.one_of(persons, persons, visits), min_size=1, max_size=8))
-@cases(5)
+@cases(3)
 def test_merging_the_same_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark of the facts is put back, so that everything of the log is merged again."""
     prefix, oracle = bed.begin(), Oracle()
@@ -319,7 +319,7 @@ def test_merging_the_same_again_writes_nothing(bed: Bed, batch: list[Sent]) -> N
 
 
 @given(loads)
-@cases(6)
+@cases(3)
 def test_they_are_the_same_in_sqlite(batches: list[list[Sent]]) -> None:
     database = Database("sqlite://")
     _load_and_compare(Bed(database), batches)

@@ -50,7 +50,7 @@ def oracle(lines: list[str]) -> list[bytes]:
 
 
 @given(lines=st.lists(LINE | GOOD, max_size=12), before=st.integers(0, 12))
-@cases(25)
+@cases(13)
 def test_rows_are_the_same_wherever_a_block_ends(lines: list[str], before: int) -> None:
     every = ["0,good\n"] * (BLOCK_LINES - before) + lines
 

@@ -181,7 +181,7 @@ def bed(both: Database) -> Bed:
 
 
 @given(loads)
-@cases(6)
+@cases(3)
 @example([[Sent("a", 1, "x", {"f": 1})], [Sent("a", 2, "y", {"g": 2})], [Sent("a", 0, "x", {"g": 0})]])
 @example([[Sent("a", 1, "x", {"f": 1})], [Sent("a", 2, None, {}, is_deleted=True)], [Sent("a", 3, "x", {})]])
 @example([[Sent("a", 1, "x", {})], [Sent("a", 2, "y", {})]])

@@ -212,7 +212,7 @@ contracts = pytest.mark.parametrize("contract", [*ODD, *_of_the_examples()], ids
 
 @contracts
 @given(data=st.data())
-@cases(25)
+@cases(13)
 def test_what_is_made_of_a_contract_satisfies_it(contract: type[Record], data: st.DataObject) -> None:
     """None of it is tried on the contract first."""
     record = data.draw(Recipe(contract).record({}))
@@ -220,7 +220,7 @@ def test_what_is_made_of_a_contract_satisfies_it(contract: type[Record], data: s
 
 
 @given(record=records(Judged))
-@cases(25)
+@cases(13)
 def test_what_functions_refuse_is_not_drawn(record: dict[str, Any]) -> None:
     assert record["pairs"] % 2 == 0
     assert 0 != record["first"] <= record["last"]
@@ -299,7 +299,7 @@ class Stall(HttpSource):
 
 
 @given(st.lists(records(Stall.things, size=st.sampled_from([1, 2])), max_size=5))
-@cases(25)
+@cases(13)
 def test_a_record_of_a_stream_has_a_natural_key(found: list[dict[str, Any]]) -> None:
     for it in found:
         assert Stall.things.natural_key(Stall.things.parse(json.dumps(it).encode())) is not None

@@ -72,7 +72,7 @@ def _erase(bed: Bed, key: str, it: Erasure) -> bool:
 @example([[Change("A", 0, is_deleted=True, turn=2), Change("A", 0, turn=1)], Erasure("A", 2)])
 @example([[Change("A", 0, turn=1)], [Change("A", 0, is_deleted=True, turn=2)], Erasure("A")])
 @example([[Change("A", 3, turn=1), Change("A", 3, is_deleted=True, turn=2), Change("A", 0)], Erasure("A", 2)])
-@cases(8)
+@cases(4)
 def test_what_is_erased_is_as_if_it_had_never_been_sent(bed: Bed, steps: list[Step]) -> None:
     prefix, sent, left, erased = bed.begin(), list[Sent](), list[Sent](), list[Erasure]()
     for step in steps:

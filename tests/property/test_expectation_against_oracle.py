@@ -232,7 +232,7 @@ def prepared(both: Database) -> Database:
 
 
 @given(runs)
-@cases(5)
+@cases(3)
 def test_what_breaks_an_expectation_is_what_a_loop_over_the_rows_finds(
     prepared: Database, batches: list[list[Said]]
 ) -> None:

@@ -319,7 +319,7 @@ def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:
         [GuestSent("a", 1, "gone"), GuestSent("a", 3, "gone")],
     ]
 )
-@cases(10)
+@cases(5)
 def test_every_fact_points_at_the_version_of_its_time_whatever_arrives_first(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -331,7 +331,7 @@ def test_every_fact_points_at_the_version_of_its_time_whatever_arrives_first(
 
 
 @given(st.lists(st.one_of(guests, visits, calls), min_size=2, max_size=10), st.data())
-@cases(8)
+@cases(4)
 def test_a_batch_at_once_or_record_by_record_leaves_the_same_star(
     bed: Bed, batch: list[Sent], data: st.DataObject
 ) -> None:
@@ -348,7 +348,7 @@ def test_a_batch_at_once_or_record_by_record_leaves_the_same_star(
 
 
 @given(st.lists(visits, min_size=2, max_size=10), st.data())
-@cases(8)
+@cases(4)
 def test_the_latest_word_on_a_fact_stands_in_whatever_order_the_words_arrive(
     bed: Bed, sent: list[Sent], data: st.DataObject
 ) -> None:
@@ -365,7 +365,7 @@ def test_the_latest_word_on_a_fact_stands_in_whatever_order_the_words_arrive(
 
 
 @given(st.lists(st.one_of(guests, visits, calls), min_size=1, max_size=10))
-@cases(5)
+@cases(3)
 def test_merging_the_same_facts_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark of the facts is put back, so that everything of the log is merged again."""
     prefix, oracle = bed.begin(), Oracle()

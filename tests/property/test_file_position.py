@@ -72,7 +72,7 @@ def cut(pages: list[Page], after: int) -> tuple[list[Page], str]:
 
 @pytest.mark.parametrize(("kind", "written"), KINDS)
 @given(ids, st.integers(0, 20))
-@cases(20)
+@cases(10)
 def test_what_was_stored_is_not_sent_again_and_the_rest_is(
     folder: Path, kind: Format, written: Writing, sent: list[int], after: int
 ) -> None:
@@ -88,7 +88,7 @@ def test_what_was_stored_is_not_sent_again_and_the_rest_is(
 @pytest.mark.parametrize(("kind", "written"), KINDS)
 @pytest.mark.parametrize("new_by", ["time", "name", "content"])
 @given(ids, st.integers(0, 20), st.integers(0, 9), st.booleans())
-@cases(10)
+@cases(5)
 def test_a_file_that_is_another_is_read_from_its_start(
     folder: Path,
     kind: Format,

@@ -71,7 +71,7 @@ def keys(database: Database) -> list[int]:
 @example([Change("a", 0), Change("A", 0)], [Change("ä", 1)])
 @example([Change("A", 0), GONE, Change("ä", 0)], [Change("01", 1)])
 @example([GONE], [Change("a", 1)])
-@cases(4)
+@cases(2)
 def test_first_members_are_what_a_plain_loop_leaves(
     fresh: Fresh, first: list[Change], then: list[Change]
 ) -> None:

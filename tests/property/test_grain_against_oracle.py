@@ -211,7 +211,7 @@ def _check(bed: Bed, prefix: str, oracle: Oracle) -> None:
 @example([[Sent(0, 2, None, 0), Sent(2, 1, None, 0)], [Sent(0, 3, None, 0, "small")]])
 @example([[Sent(0, 2, None, 0), Sent(2, 1, None, 0), Sent(4, 1, 2, 0)], [Sent(0, 3, None, 0, "small")]])
 @example([[Sent(0, 2, None, 0)], [Sent(2, 9, None, 0, "small")], [Sent(0, 3, None, 0, "small")]])
-@cases(10)
+@cases(5)
 def test_the_latest_record_at_a_grain_stands_and_the_others_are_set_aside(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:

@@ -273,7 +273,7 @@ def bed(both: Database) -> Bed:
 @example([[Change("a", 1, "b"), Change("b", 1, "a")], [Change("a", 0, "c")], [Change("a", 2)]])
 @example([[Change("a", 0), Change("a", 1, "a")]])
 @example([[Change("c", 0, is_cost=True), Change("a", 0, "b"), Change("b", 0, "c")]])
-@cases(10)
+@cases(5)
 def test_any_units_in_any_order_stand_where_a_plain_loop_puts_them(
     bed: Bed, batches: list[list[Change]]
 ) -> None:

@@ -308,7 +308,7 @@ NOTHING_NEW = [Change("A", minute, turn=minute) for minute in range(1, 21)]
 @example([[Change("a", 0, segment="x", turn=2)], [Change("a", 0, segment="y", turn=1)]])
 @example([[Change("a", 0, turn=1)], [Change("a", 0, is_deleted=True)], [Change("a", 1)]])
 @example([[Change("a", 0), Change("a", 0, source="post")], [Change("a", 1, is_deleted=True, source="post")]])
-@cases(10)
+@cases(5)
 def test_any_history_in_any_batches_and_any_order_leaves_what_a_plain_loop_leaves(
     bed: Bed, batches: list[list[Change]]
 ) -> None:
@@ -328,7 +328,7 @@ def test_any_history_in_any_batches_and_any_order_leaves_what_a_plain_loop_leave
 
 
 @given(st.lists(changes, min_size=1, max_size=12), st.data())
-@cases(8)
+@cases(4)
 def test_one_batch_or_one_record_at_a_time_is_the_same(
     bed: Bed, batch: list[Change], data: st.DataObject
 ) -> None:

@@ -264,7 +264,7 @@ TEN = Decimal(10)
 @example([[Sent(0, 3, TEN, ONE)], [Sent(0, 2, TEN, TWO)], [Sent(0, 4, None, (), True)]])
 @example([[Sent(0, 1, TEN, TWO), Sent(0, 2, TEN, ONE)], [Sent(0, 3, TEN, ()), Sent(0, 2, None, (), True)]])
 @example([[Sent(0, 2, TEN, (*ONE, *ONE)), Sent(0, 1, TEN, TWO)]])
-@cases(8)
+@cases(4)
 def test_the_last_word_stands_with_all_its_lines_and_no_others(bed: Bed, batches: list[list[Sent]]) -> None:
     """A record of which one line is refused is refused whole, and what was known of it before stands."""
     prefix, heard = bed.begin(), list[Sent]()
@@ -278,7 +278,7 @@ def test_the_last_word_stands_with_all_its_lines_and_no_others(bed: Bed, batches
 
 
 @given(st.lists(sent, min_size=2, max_size=8), st.data())
-@cases(6)
+@cases(3)
 def test_the_lines_are_the_same_in_whatever_order_their_records_arrive(
     bed: Bed, said: list[Sent], data: st.DataObject
 ) -> None:
@@ -296,7 +296,7 @@ def test_the_lines_are_the_same_in_whatever_order_their_records_arrive(
 
 
 @given(st.lists(sent, min_size=1, max_size=6))
-@cases(8)
+@cases(4)
 def test_merging_the_same_lines_again_writes_nothing(bed: Bed, said: list[Sent]) -> None:
     """Promise 2, also when the facts are built again from the first entry of the log."""
     prefix = bed.begin()

@@ -302,7 +302,7 @@ def bed(both: Database) -> Bed:
           [Sent("a", 2, hours=(None, 20, None))], [Sent("a", 1, is_deleted=True)]])  # fmt: skip
 @example([[Sent("a", 1, hours=(7, 7, None)), Sent("a", 2, hours=(20, None, None))], [Sent("a", 3)],
           [Sent("a", 2, is_deleted=True)]])  # fmt: skip
-@cases(6)
+@cases(3)
 def test_a_milestone_keeps_the_latest_word_that_is_not_empty_in_whatever_order_words_arrive(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -321,7 +321,7 @@ def test_a_milestone_keeps_the_latest_word_that_is_not_empty_in_whatever_order_w
 @example(
     [Sent("a", 1, hours=(None, 20, None)), Sent("a", 5, is_deleted=True), Sent("a", 6, hours=(None, None, 0))]
 )
-@cases(6)
+@cases(3)
 def test_folding_the_same_records_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""
     prefix = bed.begin()

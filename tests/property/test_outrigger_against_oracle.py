@@ -282,7 +282,7 @@ def bed(both: Database) -> Bed:
 @example([[Change("coins", "EUR", 1)], [Change("accounts", "a", 0, first="EUR")]])
 @example([[Change("accounts", "a", 0, first="EUR")], [Change("accounts", "a", 0, is_deleted=True)]])
 @example([[Change("transfers", "t", 0, first="EUR")], [Change("accounts", "a", 0, first="EUR")]])
-@cases(8)
+@cases(4)
 def test_every_version_names_its_member_in_whatever_order_the_two_arrive(
     bed: Bed, batches: list[list[Change]]
 ) -> None:

@@ -108,7 +108,7 @@ counts = st.integers(0, 40)
 caps = st.sampled_from([4, 5, 7, 100])
 
 
-@cases(60)
+@cases(30)
 @given(counts, changes("insert", "delete", "touch"), caps, st.sampled_from([1, 3, 6]), ENDS)
 def test_an_overlap_loses_nobody_who_stays(
     count: int, drawn: list[list[Change]], cap: int, overlap: int, end: dict[str, str]
@@ -120,7 +120,7 @@ def test_an_overlap_loses_nobody_who_stays(
     assert moving.survivors <= found
 
 
-@cases(60)
+@cases(30)
 @given(
     counts,
     changes("insert", "delete", "touch", "move"),
@@ -147,7 +147,7 @@ def test_a_settled_walk_loses_nobody_whatever_moves(
     assert moving.survivors <= found
 
 
-@cases(20)
+@cases(10)
 @given(counts, caps)
 def test_a_list_that_holds_still_is_settled_in_two_walks(count: int, cap: int) -> None:
     moving = Moving(count, [], cap=cap)
@@ -159,7 +159,7 @@ def by_keyset(limit: int) -> Keyset:
     return Keyset(cursor="version", key="id", param="behind", key_param="behind_id", limit=limit)
 
 
-@cases(40)
+@cases(20)
 @given(counts, changes("touch", "delete"), caps)
 def test_a_keyset_loses_nobody_who_stays(count: int, drawn: list[list[Change]], cap: int) -> None:
     moving = Moving(count, drawn, cap=cap)

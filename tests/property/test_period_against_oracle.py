@@ -304,7 +304,7 @@ def gone(tank: str, hours: int) -> Sent:
 @example([[Sent("a", 3 * MONTH, litres=3)], [Sent("a", 0, litres=1)], [Sent("c", 0), gone("a", MONTH)]])
 @example([[Sent("a", 0), Sent("c", 2 * MONTH)], [Sent("c", 2 * MONTH + 1), gone("c", 2 * MONTH)],
           [gone("c", 2 * MONTH + 1)], [Sent("c", 2 * MONTH + 1)]])  # fmt: skip
-@cases(6)
+@cases(3)
 def test_the_latest_word_in_a_period_stands_and_missing_ones_are_repeated_in_whatever_order(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -319,7 +319,7 @@ def test_the_latest_word_in_a_period_stands_and_missing_ones_are_repeated_in_wha
 
 
 @given(st.lists(sent, min_size=1, max_size=10))
-@cases(6)
+@cases(3)
 def test_the_same_periods_again_write_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""
     prefix = bed.begin()

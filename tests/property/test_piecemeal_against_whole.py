@@ -57,7 +57,7 @@ def cut(body: bytes, place: tuple[str, ...], block: int) -> list[bytes]:
     return list(piecemeal.elements(io.BytesIO(body), place, block=block))
 
 
-@cases(400)
+@cases(200)
 @given(bodies(), BLOCKS)
 def test_every_element_is_the_same(made: tuple[bytes, tuple[str, ...], list[bytes]], block: int) -> None:
     body, place, records = made
@@ -65,7 +65,7 @@ def test_every_element_is_the_same(made: tuple[bytes, tuple[str, ...], list[byte
     assert cut(body, place, block) == records == split(body, place).records
 
 
-@cases(300)
+@cases(150)
 @given(bodies(), BLOCKS, st.floats(0, 1))
 def test_a_body_that_ends_too_early_is_truncated_in_both_ways(
     made: tuple[bytes, tuple[str, ...], list[bytes]], block: int, share: float
@@ -87,7 +87,7 @@ def test_a_body_that_ends_too_early_is_truncated_in_both_ways(
     assert read == records[: len(read)]
 
 
-@cases(400)
+@cases(200)
 @given(bodies(), BLOCKS, st.data())
 def test_what_is_odd_within_is_cut_in_the_same_way(
     made: tuple[bytes, tuple[str, ...], list[bytes]], block: int, data: st.DataObject

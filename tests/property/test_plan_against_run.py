@@ -37,7 +37,7 @@ batches = st.lists(st.lists(records, min_size=1, max_size=5), min_size=1, max_si
 
 
 @given(batches)
-@cases(6)
+@cases(3)
 def test_a_plan_counts_what_the_next_run_does(
     postgres_server: URL, warehouse_template: str, sent: list[list[Given]]
 ) -> None:

@@ -129,7 +129,7 @@ NAMES = [Change("a", 0), Change("a", 3, nickname="x"), Change("a", 5, nickname="
 @example(
     [NAMES, PRUNE, [Change("a", 6)], [Change("a", 6, is_deleted=True)], [Change("a", 5, is_deleted=True)]]
 )
-@cases(4)
+@cases(2)
 def test_what_is_pruned_stays_in_the_history(bed: Bed, steps: list[Step]) -> None:
     prefix, sent, moments = bed.begin(), list[Sent](), list[datetime]()
     for step in steps:

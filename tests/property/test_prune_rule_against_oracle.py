@@ -157,7 +157,7 @@ def horizons(connection: Connection) -> dict[str, datetime]:
 
 @given(st.lists(entries, min_size=2, max_size=11), members, members)
 @example([Entry("a", 1), Entry("a", 2), Entry("a", 3, 5)], Member(), Member())
-@cases(80)
+@cases(40)
 def test_what_goes_is_what_a_plain_loop_says(bed: Bed, said: list[Entry], one: Member, other: Member) -> None:
     """The log, the quarantine, the versions and the horizons are made up, and taken back."""
     log = next(it.raw for it in people.readings if it.stream.qualified_name == FEED)

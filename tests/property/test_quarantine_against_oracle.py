@@ -275,7 +275,7 @@ def _sample(name: str, minutes: int, label: str = "x", size: int = 1, *, is_naiv
         ("mend", 0),
     ]
 )
-@cases(6)
+@cases(3)
 def test_what_is_fixed_discarded_and_tried_again_leaves_what_a_plain_loop_leaves(
     bed: Bed, steps: list[tuple[str, Any]]
 ) -> None:

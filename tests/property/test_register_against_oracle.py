@@ -183,7 +183,7 @@ def load(database: Database, pipeline: Pipeline, prefix: str, records: list[dict
 
 
 @given(runs)
-@cases(8)
+@cases(4)
 def test_the_register_is_what_a_plain_loop_says(
     both: Database, prefixes: Iterator[str], sent: list[list[dict[str, Any]]]
 ) -> None:
@@ -201,7 +201,7 @@ STEP = {"id": "a", "cut": "step", "hue": "red", "ring": {"size": 1}}
 @given(runs, st.lists(st.sampled_from([refusing, failing, box]), min_size=3, max_size=3))
 @example([[STEP, {"id": "b"}]], [refusing])
 @example([[STEP, {"id": "b", "hue": None}], [{"id": "b", "cut": "step"}]], [failing, refusing])
-@cases(6)
+@cases(3)
 def test_what_is_released_enters_the_register_as_if_it_had_been_accepted_at_first(
     both: Database, prefixes: Iterator[str], sent: list[list[dict[str, Any]]], pipelines: list[Pipeline]
 ) -> None:

@@ -231,7 +231,7 @@ def test_a_replay_that_was_stopped_is_gone_on_with_after_whatever_has_happened_s
 
 
 @given(loads)
-@cases(4)
+@cases(2)
 @example([[Sent("a", 1, "x"), Sent("a", 2, "n")], [Sent("a", 1, "m")]])
 @example([[Sent("a", 1, "n"), Sent("b", 1, "y", good="a", other="a", boxes=("n", "x"))]])
 @example([[Sent("a", 1, "n"), Sent("b", 1, "y", good="a", other=None, boxes=())]])

@@ -263,4 +263,4 @@ def test_both_answer_alike(both: Database) -> None:
 
     prepare(both)
 
-    run_state_machine_as_test(Machine, settings=cases(30))
+    run_state_machine_as_test(Machine, settings=cases(15))

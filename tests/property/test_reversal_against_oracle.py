@@ -260,7 +260,7 @@ GONE = Sent("a", 3, is_deleted=True)
 @example([[GONE], [Sent("a", 1, amount="0.10")], [Sent("a", 5, is_deleted=True)], [Sent("a", 2, pieces=2)]])
 @example([[Sent("a", 1), GONE, Sent("a", 5, is_deleted=True)], [Sent("a", 3, status="ok")]])
 @example([[Sent("a", 1)], [Sent("a", 1, is_deleted=True)], [Sent("a", 1, edition=1)]])
-@cases(6)
+@cases(3)
 def test_a_deletion_is_a_row_that_negates_the_last_word_in_whatever_order_they_arrive(
     bed: Bed, batches: list[list[Sent]]
 ) -> None:
@@ -273,7 +273,7 @@ def test_a_deletion_is_a_row_that_negates_the_last_word_in_whatever_order_they_a
 
 
 @given(st.lists(sent, min_size=1, max_size=10))
-@cases(6)
+@cases(3)
 def test_reversing_the_same_records_again_writes_nothing(bed: Bed, batch: list[Sent]) -> None:
     """Also when the applied mark is put back, so that everything of the log is merged again."""
     prefix = bed.begin()

@@ -63,7 +63,7 @@ def spread(values: list[Any], way: tuple[str, ...]) -> list[Any]:
     return found
 
 
-@cases(150)
+@cases(75)
 @given(st.one_of(st.lists(VALUES, max_size=3), st.dictionaries(KEYS, VALUES, max_size=3)), PATHS)
 def test_a_selector_finds_what_a_plain_loop_finds(body: Any, path: str) -> None:
     way = steps(path)

@@ -112,7 +112,7 @@ def plain(made: Any, path: Path) -> Any:
     return made.get_secret_value() if isinstance(made, SecretStr) else made
 
 
-@cases(150)
+@cases(75)
 @given(drawn)
 @example({path: set() for path in SETTINGS})  # nothing anywhere: the files are empty
 def test_of_all_places_that_say_something_the_highest_wins(drawn: Drawn) -> None:

@@ -213,7 +213,7 @@ def boat(**members: object) -> bytes:
 @example([boat(custom=1.5), boat(custom=1.5), boat(yearlyFee="x").replace(b'"x"', b"0.10000000000000000555")])
 @example([boat(c=0, b=1), boat(b=0.5, c=2), boat(c=0).replace(b"0", b"0.12345678901234567")])
 @example([boat(owner={"id": "1", "note": "x"}), boat(owner={"name": "y", "note": None}), boat(owner=None)])
-@cases(30)
+@cases(15)
 def test_what_the_shortcut_takes_is_what_the_contract_makes(given_payloads: list[bytes]) -> None:
     short = shortcut()
     for payload in given_payloads:
@@ -221,7 +221,7 @@ def test_what_the_shortcut_takes_is_what_the_contract_makes(given_payloads: list
 
 
 @given(payloads, st.data())
-@cases(30)
+@cases(15)
 def test_broken_bytes_are_taken_only_if_the_contract_takes_them(payload: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(payload) - 1))
     instead = data.draw(
@@ -320,7 +320,7 @@ def taken(source: type[Any], contract: type[Boat], records: list[bytes]) -> dict
 @example([boat(name="Ebb", length=2**70), boat(name="Ebb", boatId="\0"), boat(name="Ebb", boatId="")])
 @example([boat(name="Ebb", seen="2100-01-01T00:00:00Z"), boat(name="Ebb", seen="0001-01-01T00:00:00+23:59")])
 @example([boat(name="Ebb", owner={"name": ""}), boat(name="Ebb", trips=[{"out": None}, {"out": MOMENTS[0]}])])
-@cases(30)
+@cases(15)
 def test_a_run_makes_the_same_of_records_by_either_way(given_payloads: list[bytes]) -> None:
     """Entries, rejects with their reasons, rows, what is carried besides, and the highest cursor value."""
     assert Intake(Harbour.boats, [], run_id=1).reader.has_shortcut

@@ -24,7 +24,7 @@ def empty(postgres_server: URL) -> Iterator[str]:
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 2**16))
-@cases(12)
+@cases(6)
 def test_nothing_is_lost_to_an_odd_api(postgres_server: URL, empty: str, dice: Random, seed: int) -> None:
     """After every run all that the API has is kept or asked for next; in the end we have it."""
     play(postgres_server, empty, quirks_of(dice), seed=seed)

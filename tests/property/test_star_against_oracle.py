@@ -132,7 +132,7 @@ def store(database: Database, versions: list[Version], facts: list[tuple[int, in
         connection.execute(insert(FactCrossing.table()), rows)
 
 
-@cases(40)
+@cases(20)
 @given(versions=histories(), data=st.data())
 def test_a_star_is_what_plain_loops_find(
     both: Database, versions: list[Version], data: st.DataObject
@@ -167,7 +167,7 @@ def test_a_star_is_what_plain_loops_find(
     assert present == {it.key for it in versions if it.end is None}
 
 
-@cases(30)
+@cases(15)
 @given(versions=histories(), data=st.data())
 def test_what_is_asked_of_a_row_and_of_the_table_is_one_answer(
     both: Database, versions: list[Version], data: st.DataObject
@@ -190,7 +190,7 @@ def test_what_is_asked_of_a_row_and_of_the_table_is_one_answer(
     assert [row.age_in_days(when) for row in crossings] == [age for _, age in sorted(map(tuple, ages))]
 
 
-@cases(30)
+@cases(15)
 @given(versions=histories(), day=st.integers(-1, 22))
 def test_a_version_is_found_for_any_moment(both: Database, versions: list[Version], day: int) -> None:
     when = START + timedelta(days=day)
@@ -208,7 +208,7 @@ def test_a_version_is_found_for_any_moment(both: Database, versions: list[Versio
     assert newer == []
 
 
-@cases(200)
+@cases(100)
 @given(
     one=st.datetimes(datetime(1950, 1, 1), datetime(2090, 1, 1)),  # noqa: DTZ001  # Hypothesis wants it so
     other=st.datetimes(datetime(1950, 1, 1), datetime(2090, 1, 1)),  # noqa: DTZ001  # the same

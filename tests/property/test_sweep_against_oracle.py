@@ -187,7 +187,7 @@ def opened(database: Database) -> Iterator[Database]:
     database.close()
 
 
-@cases(4)
+@cases(2)
 @given(happened=steps)
 @example(happened=[Step("a"), Step("b", leave="a", how="full"), Step(restore="a", how="full")])
 @example(happened=[Step("a"), Step("b", leave="a", how="ids"), Step(restore="a", how="ids")])

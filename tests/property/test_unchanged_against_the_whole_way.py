@@ -127,7 +127,7 @@ A1, A2, BAD = (json.dumps(RECORDS[it]).encode() for it in (0, 1, 9))
 @given(runs)
 @example([[[A1]], [[A1, A2, A1], [A1]], [[A1], [A2], [A1, A1]]])
 @example([[[BAD]], [[BAD, BAD]], [[BAD], [A1], [BAD]]])
-@cases(5)
+@cases(3)
 def test_what_is_known_at_a_glance_is_what_the_whole_way_finds(given_runs: list[list[list[bytes]]]) -> None:
     """Log, figures, members, rejects and how often these were repeated."""
     assert Beach.shells.glance is not None

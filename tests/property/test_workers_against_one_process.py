@@ -119,7 +119,7 @@ def taken(records: Sequence[Given], *, desks: int, is_packed: bool = False) -> I
 
 
 @given(records=tools(), desks=...)
-@cases(60)
+@cases(30)
 def test_pages_taken_apart_by_turns_are_the_pages(records: list[Given], desks: bool) -> None:
     alone, together = taken(records, desks=0), taken(records, desks=1 + desks)
     assert together.chunk == alone.chunk
@@ -131,7 +131,7 @@ def test_pages_taken_apart_by_turns_are_the_pages(records: list[Given], desks: b
 
 @example(records=[b"{", b"{", tool(0), tool(0, uses=[{"minutes": 2**40}]), tool(0)], kept=[])
 @given(records=tools(), kept=...)
-@cases(60)
+@cases(30)
 def test_entries_that_are_packed_are_the_entries(records: list[Given], kept: list[bool]) -> None:
     """All of them, and those that are left when some are taken out. The rows of a part with a value that does
     not fit its column stay rows, behind those that are packed until the stager sorts what is refused.

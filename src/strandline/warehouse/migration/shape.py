@@ -93,6 +93,8 @@ def tables_in(connection: Connection, schema: str) -> dict[str, str | None]:
 def read(connection: Connection, schema: str, tables: Iterable[str]) -> dict[str, Shape]:
     """The shapes of these tables of the schema."""
     wanted = {"schema": schema, "tables": sorted(tables)}
+    if not wanted["tables"]:
+        return {}
     types = _types(connection, schema, wanted["tables"])
     columns: dict[str, dict[str, ColumnShape]] = {}
     for it in connection.execute(COLUMNS, wanted):

@@ -120,6 +120,13 @@ NAMES = [Change("a", 0), Change("a", 3, nickname="x"), Change("a", 5, nickname="
         [Change("a", 6, is_deleted=True), Change("a", 5)],
     ]
 )
+@example(
+    [
+        [Change("a", 4), Change("a", 2, rank="y"), *(Change("a", it, is_deleted=True) for it in (3, 4))],
+        PRUNE,
+        [Change("a", 6)],
+    ]
+)
 @example([RANKS, PRUNE, [Change("a", 6, rank="y")], [Change("a", 5, segment="y", rank="y")]])
 @example([RANKS, PRUNE, [Change("a", 5, rank="x")], [Change("a", 5, rank="y")]])
 @example([RANKS, [Change("a", 4, rank="x")], PRUNE, [Change("a", 4, rank="y")], [Change("a", 6, rank="y")]])

@@ -276,9 +276,13 @@ def _remembered(member: Member, name: str, moment: ColumnElement[Any]) -> Column
 
     def first_kept(wanted: Callable[[Any], ColumnElement[Any]]) -> ColumnElement[Any]:
         k = kept.c
+        place = func.row_number().over(partition_by=k.effective_at, order_by=latest_first(kept))
         of_member = (k.source_id == v.source_id, k.raw_id > 0, k.raw_id <= member.applied)
-        found = select(wanted(k)).where(*of_member, not_(k.is_deleted)).correlate(member.table)
-        return found.order_by(k.effective_at, *latest_first(kept)).limit(1).scalar_subquery()
+        placed = select(k.effective_at, k.is_deleted, k[name], place.label("place")).where(*of_member)
+        # What another record of its moment has superseded tells nothing, nor does a deletion.
+        p = placed.correlate(member.table).subquery("placed").c
+        found = select(wanted(p)).where(p.place == 1, not_(p.is_deleted)).correlate(member.table)
+        return found.order_by(p.effective_at).limit(1).scalar_subquery()
 
     return case(
         (changed_at.is_(None), now),

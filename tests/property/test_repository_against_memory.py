@@ -17,7 +17,7 @@ from sqlalchemy import and_, or_
 from tests.effort import cases
 from tests.pier import DimPier, FactMoorage, HarbourNote, empty, minutes, prepare, shown
 
-from strandline.errors import StrandlineError
+from strandline.errors import LateChange, StrandlineError
 from strandline.warehouse import Memory, UnitOfWork
 from strandline.warehouse.database import Database
 
@@ -255,6 +255,25 @@ def attempt(work: UnitOfWork, do: Callable[[UnitOfWork], Any]) -> Any:
         return do(work)
     except StrandlineError as error:
         return ("refused", type(error), error.message)
+
+
+def test_behind_a_change_that_opened_no_version_an_earlier_one_may_follow(both: Database) -> None:
+    """In one flush they are merged one after the other, as in two."""
+
+    class Machine(BothAlike):
+        database = both
+
+    prepare(both)
+    state = Machine()
+    state.add(member="a", values={"origin": None})
+    state.upsert(member="a", values={"before": "x"}, at=minutes(57), later=1)
+    state.upsert(member="a", values={"title": "é", "now": "x"}, at=minutes(16), later=2)
+    found = state.both(lambda work: [it.valid_from for it in work.repository(DimPier).history("a")])
+    assert found == [minutes(0), minutes(16)]
+    state.soft_delete(member="a", at=minutes(0), later=2)
+    refused = state.both(lambda work: work.repository(DimPier).history("a"))
+    assert refused[:2] == ("refused", LateChange)
+    state.teardown()
 
 
 def test_both_answer_alike(both: Database) -> None:

@@ -66,6 +66,22 @@ def complete(
     return staged
 
 
+def ascending(staged: Iterable[Staged]) -> Iterator[list[Staged]]:
+    """The same in order, in parts in which the moments of each member ascend: a merge takes them by these,
+    but behind a change that opened no version an earlier moment may follow.
+    """
+    part: list[Staged] = []
+    last: dict[str, datetime] = {}
+    for it in staged:
+        if it.source_id in last and it.effective_at <= last[it.source_id]:
+            yield part
+            part, last = [], {}
+        part.append(it)
+        last[it.source_id] = it.effective_at
+    if part:
+        yield part
+
+
 def _known(dimension: type[Dimension], row: Any) -> Known:
     if row.is_inferred:
         return Known({}, None, is_there=False, was_there=False)

@@ -26,7 +26,7 @@ from strandline.model.hierarchy import Hierarchy
 from strandline.model.mini import History
 from strandline.model.prepared import Prepared
 from strandline.natural_key import encode
-from strandline.warehouse.repository.change import Change, Kind, complete
+from strandline.warehouse.repository.change import Change, Kind, ascending, complete
 from strandline.warehouse.repository.protocol import Store
 from strandline.warehouse.repository.settling import Told, key_names, settle
 
@@ -107,8 +107,7 @@ class Writer:
     def _write_members(self, dimension: type[Dimension], changes: list[Change]) -> None:
         assert self.source is not None
         latest = self.store.latest(dimension, self.source, {it.source_id for it in changes})
-        staged = complete(dimension, latest, changes)
-        if staged:
+        for staged in ascending(complete(dimension, latest, changes)):
             self.store.merge(dimension, self.source, staged)
 
     def _take_member(

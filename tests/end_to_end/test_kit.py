@@ -170,7 +170,7 @@ def failures(told: str) -> dict[str, str]:
 
 
 def test_the_example_has_none_of_the_bugs(project: Project, server: str) -> None:
-    project.edit("test_sales.py", "kills=6", f"kills={3 * TIMES}")
+    project.edit("test_sales.py", "kills=6", f"kills={6 * TIMES}")
 
     told = run_tests(project, [sys.executable, "-m", "pytest"], server)
     assert "4 passed" in told, told

@@ -79,7 +79,7 @@ def _interruptible() -> Iterator[None]:
 def test_ctrl_c_stops_a_read_wherever_it_is_and_the_next_run_goes_on(warehouse: Database) -> None:
     bells, dice = Pipeline("bells"), random.Random(SEED)
     bells.sync(Belfry.bells, BelfryBell)
-    times = 8 * TIMES
+    times = 15 * TIMES
     for _ in range(times):
         Belfry.interrupts[dice.randrange(5, 20)] = dice.uniform(0, 0.02)
         with pytest.raises(KeyboardInterrupt):

@@ -87,17 +87,21 @@ def copy(
 
 
 class _Integer4(Dumper):
-    """An integer of four bytes; psycopg's own wraps what is larger, and 2147483648 becomes -2147483648."""
+    """An integer of four bytes, packed in C, and refused where it is larger: psycopg's own wraps, and
+    2147483648 becomes -2147483648.
+    """
 
     format = Format.BINARY
     oid = psycopg.adapters.types["int4"].oid
-    dump = staticmethod(struct.Struct("!i").pack)  # type: ignore[assignment]  # in C, as psycopg's own
+    dump: Any = staticmethod(struct.Struct("!i").pack)
 
 
 class _Integer2(Dumper):
+    """One of two bytes."""
+
     format = Format.BINARY
     oid = psycopg.adapters.types["int2"].oid
-    dump = staticmethod(struct.Struct("!h").pack)  # type: ignore[assignment]
+    dump: Any = staticmethod(struct.Struct("!h").pack)
 
 
 def register_dumpers(adapters: AdaptersMap) -> None:
